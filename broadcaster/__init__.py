@@ -1,0 +1,1 @@
+"""Sends an image to a room: library, sender session, encoder, transmitter, embedded broker."""

@@ -1,0 +1,1 @@
+"""Shows operators what happens: one more MQTT participant that never imports the other roles."""

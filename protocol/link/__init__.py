@@ -1,0 +1,1 @@
+"""The only shared I/O: multicast sockets, the MQTT link, interfaces and discovery."""

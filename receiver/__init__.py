@@ -1,0 +1,1 @@
+"""Receives an image and writes it to one disk: receiver session, decoder, disk."""
