@@ -25,6 +25,9 @@ from protocol.errors import ManifestError
 CHUNK_SIZE: Final = 256 * 1024
 """[bytes] Chosen: 186 symbols of 1,416 bytes, so that one raw chunk is one block of RS(255,191)."""
 
+CHUNK_SIZES: Final = tuple(1 << exponent for exponent in range(12, 19))
+"""[bytes] What a decoder accepts: from one sector of 4 KiB to CHUNK_SIZE, which is what the library writes."""
+
 MAGIC: Final = b"SLATEMAN"
 MAX_HEADER_LENGTH: Final = 1 << 20
 """[bytes] Stops a forged length from making a receiver parse without end; a disk of 128 partitions needs 30 KiB."""
@@ -140,7 +143,7 @@ class Manifest:
 
 
 def build_manifest(header: ManifestHeader, chunks: Iterable[StoredChunk]) -> Manifest:
-    """A manifest of these chunks in disk order; count, stored bytes and rows digest of ``header`` are filled in here."""
+    """A manifest of these chunks in disk order; fills in count, stored bytes and rows digest of ``header``."""
     rows = bytearray()
     stored_bytes = 0
     for chunk in chunks:
@@ -200,9 +203,9 @@ def _check_header(header: ManifestHeader) -> None:
         raise ManifestError(f"format {header.format} is not {PROTOCOL_VERSION}")
     if header.logical_sector_size not in _SECTOR_SIZES:
         raise ManifestError(f"logical sector size {header.logical_sector_size} is not 512 or 4096")
-    if header.chunk_size != CHUNK_SIZE:
-        raise ManifestError(f"chunk size {header.chunk_size} is not {CHUNK_SIZE}")
-    if not 0 < header.disk_size < CHUNK_SIZE << 32 or header.disk_size % header.logical_sector_size:
+    if header.chunk_size not in CHUNK_SIZES:
+        raise ManifestError(f"chunk size {header.chunk_size} is not a power of two from 4 KiB to 256 KiB")
+    if not 0 < header.disk_size <= header.chunk_size << 32 or header.disk_size % header.logical_sector_size:
         raise ManifestError(f"disk size {header.disk_size} is not a positive multiple of the sector size")
     if header.codec != "zstd":
         raise ManifestError(f"codec {header.codec!r} is not known")
@@ -217,7 +220,7 @@ def _check_rows(manifest: Manifest, rows: memoryview) -> None:
     for chunk_id, stored_length, _, _ in ROW.iter_unpack(rows):
         if not previous < chunk_id <= last_chunk_id:
             raise ManifestError(f"chunk {chunk_id} is out of order or beyond the disk")
-        if not 1 <= stored_length <= CHUNK_SIZE:
+        if not 1 <= stored_length <= header.chunk_size:
             raise ManifestError(f"chunk {chunk_id} has stored length {stored_length}")
         previous = chunk_id
         stored_bytes += stored_length
