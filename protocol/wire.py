@@ -28,7 +28,7 @@ TAG_LENGTH: Final = 16
 """[bytes] AES-GCM tag, full length (NIST SP 800-38D section 5.2.1.2)."""
 
 ENCODING_SYMBOL_LENGTH: Final = 1416
-"""[bytes] Largest multiple of 8 with header + symbol + tag within 1,452: Ethernet's 1,500 less IPv6 (40) and UDP (8)."""
+"""[bytes] Largest multiple of 8 with header, symbol and tag within 1,452: Ethernet's 1,500 less IPv6 (40), UDP (8)."""
 
 MAX_SOURCE_BLOCK_LENGTH: Final = 191
 """[symbols] RS(255,191): 255 code symbols less 64 repair symbols."""

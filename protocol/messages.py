@@ -1,0 +1,261 @@
+"""The MQTT messages: typed structs in JSON, and the topics they travel on.
+
+    slatecast/v1/sessions/{tsi}/announcement      Announcement, retained while the session lasts
+    slatecast/v1/sessions/{tsi}/status            SessionStatus, twice a second
+    slatecast/v1/receivers/{receiver_id}/presence Presence, retained, also the last will
+    slatecast/v1/receivers/{receiver_id}/report   ReceiverReport, twice a second while in a session
+    slatecast/v1/receivers/{receiver_id}/repair   RepairRequest, when blocks fall short
+
+The broker may lose, delay, duplicate or reorder any of them, so each says a whole truth and supersedes the earlier
+one of its sender by ``sequence``; nothing is a difference. Every decoder here takes any bytes and raises nothing but
+MessageError; lengths and counts are bounded, because a peer may be hostile. The layouts are in docs/protocol.md.
+"""
+
+import re
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+
+from protocol import PROTOCOL_VERSION
+from protocol.errors import MessageError
+from protocol.wire import ENCODING_SYMBOL_LENGTH, MAX_REPAIR_SYMBOLS, MAX_SOURCE_BLOCK_LENGTH
+
+TOPIC_ROOT: Final = f"slatecast/v{PROTOCOL_VERSION}"
+MAX_MESSAGE_LENGTH: Final = 256 * 1024
+"""[bytes] Stops a peer from making us parse without end; the announcement of a 2 TiB image needs 110 KiB."""
+
+MAX_REPAIR_ENTRIES: Final = 512
+"""[entries] of each kind in one RepairRequest: under 8 KiB of JSON; what does not fit is asked for in the next cycle."""
+
+Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
+ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+ShortText = Annotated[str, msgspec.Meta(max_length=64)]
+LongText = Annotated[str, msgspec.Meta(max_length=400)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+BlockNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+SymbolCount = Annotated[int, msgspec.Meta(ge=1, le=MAX_SOURCE_BLOCK_LENGTH)]
+Toi = Annotated[int, msgspec.Meta(ge=0, le=1)]
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+class SessionPhase(StrEnum):
+    """What the broadcaster is doing; it only moves downwards in this list."""
+
+    WAITING = "waiting"
+    MANIFEST = "manifest"
+    DISK = "disk"
+    ENDED = "ended"
+
+
+class ReceiverState(StrEnum):
+    """What a receiver is doing in a session; the last four are final."""
+
+    READY = "ready"
+    RECEIVING = "receiving"
+    VERIFYING = "verifying"
+    VERIFIED = "verified"
+    REFUSED = "refused"
+    FAILED = "failed"
+    DAMAGED = "damaged"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the receiver does nothing more in this session."""
+        return self in _FINAL
+
+
+_FINAL: Final = frozenset({ReceiverState.VERIFIED, ReceiverState.REFUSED, ReceiverState.FAILED, ReceiverState.DAMAGED})
+
+
+class FecOti(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """FEC object transmission information (RFC 5052 section 5.1), the same for both objects of a session."""
+
+    encoding_symbol_length: Annotated[int, msgspec.Meta(ge=8, le=8192)] = ENCODING_SYMBOL_LENGTH
+    """bytes"""
+    maximum_source_block_length: Annotated[int, msgspec.Meta(ge=1, le=191)] = MAX_SOURCE_BLOCK_LENGTH
+    """symbols"""
+    max_repair_symbols: Annotated[int, msgspec.Meta(ge=1, le=64)] = MAX_REPAIR_SYMBOLS
+    """symbols"""
+
+
+class ImageSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a receiver must know of an image to judge its target before the manifest has arrived."""
+
+    name: ShortText
+    version: Count
+    disk_size: Count
+    """bytes"""
+    logical_sector_size: Count
+    """bytes"""
+    stored_bytes: Count
+    """bytes of all stored chunks"""
+
+
+class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag="announcement", forbid_unknown_fields=True):
+    """A session exists: where it is sent, how it is coded, and what object 0 must hash to."""
+
+    protocol_version: Count
+    tsi: Tsi
+    image: ImageSummary
+    group: ShortText
+    """multicast address, IPv4 or IPv6"""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    oti: FecOti
+    session_secret: Digest
+    """32 bytes from which the datagram keys are derived"""
+    manifest_digest: Digest
+    manifest_length: Count
+    """bytes of object 0"""
+    manifest_block_digests: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=2048)]
+    """one per 256 KiB of object 0, in order"""
+
+
+class SessionStatus(msgspec.Struct, frozen=True, kw_only=True, tag="status", forbid_unknown_fields=True):
+    """How far the broadcaster is; a receiver asks only for blocks below ``position``."""
+
+    tsi: Tsi
+    sequence: Count
+    phase: SessionPhase
+    position: BlockNumber
+    """blocks of the phase's object whose source symbols have all left in the first pass"""
+    rate_bits_per_second: Count
+    rate_reason: LongText
+    datagrams_sent: Count
+    repair_datagrams: Count
+    settled: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=4096)]
+    """receivers whose final report has arrived: they may leave"""
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True, tag="presence", forbid_unknown_fields=True):
+    """A receiver is there, or its last will says that it is not."""
+
+    receiver_id: ReceiverId
+    seat: ShortText
+    is_online: bool
+
+
+class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", forbid_unknown_fields=True):
+    """Everything that an operator wants to know of one seat in one session; counters only grow."""
+
+    tsi: Tsi
+    receiver_id: ReceiverId
+    seat: ShortText
+    sequence: Count
+    state: ReceiverState
+    reason: LongText
+    """why it waits, was refused or failed; empty when all is well"""
+    target: ShortText
+    has_manifest: bool
+    blocks_total: Count
+    """blocks of object 1, 0 while the manifest is not there"""
+    blocks_missing: Count
+    bytes_received: Count
+    """UDP payload bytes of this session, duplicates included"""
+    symbols_expected: Count
+    """source symbols of the blocks that the first pass has gone by"""
+    symbols_lost: Count
+    """of these, the ones that did not arrive in the first pass"""
+    blocks_repaired: Count
+    """blocks rebuilt with the help of repair symbols or re-sent source symbols"""
+    buffer_drops: Count
+    """datagrams that the receive buffer of the kernel had no room for"""
+    backlog_bytes: Count
+    """bytes of blocks held in memory"""
+    bytes_verified: Count
+    """bytes read back from the target with the right digest"""
+
+
+class RepairRequest(msgspec.Struct, frozen=True, kw_only=True, tag="repair", forbid_unknown_fields=True):
+    """A NACK by count (RFC 5740 section 5.3): how many symbols each block is short, not which ones."""
+
+    tsi: Tsi
+    receiver_id: ReceiverId
+    sequence: Count
+    toi: Toi
+    deficits: Annotated[tuple[tuple[BlockNumber, SymbolCount], ...], msgspec.Meta(max_length=MAX_REPAIR_ENTRIES)]
+    """(sbn, symbols short) of blocks that arrived in part"""
+    absent: Annotated[tuple[tuple[BlockNumber, BlockNumber], ...], msgspec.Meta(max_length=MAX_REPAIR_ENTRIES)]
+    """(first sbn, last sbn), both included, of blocks of which nothing is there"""
+
+
+ReceiverMessage = Presence | ReceiverReport | RepairRequest
+BroadcasterMessage = Announcement | SessionStatus
+Message = ReceiverMessage | BroadcasterMessage
+
+_TOPIC: Final = re.compile(
+    rf"{TOPIC_ROOT}/(?:sessions/(?P<tsi>[0-9a-f]{{16}})/(?P<down>announcement|status)"
+    r"|receivers/(?P<receiver_id>[0-9a-f]{32})/(?P<up>presence|report|repair))"
+)
+_DECODERS: Final = {
+    "announcement": msgspec.json.Decoder(Announcement),
+    "status": msgspec.json.Decoder(SessionStatus),
+    "presence": msgspec.json.Decoder(Presence),
+    "report": msgspec.json.Decoder(ReceiverReport),
+    "repair": msgspec.json.Decoder(RepairRequest),
+}
+_LEAVES: Final[dict[type, str]] = {
+    Announcement: "announcement",
+    SessionStatus: "status",
+    Presence: "presence",
+    ReceiverReport: "report",
+    RepairRequest: "repair",
+}
+
+ALL_SESSIONS: Final = f"{TOPIC_ROOT}/sessions/+/#"
+"""Topic filter of everything that broadcasters say."""
+
+ALL_RECEIVERS: Final = f"{TOPIC_ROOT}/receivers/+/#"
+"""Topic filter of everything that receivers say."""
+
+
+def topic_of(message: Message) -> str:
+    """The topic on which ``message`` travels."""
+    leaf = _LEAVES[type(message)]
+    if isinstance(message, Announcement | SessionStatus):
+        return f"{TOPIC_ROOT}/sessions/{message.tsi}/{leaf}"
+    return f"{TOPIC_ROOT}/receivers/{message.receiver_id}/{leaf}"
+
+
+def announcement_topic(tsi: str) -> str:
+    """The topic whose retained announcement is cleared with an empty payload when a session ends."""
+    return f"{TOPIC_ROOT}/sessions/{tsi}/announcement"
+
+
+def encode_message(message: Message) -> bytes:
+    """The JSON payload of ``message``."""
+    return msgspec.json.encode(message)
+
+
+def decode_message(topic: str, payload: bytes) -> Message:
+    """Read a payload of any origin.
+
+    Raises:
+        MessageError: unknown topic, not the JSON of its struct, out of bounds, or speaking for somebody else.
+    """
+    match = _TOPIC.fullmatch(topic)
+    if match is None:
+        raise MessageError("topic is not one of slatecast's")
+    if len(payload) > MAX_MESSAGE_LENGTH:
+        raise MessageError(f"payload of {len(payload)} bytes is over {MAX_MESSAGE_LENGTH}")
+    leaf = match["up"] or match["down"]
+    try:
+        message: Message = _DECODERS[leaf].decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"{leaf}: {error}") from error
+    if isinstance(message, Announcement | SessionStatus):
+        if message.tsi != match["tsi"]:
+            raise MessageError(f"{leaf}: speaks of another session than its topic")
+    elif message.receiver_id != match["receiver_id"]:
+        raise MessageError(f"{leaf}: speaks for another receiver than its topic")
+    return message
+
+
+def encode_tsi(tsi: int) -> str:
+    """A transport session identifier as it stands in messages and topics: 16 hex digits."""
+    return f"{tsi:016x}"
+
+
+def decode_tsi(tsi: str) -> int:
+    """The integer that the datagrams carry for a ``Tsi``."""
+    return int(tsi, 16)
