@@ -13,7 +13,7 @@ MessageError; lengths and counts are bounded, because a peer may be hostile. The
 
 import re
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -26,7 +26,7 @@ MAX_MESSAGE_LENGTH: Final = 256 * 1024
 """[bytes] Stops a peer from making us parse without end; the announcement of a 2 TiB image needs 110 KiB."""
 
 MAX_REPAIR_ENTRIES: Final = 512
-"""[entries] of each kind in one RepairRequest: under 8 KiB of JSON; what does not fit is asked for in the next cycle."""
+"""[entries] of each kind in one RepairRequest: under 16 KiB of JSON; what does not fit is asked for a cycle later."""
 
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
@@ -187,7 +187,7 @@ _TOPIC: Final = re.compile(
     rf"{TOPIC_ROOT}/(?:sessions/(?P<tsi>[0-9a-f]{{16}})/(?P<down>announcement|status)"
     r"|receivers/(?P<receiver_id>[0-9a-f]{32})/(?P<up>presence|report|repair))"
 )
-_DECODERS: Final = {
+_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "announcement": msgspec.json.Decoder(Announcement),
     "status": msgspec.json.Decoder(SessionStatus),
     "presence": msgspec.json.Decoder(Presence),

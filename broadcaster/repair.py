@@ -1,0 +1,87 @@
+"""Merges everybody's repair requests into the symbols that leave next (RFC 5740 section 5.4, by count).
+
+Per block the requests of all receivers merge to their maximum, since one fresh repair symbol mends a different hole at
+every receiver. A request that may have left before the last repair arrived is discounted by what that repair held.
+When the fresh repair symbols of a block are used up, its source symbols are sent again and the count starts over.
+Pure: no time but ``now``, no payload.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from protocol.ranges import RangeSet
+
+HOLDOFF: Final = 0.25
+"""[s] Chosen: above the time from a symbol's departure to the arrival of a request that already counts it (the
+broadcaster's transmit queue, a full receive buffer of 32 MiB at 1 Gbit/s). Smaller sends repair twice, larger waits."""
+
+
+class RepairQueue:
+    """What receivers are short of in one object, and which symbols to send for it."""
+
+    def __init__(self, source_block_length: Callable[[int], int], max_repair_symbols: int) -> None:
+        """``source_block_length`` maps an sbn to the K of its block."""
+        self._source_block_length = source_block_length
+        self._max_repair_symbols = max_repair_symbols
+        self._deficits: dict[int, int] = {}
+        self._absent = RangeSet()
+        self._repair_symbols_used: dict[int, int] = {}
+        self._in_flight: dict[int, tuple[float, int]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything is wanted."""
+        return bool(self._deficits) or len(self._absent) > 0
+
+    def request(
+        self, deficits: Iterable[tuple[int, int]], absent: Iterable[tuple[int, int]], limit: int, now: float
+    ) -> None:
+        """Merge one receiver's wants; blocks from ``limit`` on have not left yet and are ignored.
+
+        ``deficits`` are (sbn, symbols), ``absent`` are (first sbn, last sbn) of blocks wanted whole.
+        """
+        self._forget_landed(now)
+        for sbn, deficit in deficits:
+            if sbn >= limit or sbn in self._absent:
+                continue
+            outstanding = deficit - self._in_flight.get(sbn, (0.0, 0))[1]
+            if outstanding > 0:
+                self._deficits[sbn] = max(self._deficits.get(sbn, 0), outstanding)
+        for first, last in absent:
+            self._absent.add(first, min(last + 1, limit))
+        for sbn, (_, count) in self._in_flight.items():
+            if sbn in self._absent and count >= self._source_block_length(sbn):
+                self._absent.discard(sbn)
+
+    def next_symbols(self, now: float) -> tuple[int, range] | None:
+        """The block to mend next and the esi range to send for it, or None. Counts them as in flight."""
+        if self._deficits:
+            sbn = next(iter(self._deficits))
+            esis = self._fresh_symbols(sbn, self._deficits.pop(sbn))
+        elif self._absent:
+            sbn = self._absent.pop_first()
+            esis = range(self._source_block_length(sbn))
+        else:
+            return None
+        self.left(sbn, len(esis), now)
+        return sbn, esis
+
+    def left(self, sbn: int, symbol_count: int, now: float) -> None:
+        """Symbols of this block leave now, so requests within HOLDOFF are discounted by them."""
+        self._in_flight.pop(sbn, None)
+        self._in_flight[sbn] = (now, symbol_count)
+
+    def _fresh_symbols(self, sbn: int, deficit: int) -> range:
+        length = self._source_block_length(sbn)
+        used = self._repair_symbols_used.get(sbn, 0)
+        if used + deficit > self._max_repair_symbols:
+            self._repair_symbols_used.pop(sbn, None)
+            return range(length)
+        self._repair_symbols_used[sbn] = used + deficit
+        return range(length + used, length + used + deficit)
+
+    def _forget_landed(self, now: float) -> None:
+        while self._in_flight:
+            sbn = next(iter(self._in_flight))
+            if now - self._in_flight[sbn][0] < HOLDOFF:
+                return
+            del self._in_flight[sbn]

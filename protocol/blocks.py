@@ -1,0 +1,113 @@
+"""Source blocks: how stored bytes are cut into symbols, and the buffers in which a receiver collects them.
+
+A block's buffer has room for all source symbols and all repair symbols; memory that is never touched costs nothing.
+The ledger beside it says what has arrived; it is a plain bytearray because the C step that opens datagrams updates it.
+
+    ledger  0..254   1 where the encoding symbol of that esi is present
+            255      number of repair symbols present
+            256      number of symbols present in all
+            257..320 esi of the i-th repair symbol, which lies in slot K+i of the buffer
+"""
+
+from typing import Final
+
+from protocol.errors import SessionStateError
+from protocol.wire import MAX_REPAIR_SYMBOLS
+
+LEDGER_LENGTH: Final = 321
+REPAIR_COUNT: Final = 255
+SYMBOL_COUNT: Final = 256
+REPAIR_ESIS: Final = 257
+
+
+def source_block_length(stored_length: int, encoding_symbol_length: int) -> int:
+    """K, the source symbols of a block of ``stored_length`` bytes (the last one padded with zeros)."""
+    return -(-stored_length // encoding_symbol_length)
+
+
+def last_symbol_length(stored_length: int, encoding_symbol_length: int) -> int:
+    """Bytes of the last source symbol that are not padding; only these travel."""
+    return stored_length - (source_block_length(stored_length, encoding_symbol_length) - 1) * encoding_symbol_length
+
+
+class BlockBuffer:
+    """One block on its way: symbol ``esi`` < K at ``esi`` * L of ``symbols``, the i-th repair symbol at (K+i) * L."""
+
+    __slots__ = ("last_arrival", "ledger", "sbn", "source_block_length", "symbols", "toi")
+
+    def __init__(self, symbols: bytearray) -> None:
+        self.symbols = symbols
+        self.ledger = bytearray(LEDGER_LENGTH)
+        self.toi = 0
+        self.sbn = 0
+        self.source_block_length = 0
+        self.last_arrival = 0.0
+
+    def reset(self, toi: int, sbn: int, source_block_length: int) -> None:
+        """Start over for another block; the symbols' bytes stay, the ledger says that none counts."""
+        self.ledger[:] = bytes(LEDGER_LENGTH)
+        self.toi = toi
+        self.sbn = sbn
+        self.source_block_length = source_block_length
+
+    @property
+    def symbol_count(self) -> int:
+        """Encoding symbols present."""
+        return self.ledger[SYMBOL_COUNT]
+
+    @property
+    def deficit(self) -> int:
+        """Encoding symbols still needed before the block can be decoded."""
+        return max(0, self.source_block_length - self.symbol_count)
+
+    @property
+    def source_symbol_count(self) -> int:
+        """Source symbols present."""
+        return self.ledger[SYMBOL_COUNT] - self.ledger[REPAIR_COUNT]
+
+    def missing_source_symbols(self) -> list[int]:
+        """The esi of every source symbol that is absent, ascending."""
+        present = self.ledger[: self.source_block_length]
+        missing: list[int] = []
+        esi = present.find(0)
+        while esi >= 0:
+            missing.append(esi)
+            esi = present.find(0, esi + 1)
+        return missing
+
+    def repair_esis(self) -> list[int]:
+        """The esi of every repair symbol present, in slot order."""
+        return list(self.ledger[REPAIR_ESIS : REPAIR_ESIS + self.ledger[REPAIR_COUNT]])
+
+
+class BlockPool:
+    """A bounded stock of block buffers, so that no loss and no slow disk can eat a receiver's memory."""
+
+    def __init__(self, limit_bytes: int, maximum_source_block_length: int, encoding_symbol_length: int) -> None:
+        """Allow ``limit_bytes`` of source symbols (repair symbols come on top: a few per cent where loss is small)."""
+        self._buffer_length = (maximum_source_block_length + MAX_REPAIR_SYMBOLS) * encoding_symbol_length
+        self._block_bytes = maximum_source_block_length * encoding_symbol_length
+        self._free: list[BlockBuffer] = []
+        self._capacity = max(1, limit_bytes // self._block_bytes)
+        self._taken = 0
+
+    @property
+    def taken_bytes(self) -> int:
+        """Bytes of the buffers in use."""
+        return self._taken * self._block_bytes
+
+    def take(self, toi: int, sbn: int, source_block_length: int) -> BlockBuffer | None:
+        """An empty buffer for this block, or None when the bound is reached: the block then stays missing."""
+        if self._taken == self._capacity:
+            return None
+        self._taken += 1
+        block = self._free.pop() if self._free else BlockBuffer(bytearray(self._buffer_length))
+        block.reset(toi, sbn, source_block_length)
+        return block
+
+    def give_back(self, block: BlockBuffer) -> None:
+        """Return a buffer; the caller must not touch it again."""
+        if self._taken == 0:
+            raise SessionStateError("a block buffer was given back twice")
+        self._taken -= 1
+        self._free.append(block)
