@@ -79,6 +79,7 @@ class SenderSession:
     def __init__(
         self,
         announcement: Announcement,
+        *,
         manifest_object: TransferObject,
         disk_object: TransferObject,
         policy: StartPolicy,

@@ -96,9 +96,14 @@ class BlockPool:
         """Bytes of the buffers in use."""
         return self._taken * self._block_bytes
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the bound is reached."""
+        return self._taken == self._capacity
+
     def take(self, toi: int, sbn: int, source_block_length: int) -> BlockBuffer | None:
         """An empty buffer for this block, or None when the bound is reached: the block then stays missing."""
-        if self._taken == self._capacity:
+        if self.is_full:
             return None
         self._taken += 1
         block = self._free.pop() if self._free else BlockBuffer(bytearray(self._buffer_length))
