@@ -79,7 +79,7 @@ class IntegrityError(SlatecastError):
     """Bytes do not have the digest that the manifest promises."""
 
     def __init__(self, what: str, expected: bytes, actual: bytes) -> None:
-        super().__init__(f"{what}: expected digest {expected.hex()[:16]}, found {actual.hex()[:16]}")
+        super().__init__(f"{what}: expected digest {expected.hex()[:16]}, found {actual.hex()[:16] or 'nothing'}")
         self.what = what
         self.expected = expected
         self.actual = actual

@@ -9,9 +9,11 @@ The row number of a stored chunk is its source block number ``sbn`` on the wire.
 ``zero_ranges`` is free space: not sent, not written. A stored length equal to the raw length means that the bytes are
 not compressed. The digest of a manifest covers magic, length and header; the header holds the digest of the rows.
 
-Rows stay packed bytes: 200 GiB of used chunks are 59 MB here and would be several hundred as objects.
+Rows stay packed bytes: 200 GiB of used chunks are 59 MB here and would be several hundred as objects. They are never
+copied on the way in (``decode_manifest`` keeps a view) nor on the way out (``Manifest.read`` copies one slice).
 """
 
+import re
 import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -35,6 +37,10 @@ MAX_HEADER_LENGTH: Final = 1 << 20
 ROW: Final = struct.Struct(f">II{DIGEST_LENGTH}s{DIGEST_LENGTH}s")
 _PREFIX: Final = struct.Struct(">8sI")
 _SECTOR_SIZES: Final = (512, 4096)
+_IMAGE_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+IMAGE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+"""What an image may be called (whole match): safe as a folder name, in a topic, and on a terminal."""
 
 
 class PartitionInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,6 +174,24 @@ def decode_manifest(data: Buffer) -> Manifest:
         ManifestError: not a manifest, not canonical, or the rows contradict the header, each other or the disk.
     """
     view = memoryview(data)
+    header = decode_manifest_header(view)
+    rows = view[len(_encode_prefix(header)) :]
+    if len(rows) != header.stored_chunk_count * ROW.size:
+        raise ManifestError(f"{len(rows)} bytes of rows for {header.stored_chunk_count} stored chunks")
+    if raw_digest(rows).hex() != header.rows_digest:
+        raise ManifestError("rows do not have the digest that the header names")
+    manifest = Manifest(header, rows)
+    _check_rows(manifest, rows)
+    return manifest
+
+
+def decode_manifest_header(data: Buffer) -> ManifestHeader:
+    """Read only the header from the first bytes of a manifest; the rows need not be there.
+
+    Raises:
+        ManifestError: not the beginning of a manifest, not canonical, or not a disk that we know how to describe.
+    """
+    view = memoryview(data)
     if len(view) < _PREFIX.size:
         raise ManifestError("shorter than a manifest's first bytes")
     magic, header_length = _PREFIX.unpack_from(view)
@@ -183,14 +207,7 @@ def decode_manifest(data: Buffer) -> Manifest:
     _check_header(header)
     if _encode_prefix(header) != view[:header_end]:
         raise ManifestError("header is not in canonical form")
-    rows = view[header_end:]
-    if len(rows) != header.stored_chunk_count * ROW.size:
-        raise ManifestError(f"{len(rows)} bytes of rows for {header.stored_chunk_count} stored chunks")
-    if raw_digest(rows).hex() != header.rows_digest:
-        raise ManifestError("rows do not have the digest that the header names")
-    manifest = Manifest(header, rows)
-    _check_rows(manifest, rows)
-    return manifest
+    return header
 
 
 def _encode_prefix(header: ManifestHeader) -> bytes:
@@ -209,6 +226,11 @@ def _check_header(header: ManifestHeader) -> None:
         raise ManifestError(f"disk size {header.disk_size} is not a positive multiple of the sector size")
     if header.codec != "zstd":
         raise ManifestError(f"codec {header.codec!r} is not known")
+    if not IMAGE_NAME.fullmatch(header.name) or not _IMAGE_ID.fullmatch(header.image_id) or header.version < 1:
+        raise ManifestError(f"{header.name!r}, {header.image_id!r}, version {header.version} do not name an image")
+    for partition in header.partitions:
+        if not 0 <= partition.offset <= partition.offset + partition.length <= header.disk_size:
+            raise ManifestError(f"partition {partition.number} does not lie on the disk")
 
 
 def _check_rows(manifest: Manifest, rows: memoryview) -> None:
