@@ -7,8 +7,9 @@ arithmetic, socket, disk or clock.
 
     READY     --manifest loaded and disk marked incomplete-->  RECEIVING
     RECEIVING --nothing is missing-->  VERIFYING
-    VERIFYING --read-back found damage-->  RECEIVING, or DAMAGED the third time
+    VERIFYING --read-back found damage-->  RECEIVING
     VERIFYING --committed-->  VERIFIED
+    VERIFYING --the disk does not keep what it is given-->  DAMAGED
     READY     --target refused-->  REFUSED
     any       --disk or manifest fails-->  FAILED
 
@@ -45,9 +46,6 @@ REORDER_BLOCKS: Final = 2
 SILENCE: Final = 0.15
 """[s] After so long without a symbol that is wanted, the sender's position is believed even for blocks that were never
 seen; until then they may still lie in the receive buffer."""
-
-MAX_READ_BACK_ROUNDS: Final = 3
-"""A disk that loses what was written and synced twice in a row is broken."""
 
 DEFAULT_BUFFER_LIMIT: Final = 192 * 1024 * 1024
 """[bytes] Blocks in memory; leaves room for the interpreter and the manifest within 350 MiB."""
@@ -124,7 +122,6 @@ class ReceiverSession:
         self._status: SessionStatus | None = None
         self._last_arrival = [now, now]
         self._timers = (RepairTimer(rng, now), RepairTimer(rng, now))
-        self._read_back_rounds = 0
         self._has_left = False
         self._sequence = 0
         self._report_due_at = now
@@ -204,12 +201,8 @@ class ReceiverSession:
         self._release(block)
 
     def read_back_failed(self, sbns: list[int], now: float) -> None:
-        """These blocks were not on the disk as written: they are missing again, unless that happens too often."""
+        """These blocks were not on the disk as written: they are missing again."""
         self._expect(ReceiverState.VERIFYING)
-        self._read_back_rounds += 1
-        if self._read_back_rounds >= MAX_READ_BACK_ROUNDS:
-            self.damaged(f"{len(sbns)} blocks read back wrong, {self._read_back_rounds} times", now)
-            return
         for sbn in sbns:
             self._missing[TOI_DISK].add(sbn)
         self._enter(ReceiverState.RECEIVING, now)

@@ -1,0 +1,46 @@
+"""Builds the announcement of a session from its manifest. Pure: secret, tsi and address come from the caller."""
+
+from protocol import PROTOCOL_VERSION
+from protocol.digests import StoredDigest
+from protocol.errors import LibraryError
+from protocol.manifest import CHUNK_SIZE, Manifest
+from protocol.messages import Announcement, FecOti, ImageSummary, encode_tsi
+
+MAX_MANIFEST_BLOCKS = 2048
+"""The announcement's bound; 512 MiB of manifest, a disk of 1.7 TiB without any free space."""
+
+
+def build_announcement(
+    manifest: Manifest, manifest_bytes: bytes, *, tsi: int, session_secret: bytes, group: str, port: int, oti: FecOti
+) -> Announcement:
+    """The announcement of a session that sends ``manifest`` and its chunks to ``group``.
+
+    Raises:
+        LibraryError: the manifest is too large to be announced.
+    """
+    view = memoryview(manifest_bytes)
+    digest = StoredDigest.for_manifest(manifest.digest)
+    blocks = [view[offset : offset + CHUNK_SIZE] for offset in range(0, len(view), CHUNK_SIZE)]
+    if len(blocks) > MAX_MANIFEST_BLOCKS:
+        raise LibraryError(f"image {manifest.header.name} has a manifest of {len(view)} bytes, too large to announce")
+    header = manifest.header
+    return Announcement(
+        protocol_version=PROTOCOL_VERSION,
+        tsi=encode_tsi(tsi),
+        image=ImageSummary(
+            name=header.name,
+            version=header.version,
+            disk_size=header.disk_size,
+            logical_sector_size=header.logical_sector_size,
+            stored_bytes=header.stored_bytes,
+        ),
+        group=group,
+        port=port,
+        oti=oti,
+        session_secret=session_secret,
+        manifest_digest=manifest.digest,
+        manifest_length=len(view),
+        manifest_block_digests=tuple(
+            digest.of(index * CHUNK_SIZE, len(block), block) for index, block in enumerate(blocks)
+        ),
+    )

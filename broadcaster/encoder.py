@@ -1,0 +1,92 @@
+"""Turns a transmission into sealed datagrams: stored bytes -> symbols -> datagrams. Blocking; run by executor threads.
+
+Every block is checked against the manifest before it is sealed: what has rotted on the server is never sent, and the
+seal's nonces, which depend on the block alone, never meet two plaintexts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from broadcaster.session import TransferObject, Transmission
+from protocol.blocks import last_symbol_length, source_block_length
+from protocol.fec import encode_repair
+from protocol.manifest import CHUNK_SIZE, Manifest
+from protocol.seal import Seal
+from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_MANIFEST
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSymbols:
+    """The datagrams of one transmission, one after the other; all but the last are ``datagram_length`` bytes."""
+
+    transmission: Transmission
+    datagrams: memoryview
+    datagram_length: int
+    """bytes"""
+
+
+class BlockEncoder:
+    """Encodes both objects of one session."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        manifest_bytes: bytes,
+        read_stored: Callable[[int], bytes],
+        seal: Seal,
+        encoding_symbol_length: int,
+    ) -> None:
+        """``read_stored`` gives the stored bytes of an sbn, checked, or raises IntegrityError or LibraryError."""
+        self._manifest = manifest
+        self._manifest_bytes = memoryview(manifest_bytes)
+        self._read_stored = read_stored
+        self._seal = seal
+        self._symbol_length = encoding_symbol_length
+
+    def manifest_object(self) -> TransferObject:
+        """The shape of object 0."""
+        count = -(-len(self._manifest_bytes) // CHUNK_SIZE)
+        return TransferObject(count, lambda sbn: self._length_of(len(self._manifest_block(sbn))))
+
+    def disk_object(self) -> TransferObject:
+        """The shape of object 1."""
+        return TransferObject(len(self._manifest), lambda sbn: self._length_of(self._manifest[sbn].stored_length))
+
+    def encode(self, transmission: Transmission) -> SealedSymbols:
+        """The datagrams of ``transmission``.
+
+        Raises:
+            IntegrityError: the block in the library is not what the manifest says.
+            LibraryError: the block cannot be read.
+        """
+        stored: bytes | memoryview
+        if transmission.toi == TOI_MANIFEST:
+            stored = self._manifest_block(transmission.sbn)
+        else:
+            stored = self._read_stored(transmission.sbn)
+        length = transmission.source_block_length
+        source = bytearray(length * self._symbol_length)
+        source[: len(stored)] = stored
+        esis = transmission.esis
+        if esis.start < length:
+            symbols = memoryview(source)[esis.start * self._symbol_length : esis.stop * self._symbol_length]
+        else:
+            symbols = memoryview(encode_repair(source, length, self._symbol_length, esis))
+        datagram_length = HEADER_LENGTH + self._symbol_length + TAG_LENGTH
+        out = bytearray(len(esis) * datagram_length)
+        used = self._seal.seal_symbols(
+            out,
+            symbols,
+            transmission.toi,
+            transmission.sbn,
+            length,
+            esis,
+            last_symbol_length(len(stored), self._symbol_length),
+        )
+        return SealedSymbols(transmission, memoryview(out)[:used], datagram_length)
+
+    def _manifest_block(self, sbn: int) -> memoryview:
+        return self._manifest_bytes[sbn * CHUNK_SIZE : (sbn + 1) * CHUNK_SIZE]
+
+    def _length_of(self, stored_length: int) -> int:
+        return source_block_length(stored_length, self._symbol_length)

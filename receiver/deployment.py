@@ -1,0 +1,122 @@
+"""The worker's side of one session: stores blocks, loads the manifest, reads the disk back and commits. Blocking.
+
+Object 0 is collected in memory, object 1 goes to the disk. Many executor threads may store blocks at once; the other
+steps come one at a time, in the order load_manifest, write_zero_ranges, read_back, commit.
+"""
+
+import threading
+from collections.abc import Callable
+
+from protocol.blocks import BlockBuffer
+from protocol.digests import StoredDigest
+from protocol.errors import DecodeError, IntegrityError, ManifestError, SessionStateError
+from protocol.manifest import CHUNK_SIZE, Manifest, decode_manifest
+from protocol.messages import Announcement
+from protocol.wire import TOI_MANIFEST
+from receiver.blockdevice import BlockDevice
+from receiver.decoder import ChunkUnpacker, recover_stored
+from receiver.disk import DiskWriter, Progress
+
+
+class Deployment:
+    """Puts one image on one disk."""
+
+    def __init__(self, announcement: Announcement, open_device: Callable[[], BlockDevice]) -> None:
+        """``open_device`` is called once, when the manifest has proved itself; raises TargetError or DiskError."""
+        self._announcement = announcement
+        self._open_device = open_device
+        self._symbol_length = announcement.oti.encoding_symbol_length
+        self._manifest_bytes = bytearray(announcement.manifest_length)
+        self._manifest_digest = StoredDigest.for_manifest(announcement.manifest_digest)
+        self._manifest: Manifest | None = None
+        self._writer: DiskWriter | None = None
+        self._threads = threading.local()
+
+    def store_block(self, block: BlockBuffer) -> bool:
+        """Decode and store a block; False if its bytes are not the announced ones, so that it must come again.
+
+        Raises:
+            DiskError: the disk failed.
+            IntegrityError: the block is as announced, but the image contradicts itself.
+        """
+        try:
+            stored = self._checked(block)
+        except (DecodeError, IntegrityError):
+            return False
+        if block.toi == TOI_MANIFEST:
+            offset = block.sbn * CHUNK_SIZE
+            self._manifest_bytes[offset : offset + len(stored)] = stored
+        else:
+            chunk = self._loaded_manifest()[block.sbn]
+            self._open_writer().write_chunk(block.sbn, self._unpacker().unpack(chunk, stored))
+        return True
+
+    def load_manifest(self) -> Manifest:
+        """Read object 0, open the target and mark it incomplete: the first write of the session.
+
+        Raises:
+            ManifestError: object 0 is as announced but not a manifest, or not the announced one.
+            TargetError: the target may not be overwritten with this image; nothing was written.
+            DiskError: the disk failed.
+        """
+        manifest = decode_manifest(self._manifest_bytes)
+        if manifest.digest != self._announcement.manifest_digest:
+            raise ManifestError("the manifest is not the announced one")
+        if manifest.header.disk_size != self._announcement.image.disk_size:
+            raise ManifestError("the announcement gives another disk size than the manifest")
+        self._writer = DiskWriter(self._open_device(), manifest)
+        self._writer.mark_incomplete()
+        self._manifest = manifest
+        return manifest
+
+    def write_zero_ranges(self, should_stop: Callable[[], bool]) -> None:
+        """Zero what the image says is zero; may run beside ``store_block``. Raises DiskError."""
+        self._open_writer().write_zero_ranges(should_stop=should_stop)
+
+    def read_back(self, progress: Progress, should_stop: Callable[[], bool]) -> list[int]:
+        """Sync and read everything back from the disk itself; gives the sbns that are not as written.
+
+        Raises:
+            DiskError: the disk failed.
+            IntegrityError: the disk does not keep what it is given.
+        """
+        writer = self._open_writer()
+        writer.sync()
+        return writer.read_back(progress, should_stop)
+
+    def commit(self) -> None:
+        """Write what makes the disk bootable, sync, and read that back too. Raises as ``read_back``."""
+        self._open_writer().commit()
+
+    def _checked(self, block: BlockBuffer) -> memoryview:
+        """The stored bytes of a block, proved to be the announced ones for its place."""
+        if block.toi == TOI_MANIFEST:
+            offset = block.sbn * CHUNK_SIZE
+            stored_length = raw_length = min(CHUNK_SIZE, len(self._manifest_bytes) - offset)
+            digest = self._announcement.manifest_block_digests[block.sbn]
+            stored_digest = self._manifest_digest
+        else:
+            manifest = self._loaded_manifest()
+            _, offset, raw_length, stored_length, _, digest = manifest[block.sbn]
+            stored_digest = manifest.stored_digest
+        stored = recover_stored(block, self._symbol_length, stored_length)
+        actual = stored_digest.of(offset, raw_length, stored)
+        if actual != digest:
+            raise IntegrityError(f"block {block.sbn} of object {block.toi}", digest, actual)
+        return stored
+
+    def _loaded_manifest(self) -> Manifest:
+        if self._manifest is None:
+            raise SessionStateError("a block of the disk came before the manifest was loaded")
+        return self._manifest
+
+    def _unpacker(self) -> ChunkUnpacker:
+        if not hasattr(self._threads, "unpacker"):
+            self._threads.unpacker = ChunkUnpacker()
+        unpacker: ChunkUnpacker = self._threads.unpacker
+        return unpacker
+
+    def _open_writer(self) -> DiskWriter:
+        if self._writer is None:
+            raise SessionStateError("the disk was used before the manifest was loaded")
+        return self._writer

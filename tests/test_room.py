@@ -1,0 +1,26 @@
+"""The whole protocol under virtual time: the seeds of ``--seeds`` rooms, each with faults of its own."""
+
+import pytest
+
+from tests.simulator.scenario import run_seed
+
+SEEDS_PER_TEST = 10
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "first_seed" in metafunc.fixturenames:
+        first, count = metafunc.config.getoption("first_seed"), metafunc.config.getoption("seeds")
+        metafunc.parametrize("first_seed", range(first, first + count, SEEDS_PER_TEST))
+
+
+@pytest.mark.slow
+def test_every_live_seat_gets_the_image(first_seed: int) -> None:
+    outcomes = [run_seed(seed) for seed in range(first_seed, first_seed + SEEDS_PER_TEST)]
+    failures = [f"--first-seed {each.seed} --seeds 1: {each.problems}" for each in outcomes if each.problems]
+    assert not failures, "\n".join(failures)
+
+
+@pytest.mark.slow
+def test_a_seed_replays_identically() -> None:
+    assert run_seed(7).trace == run_seed(7).trace
+    assert run_seed(7).trace != run_seed(8).trace
