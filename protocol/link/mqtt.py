@@ -1,0 +1,325 @@
+"""The MQTT link: one connection to the broker that comes back by itself; the only file that imports aiomqtt.
+
+It carries opaque payloads: what they mean is protocol.messages' business, when to repeat them the sessions'. It never
+blocks its caller while the broker is away, and never grows without bound: what does not fit is dropped, oldest first,
+and counted, because state converges by repetition (docs/protocol.md). Only the first connection may fail; later ones
+are tried until the link is closed, subscriptions are renewed, and ``on_reconnect`` may publish presence again.
+MQTT 3.1.1 with a clean session: both amqtt and Mosquitto speak it, and nothing must outlive a connection but retained
+messages. One client id per receiver for its lifetime: a broker then ends the old connection, and its last will, first.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+from urllib.parse import quote, unquote, urlsplit
+
+import aiomqtt
+from paho.mqtt.reasoncodes import ReasonCode
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from protocol.errors import ConfigError, SessionStateError, TransportError
+from protocol.link.backlog import MAX_BACKLOG, MESSAGE_OVERHEAD, Backlog, Message
+
+DEFAULT_PORT: Final = 1883
+DEFAULT_TLS_PORT: Final = 8883
+
+KEEPALIVE: Final = 5
+"""[seconds] Silence after which the broker is probed; a half-open connection is given up after twice this."""
+
+ANSWER_TIMEOUT: Final = 5.0
+"""[seconds] chosen: a broker on the LAN that takes longer for one acknowledgement is as good as gone."""
+
+LONGEST_BACKOFF: Final = 3.0
+"""[seconds] Ceiling of the random wait between two attempts: 60 receivers then spread over 3 s, and lose no more."""
+
+FAREWELL_TIMEOUT: Final = 2.0
+"""[seconds] How long closing waits for messages that are still on their way out."""
+
+MQTT_SUBSCRIPTION_FAILURE: Final = 0x80
+"""The return code of MQTT 3.1.1 section 3.9.3 that refuses a subscription."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a broker listens, and as whom to speak to it."""
+
+    host: str
+    port: int = DEFAULT_PORT
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``mqtt[s]://[user[:password]@]host[:port]`` or ``host[:port]``.
+
+        Raises:
+            ConfigError: another scheme, no host, a port out of range, or more than an address.
+        """
+        try:
+            parts = urlsplit(text if "://" in text else f"mqtt://{text}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise ConfigError(
+                f"broker {_without_password(text)}: write host:port, or [address]:port for IPv6"
+            ) from None
+        if parts.scheme not in ("mqtt", "mqtts"):
+            raise ConfigError(f"broker {_without_password(text)}: the scheme must be mqtt or mqtts")
+        if not host or port == 0 or any(character.isspace() for character in host):
+            raise ConfigError(f"broker {_without_password(text)}: write host:port with a port from 1 to 65535")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ConfigError(f"broker {_without_password(text)}: nothing may follow the port")
+        tls = parts.scheme == "mqtts"
+        return cls(
+            host=host,
+            port=port or (DEFAULT_TLS_PORT if tls else DEFAULT_PORT),
+            username=None if parts.username is None else unquote(parts.username),
+            password=None if parts.password is None else unquote(parts.password),
+            tls=tls,
+        )
+
+    def __str__(self) -> str:
+        """The address as an operator may see it: without the password."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        user = "" if self.username is None else f"{quote(self.username)}@"
+        return f"{'mqtts' if self.tls else 'mqtt'}://{user}{host}:{self.port}"
+
+
+class LastWill(NamedTuple):
+    """What the broker publishes for us when our connection ends without a farewell."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+
+
+class MqttLink:
+    """A connection to the broker for as long as the context is entered.
+
+    Args:
+        address: the broker.
+        client_id: the same for one receiver or broadcaster over its whole life, unique in the room.
+        will: published by the broker when this process, its machine or its network dies.
+        ca_file: PEM file of the authority that signed the broker's certificate; None trusts the system's.
+        on_reconnect: called in the event loop after each later connection, when subscriptions are renewed.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        client_id: str,
+        *,
+        will: LastWill | tuple[str, bytes, bool] | None = None,
+        ca_file: Path | None = None,
+        on_reconnect: Callable[[], None] | None = None,
+    ) -> None:
+        self._address = address
+        self._client_id = client_id
+        self._will = None if will is None else LastWill(*will)
+        self._ca_file = ca_file
+        self._on_reconnect = on_reconnect
+        self._subscriptions: dict[str, int] = {}
+        self._outbox = Backlog()
+        self._inbox = Backlog()
+        self._client: aiomqtt.Client | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._connection_count = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker is there, as far as the last exchange tells."""
+        return self._client is not None
+
+    @property
+    def dropped_count(self) -> int:
+        """Messages lost in both directions because a queue was full."""
+        return self._outbox.dropped_count + self._inbox.dropped_count
+
+    @property
+    def reconnect_count(self) -> int:
+        """Connections made after the first."""
+        return max(0, self._connection_count - 1)
+
+    async def __aenter__(self) -> Self:
+        """Connect once.
+
+        Raises:
+            TransportError: refused, unreachable, unknown name, wrong password or no trust in the certificate.
+            ConfigError: the CA file cannot be used.
+        """
+        client = await self._connect(self._tls_context())
+        self._keeper = asyncio.create_task(self._keep_connected(client), name=f"mqtt link {self._client_id}")
+        self._keeper.add_done_callback(lambda _: self._inbox.close())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Send what is still queued, say farewell (the will stays unpublished) and disconnect."""
+        assert self._keeper is not None
+        if error is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_TIMEOUT):
+                    await self.flush()
+        self._keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeper
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        """Queue one message and return at once; a retained one replaces its queued predecessor of that topic."""
+        if not topic or not set(topic).isdisjoint("+#\0"):
+            raise SessionStateError(f"{topic!r} is no topic to publish on")
+        self._outbox.put(Message(topic, payload, qos, retain))
+
+    async def flush(self) -> None:
+        """Wait until the broker has acknowledged everything queued; bound it with ``asyncio.timeout``."""
+        await self._outbox.drained()
+
+    async def subscribe(self, topic_filter: str, *, qos: int = 1) -> None:
+        """Receive what is published on ``topic_filter``, now and after each reconnect.
+
+        Raises:
+            TransportError: the broker refuses, or is connected but does not answer.
+        """
+        self._subscriptions[topic_filter] = qos
+        client = self._client
+        if client is None:
+            return
+        try:
+            await self._request_subscriptions(client, {topic_filter: qos})
+        except aiomqtt.MqttError as error:
+            if self._client is client:
+                raise TransportError(f"broker {self._address} does not answer a subscription: {error}") from None
+
+    async def unsubscribe(self, topic_filter: str) -> None:
+        """Stop receiving ``topic_filter``; a broker that is away is not asked, since it has forgotten it anyway."""
+        self._subscriptions.pop(topic_filter, None)
+        if self._client is not None:
+            with contextlib.suppress(aiomqtt.MqttError):
+                await self._client.unsubscribe(topic_filter)
+
+    async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Topic and payload of each message, across reconnects, until the link is closed; for one consumer."""
+        while (message := await self._inbox.oldest()) is not None:
+            self._inbox.remove(message)
+            yield message.topic, message.payload
+
+    async def _keep_connected(self, first: aiomqtt.Client) -> None:
+        """Serve one connection after the other; ends by cancellation only."""
+        tls = self._tls_context()
+        clients = deque([first])
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(TransportError),
+            wait=wait_random_exponential(multiplier=0.2, max=LONGEST_BACKOFF),
+        ):
+            with attempt:
+                await self._serve(clients.popleft() if clients else await self._connect(tls))
+
+    async def _connect(self, tls: ssl.SSLContext | None) -> aiomqtt.Client:
+        will = self._will and aiomqtt.Will(self._will.topic, self._will.payload, qos=1, retain=self._will.retain)
+        client = aiomqtt.Client(
+            self._address.host,
+            self._address.port,
+            identifier=self._client_id,
+            username=self._address.username,
+            password=self._address.password,
+            will=will,
+            clean_session=True,
+            tls_context=tls,
+            timeout=ANSWER_TIMEOUT,
+            keepalive=KEEPALIVE,
+            max_queued_incoming_messages=MAX_BACKLOG // MESSAGE_OVERHEAD,
+            # Without it Nagle holds a small message until the broker's delayed ACK: 40 ms for every exchange.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        try:
+            return await client.__aenter__()
+        except aiomqtt.MqttError as error:
+            raise TransportError(f"broker {self._address} {_reason(error)}") from None
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        """Move messages both ways until the connection breaks, which is a TransportError."""
+        try:
+            if self._subscriptions:
+                await self._request_subscriptions(client, self._subscriptions)
+            self._client = client
+            self._connection_count += 1
+            if self._connection_count > 1:
+                _logger.info("broker %s is back", self._address)
+                if self._on_reconnect is not None:
+                    self._on_reconnect()
+            async with asyncio.TaskGroup() as directions:
+                directions.create_task(self._receive(client))
+                directions.create_task(self._send(client))
+        except* aiomqtt.MqttError as errors:
+            _logger.warning("broker %s is gone (%s), reconnecting", self._address, errors.exceptions[0])
+            raise TransportError(f"broker {self._address} is gone") from None
+        finally:
+            self._client = None
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.__aexit__(None, None, None)
+
+    async def _receive(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            if isinstance(message.payload, bytes):
+                self._inbox.put(Message(message.topic.value, message.payload))
+
+    async def _send(self, client: aiomqtt.Client) -> None:
+        while (message := await self._outbox.oldest()) is not None:
+            await client.publish(message.topic, message.payload, message.qos, message.retain)
+            # Only now: a message that the broker has not acknowledged is sent again on the next connection.
+            self._outbox.remove(message)
+
+    async def _request_subscriptions(self, client: aiomqtt.Client, subscriptions: dict[str, int]) -> None:
+        codes: Sequence[int | ReasonCode] = await client.subscribe(list(subscriptions.items()))
+        for topic_filter, code in zip(subscriptions, codes, strict=True):
+            if code.is_failure if isinstance(code, ReasonCode) else code >= MQTT_SUBSCRIPTION_FAILURE:
+                raise TransportError(f"broker {self._address} refuses the subscription to {topic_filter}")
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        if not self._address.tls:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self._ca_file)
+        except OSError as error:
+            raise ConfigError(f"CA file {self._ca_file}: {error.strerror or error}") from None
+
+
+def _reason(error: aiomqtt.MqttError) -> str:
+    """Why a connection could not be made, as the end of a sentence that begins with the broker."""
+    # aiomqtt keeps only the text of the OSError that it replaces, and cannot tell a silent host from a silent broker.
+    match error if isinstance(error, aiomqtt.MqttCodeError) else error.__context__:
+        case aiomqtt.MqttCodeError(rc=code):
+            reason = f"refuses us ({code}): check user name and password"
+        case ssl.SSLCertVerificationError() as cause:
+            reason = f"shows a certificate that is not trusted: {cause.verify_message}; name its authority's CA file"
+        case ssl.SSLError() as cause:
+            reason = f"does not speak TLS as we do: {cause.reason or cause}; check scheme and port"
+        case socket.gaierror():
+            reason = "has a host name that is not known"
+        case ConnectionRefusedError():
+            reason = "refuses the connection: nothing listens there; start the broker or correct host and port"
+        case TimeoutError() if str(error) != "Operation timed out":
+            reason = "does not answer: check host, port and firewall"
+        case OSError() as cause if not isinstance(cause, TimeoutError):
+            reason = f"cannot be reached: {cause.strerror or cause}"
+        case _:
+            reason = f"accepts the connection but does not answer in MQTT ({error}); check scheme and port"
+    return reason
+
+
+def _without_password(text: str) -> str:
+    """What the operator wrote, fit for an error message, even where it is no address."""
+    login, separator, place = text.rpartition("@")
+    scheme, slashes, user = login.rpartition("//")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{separator}{place}"
