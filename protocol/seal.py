@@ -54,6 +54,7 @@ FindBlock = Callable[[int, int, int], tuple[WritableBuffer, bytearray] | None]
 
 _KEY_INFO: Final = b"slatecast segment"
 _SEGMENT: Final = struct.Struct(">BI")
+_NONCE: Final = struct.Struct(">B3x4s3xB")
 
 
 class BatchCounts(NamedTuple):
@@ -286,7 +287,7 @@ def _pure_seal_symbols(  # noqa: PLR0917 - as the C function, whose arguments ha
     """The pure kernel's sealing: ``key`` is the segment's, ``header`` is complete but for its last byte, the esi."""
     last_esi = header[-2] - 1
     lengths = [last_symbol_length if esi == last_esi else encoding_symbol_length for esi in esis]
-    source, sink = memoryview(symbols).cast("B"), memoryview(out).cast("B")
+    source, sink = memoryview(symbols), memoryview(out)
     if esis and len(source) < (len(esis) - 1) * encoding_symbol_length + lengths[-1]:
         raise ValueError("the symbols are fewer than their ids")
     if len(sink) < sum(lengths) + len(esis) * OVERHEAD:
@@ -304,7 +305,7 @@ def _pure_seal_symbols(  # noqa: PLR0917 - as the C function, whose arguments ha
 
 def _nonce(header: bytes) -> bytes:
     """The symbol's name within its key, 12 bytes: toi, sbn and esi, each at the end of a word."""
-    return header[3:4] + bytes(3) + header[12:16] + bytes(3) + header[17:18]
+    return _NONCE.pack(header[3], header[12:16], header[17])
 
 
 class _OpenBlock(NamedTuple):
@@ -335,25 +336,28 @@ def _pure_open_batch(  # noqa: PLR0917 - as the C function, whose arguments have
     """The pure kernel's opening: ``segment_key`` takes toi and segment, ``session_header`` is any of the session's."""
     if datagram_length < 1:
         raise ValueError("the datagram length is not positive")
-    view = memoryview(batch).cast("B")
+    view = memoryview(batch)
     counts = [0] * len(_Outcome)
     opened_bytes = 0
-    run: tuple[int, int, int] | None = None
-    block: _OpenBlock | None = None
+    block_name, block, esi_end = b"", None, 0
     for start in range(0, len(view), datagram_length):
         datagram = view[start : start + datagram_length]
-        header = _own_header(datagram, session_header, encoding_symbol_length)
-        if header is None:
-            counts[_Outcome.FOREIGN] += 1
-            continue
-        sbn, source_block_length, esi = header.payload_id
-        if run != (header.toi, sbn, source_block_length):
-            run = (header.toi, sbn, source_block_length)
-            block = _open_block(segment_key, find_block, *run)
-        outcome = _Outcome.UNWANTED if block is None else _open_symbol(block, esi, datagram, encoding_symbol_length)
+        header = bytes(datagram[:HEADER_LENGTH])
+        length = len(datagram) - OVERHEAD
+        # Most datagrams repeat the header of the one before but for the esi: only others are worth a full decoding.
+        if header[:-1] != block_name or header[-1] >= esi_end or length != encoding_symbol_length:
+            decoded = _own_header(datagram, session_header, encoding_symbol_length)
+            if decoded is None:
+                counts[_Outcome.FOREIGN] += 1
+                continue
+            if header[:-1] != block_name:
+                sbn, source_block_length, _ = decoded.payload_id
+                block_name, esi_end = header[:-1], source_block_length + MAX_REPAIR_SYMBOLS
+                block = _open_block(segment_key, find_block, decoded.toi, sbn, source_block_length)
+        outcome = _Outcome.UNWANTED if block is None else _open_symbol(block, header, datagram, encoding_symbol_length)
         counts[outcome] += 1
         if outcome is _Outcome.OPENED:
-            opened_bytes += len(datagram) - OVERHEAD
+            opened_bytes += length
     opened, duplicate, unwanted, rejected, foreign = counts
     return opened, duplicate, unwanted, rejected, foreign, opened_bytes
 
@@ -380,28 +384,30 @@ def _open_block(
     if len(ledger) < LEDGER_LENGTH:
         raise ValueError("the ledger is too short")
     key = segment_key(toi, sbn >> SEGMENT_SHIFT)
-    return _OpenBlock(AESGCM(key), memoryview(symbols).cast("B"), ledger, source_block_length)
+    return _OpenBlock(AESGCM(key), memoryview(symbols), ledger, source_block_length)
 
 
-def _open_symbol(block: _OpenBlock, esi: int, datagram: memoryview, encoding_symbol_length: int) -> _Outcome:
+def _open_symbol(block: _OpenBlock, header: bytes, datagram: memoryview, encoding_symbol_length: int) -> _Outcome:
     aes, symbols, ledger, source_block_length = block
+    esi = header[-1]
     if ledger[esi]:
         return _Outcome.DUPLICATE
+    repair_count = ledger[REPAIR_COUNT]
     is_repair = esi >= source_block_length
-    slot = source_block_length + ledger[REPAIR_COUNT] if is_repair else esi
-    start, end = slot * encoding_symbol_length, (slot + 1) * encoding_symbol_length
-    is_full = is_repair and ledger[REPAIR_COUNT] >= MAX_REPAIR_SYMBOLS
-    if is_full or ledger[SYMBOL_COUNT] >= source_block_length or end > len(symbols):
+    start = (source_block_length + repair_count if is_repair else esi) * encoding_symbol_length
+    end = start + encoding_symbol_length
+    is_full = ledger[SYMBOL_COUNT] >= source_block_length or (is_repair and repair_count >= MAX_REPAIR_SYMBOLS)
+    if is_full or end > len(symbols):
         return _Outcome.UNWANTED
-    header = bytes(datagram[:HEADER_LENGTH])
     padding = start + len(datagram) - OVERHEAD
     try:
         aes.decrypt_into(_nonce(header), datagram[HEADER_LENGTH:], header, symbols[start:padding])
     except InvalidTag:
         return _Outcome.REJECTED
-    symbols[padding:end] = bytes(end - padding)
+    if padding < end:
+        symbols[padding:end] = bytes(end - padding)
     if is_repair:
-        ledger[REPAIR_ESIS + ledger[REPAIR_COUNT]] = esi
+        ledger[REPAIR_ESIS + repair_count] = esi
         ledger[REPAIR_COUNT] += 1
     ledger[esi] = 1
     ledger[SYMBOL_COUNT] += 1
