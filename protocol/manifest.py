@@ -15,7 +15,7 @@ copied on the way in (``decode_manifest`` keeps a view) nor on the way out (``Ma
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -31,12 +31,14 @@ CHUNK_SIZES: Final = tuple(1 << exponent for exponent in range(12, 19))
 """[bytes] What a decoder accepts: from one sector of 4 KiB to CHUNK_SIZE, which is what the library writes."""
 
 MAGIC: Final = b"SLATEMAN"
-MAX_HEADER_LENGTH: Final = 1 << 20
-"""[bytes] Stops a forged length from making a receiver parse without end; a disk of 128 partitions needs 30 KiB."""
+MAX_HEADER_LENGTH: Final = 8 << 20
+"""[bytes] Stops a forged length from making a receiver parse without end. The zero ranges decide: a disk of 200 GiB in
+which every other chunk is zero needs 6 MB, a common one 20 KiB."""
 
 ROW: Final = struct.Struct(f">II{DIGEST_LENGTH}s{DIGEST_LENGTH}s")
 _PREFIX: Final = struct.Struct(">8sI")
 _SECTOR_SIZES: Final = (512, 4096)
+_PARTITION_TABLES: Final = ("gpt", "dos", "none")
 _IMAGE_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 IMAGE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -125,6 +127,10 @@ class Manifest:
         """Number of stored chunks, which is the number of source blocks of object 1."""
         return self.header.stored_chunk_count
 
+    def __iter__(self) -> Iterator[StoredChunk]:
+        """All stored chunks in disk order, which is the order of their sbn."""
+        return map(self.__getitem__, range(len(self)))
+
     def __getitem__(self, sbn: int) -> StoredChunk:
         """The stored chunk that travels as source block ``sbn``; IndexError outside."""
         if not 0 <= sbn < self.header.stored_chunk_count:
@@ -143,26 +149,47 @@ class Manifest:
         """Bytes of chunk ``chunk_id``; the disk's last one may be short."""
         return min(self.header.chunk_size, self.header.disk_size - chunk_id * self.header.chunk_size)
 
+    @property
+    def encoded_length(self) -> int:
+        """Bytes of the canonical form, which is the transfer length of object 0."""
+        return len(self._prefix) + len(self._rows)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` canonical bytes from byte ``offset``; shorter at the end, empty beyond it."""
+        from_prefix = self._prefix[offset : offset + length]
+        from_rows = self._rows[max(0, offset - len(self._prefix)) :][: length - len(from_prefix)]
+        return from_prefix + bytes(from_rows)
+
     def encode(self) -> bytes:
         """The canonical bytes, which are the transfer object 0."""
-        return self._prefix + bytes(self._rows)
+        return self.read(0, self.encoded_length)
+
+
+def encode_row(chunk: StoredChunk) -> bytes:
+    """The 72 bytes of one row; offset and raw length follow from the chunk_id."""
+    return ROW.pack(chunk.chunk_id, chunk.stored_length, chunk.raw_digest, chunk.stored_digest)
 
 
 def build_manifest(header: ManifestHeader, chunks: Iterable[StoredChunk]) -> Manifest:
-    """A manifest of these chunks in disk order; fills in count, stored bytes and rows digest of ``header``."""
-    rows = bytearray()
-    stored_bytes = 0
-    for chunk in chunks:
-        rows += ROW.pack(chunk.chunk_id, chunk.stored_length, chunk.raw_digest, chunk.stored_digest)
-        stored_bytes += chunk.stored_length
+    """As ``build_manifest_from_rows``, of chunks in disk order."""
+    return build_manifest_from_rows(header, b"".join(map(encode_row, chunks)))
+
+
+def build_manifest_from_rows(header: ManifestHeader, rows: Buffer) -> Manifest:
+    """A manifest of these packed rows; fills in count, stored bytes and rows digest of ``header``.
+
+    Raises:
+        ManifestError: the header or the rows contradict each other or the disk.
+    """
     complete = msgspec.structs.replace(
         header,
         stored_chunk_count=len(rows) // ROW.size,
-        stored_bytes=stored_bytes,
+        stored_bytes=sum(row[1] for row in ROW.iter_unpack(rows)),
         rows_digest=raw_digest(rows).hex(),
     )
     _check_header(complete)
     manifest = Manifest(complete, rows)
+    manifest_header_end(manifest.read(0, _PREFIX.size))
     _check_rows(manifest, memoryview(rows))
     return manifest
 
@@ -192,14 +219,9 @@ def decode_manifest_header(data: Buffer) -> ManifestHeader:
         ManifestError: not the beginning of a manifest, not canonical, or not a disk that we know how to describe.
     """
     view = memoryview(data)
-    if len(view) < _PREFIX.size:
-        raise ManifestError("shorter than a manifest's first bytes")
-    magic, header_length = _PREFIX.unpack_from(view)
-    if magic != MAGIC:
-        raise ManifestError("not a slatecast manifest")
-    if header_length > min(MAX_HEADER_LENGTH, len(view) - _PREFIX.size):
-        raise ManifestError(f"header of {header_length} bytes does not fit")
-    header_end = _PREFIX.size + header_length
+    header_end = manifest_header_end(view)
+    if header_end > len(view):
+        raise ManifestError(f"{len(view)} bytes do not hold a header of {header_end}")
     try:
         header = msgspec.json.decode(view[_PREFIX.size : header_end], type=ManifestHeader)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -208,6 +230,22 @@ def decode_manifest_header(data: Buffer) -> ManifestHeader:
     if _encode_prefix(header) != view[:header_end]:
         raise ManifestError("header is not in canonical form")
     return header
+
+
+def manifest_header_end(data: Buffer) -> int:
+    """How many bytes from the beginning hold the header, told by the first 12.
+
+    Raises:
+        ManifestError: not the beginning of a manifest, or a header longer than any can be.
+    """
+    if len(data) < _PREFIX.size:
+        raise ManifestError("shorter than a manifest's first bytes")
+    magic, header_length = _PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        raise ManifestError("not a slatecast manifest")
+    if header_length > MAX_HEADER_LENGTH:
+        raise ManifestError(f"header of {header_length} bytes is longer than {MAX_HEADER_LENGTH}")
+    return _PREFIX.size + int(header_length)
 
 
 def _encode_prefix(header: ManifestHeader) -> bytes:
@@ -224,6 +262,8 @@ def _check_header(header: ManifestHeader) -> None:
         raise ManifestError(f"chunk size {header.chunk_size} is not a power of two from 4 KiB to 256 KiB")
     if not 0 < header.disk_size <= header.chunk_size << 32 or header.disk_size % header.logical_sector_size:
         raise ManifestError(f"disk size {header.disk_size} is not a positive multiple of the sector size")
+    if header.partition_table not in _PARTITION_TABLES:
+        raise ManifestError(f"partition table {header.partition_table!r} is not known")
     if header.codec != "zstd":
         raise ManifestError(f"codec {header.codec!r} is not known")
     if not IMAGE_NAME.fullmatch(header.name) or not _IMAGE_ID.fullmatch(header.image_id) or header.version < 1:
@@ -254,11 +294,11 @@ def _check_rows(manifest: Manifest, rows: memoryview) -> None:
 
 
 def _check_zero_ranges(manifest: Manifest, rows: memoryview) -> None:
-    end = 0
+    end = -1
     chunk_ids = (row[0] for row in ROW.iter_unpack(rows))
     next_stored = next(chunk_ids, manifest.chunk_count)
     for first, count in manifest.header.zero_ranges:
-        if first < end or count < 1 or first + count > manifest.chunk_count:
+        if first <= end or count < 1 or first + count > manifest.chunk_count:
             raise ManifestError(f"zero range {first}+{count} is out of order or beyond the disk")
         end = first + count
         while next_stored < first:

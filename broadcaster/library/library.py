@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +24,12 @@ from broadcaster.library.store import ChunkStore, library_errors
 from protocol.errors import ConfigError, IntegrityError, LibraryError, ManifestError
 from protocol.manifest import (
     IMAGE_NAME,
-    MAX_HEADER_LENGTH,
     Manifest,
     ManifestHeader,
     StoredChunk,
     decode_manifest,
     decode_manifest_header,
+    manifest_header_end,
 )
 
 FORMAT: Final = 1
@@ -37,6 +37,8 @@ FORMAT: Final = 1
 
 _MARKER: Final = "slatecast-library.json"
 _MANIFEST_SUFFIX: Final = ".manifest"
+_MANIFEST_BEGINNING: Final = 64 * 1024
+"""[bytes] Holds the header of nearly every manifest in one read."""
 
 
 class Library:
@@ -82,6 +84,8 @@ class Library:
                 library = cls(root)
                 for folder in (library._images, library.store.chunks, library.store.incoming):
                     folder.mkdir(parents=True, exist_ok=True)
+                for first_byte in range(256):  # now, so that a full disk later meets no missing folder
+                    (library.store.chunks / f"{first_byte:02x}").mkdir(exist_ok=True)
                 temporary = library.store.incoming / _MARKER
                 write_durably(temporary, json.dumps({"format": FORMAT}).encode() + b"\n")
                 temporary.rename(root / _MARKER)
@@ -191,8 +195,11 @@ class Library:
         temporary = self.store.incoming / final.name
         write_durably(temporary, manifest.encode())
         final.parent.mkdir(exist_ok=True)
-        temporary.rename(final)
-        sync_folder(final.parent)
+        try:
+            temporary.rename(final)
+            sync_folder(final.parent)
+        finally:
+            remove_if_empty(final.parent)
         sync_folder(self._images)
 
     def _existing_version(self, name: str, version: int | None) -> int:
@@ -206,10 +213,10 @@ class Library:
         return version
 
     def _read_header(self, name: str, version: int) -> ManifestHeader:
-        with self.manifest_path(name, version).open("rb") as file:
-            beginning = file.read(MAX_HEADER_LENGTH + 4096)
         try:
-            return decode_manifest_header(beginning)
+            with self.manifest_path(name, version).open("rb") as file:
+                first = file.read(_MANIFEST_BEGINNING)
+                return decode_manifest_header(first + file.read(max(0, manifest_header_end(first) - len(first))))
         except ManifestError as error:
             raise LibraryError(f"manifest of {name}, version {version}, is damaged: {error}") from error
 
@@ -242,6 +249,12 @@ def write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder unless something is in it."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def sync_folder(folder: Path) -> None:

@@ -112,9 +112,7 @@ class Batch:
         for entry in os.scandir(self._store.incoming):
             if len(entry.name) != _NAME_LENGTH:
                 continue
-            folder = self._store.chunks / entry.name[:2]
-            folder.mkdir(exist_ok=True)
-            final = f"{folder}/{entry.name[2:]}"
+            final = f"{self._store.chunks}/{entry.name[:2]}/{entry.name[2:]}"
             self.new_bytes += entry.stat().st_size
             self.new_count += 1
             if not os.path.lexists(final):  # else it replaces a damaged one, which nobody wants back

@@ -1,0 +1,291 @@
+"""Adding an image: read -> hash -> compress -> store -> manifest, with all cores and bounded memory.
+
+One thread reads the disk in order; workers blank what is free, hash, compress and write; rows come back in disk order.
+Invariant: until the manifest is in place the library is as it was, whatever happens (an error, a full disk, Ctrl-C, a
+crash); a chunk that is already there and sound is never written again.
+"""
+
+import os
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from broadcaster.library.chunk_plan import ChunkPlan, plan_chunks
+from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS, pack, unpack
+from broadcaster.library.library import Library, parse_reference
+from broadcaster.library.partitions import PartitionTable, read_partition_table
+from broadcaster.library.source import Progress, Source, open_source
+from broadcaster.library.store import Batch, library_errors
+from broadcaster.library.used_blocks import UsedBlocks, every_block, find_used_blocks
+from protocol import PROTOCOL_VERSION
+from protocol.digests import StoredDigest, raw_digest
+from protocol.errors import ConfigError, DecodeError, SourceError
+from protocol.manifest import (
+    CHUNK_SIZE,
+    IMAGE_NAME,
+    ROW,
+    Manifest,
+    ManifestHeader,
+    PartitionInfo,
+    StoredChunk,
+    build_manifest_from_rows,
+    encode_row,
+)
+from protocol.ranges import RangeSet
+
+_WAITING_PER_WORKER: Final = 4
+"""Chunks that were read and wait for a worker: 1 MiB per core, enough to ride over one slow write."""
+
+_ZEROS: Final = bytes(CHUNK_SIZE)
+
+
+@dataclass(frozen=True)
+class AddOutcome:
+    """What adding an image did."""
+
+    manifest: Manifest
+    is_unchanged: bool
+    """the newest version was the same already; ``manifest`` is that one"""
+    new_chunk_count: int
+    """chunks that the library did not have"""
+    new_bytes: int
+    """their stored bytes"""
+    read_bytes: int
+    """bytes read from the source"""
+    kept_bytes: int
+    """raw bytes of all stored chunks"""
+    methods: tuple[str, ...]
+    """per partition of the manifest, how its used blocks were found"""
+
+
+def add_image(
+    library: Library,
+    path: Path,
+    name: str,
+    *,
+    level: int = DEFAULT_LEVEL,
+    progress: Progress = lambda _what, _done, _total: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> AddOutcome:
+    """Add the disk at ``path`` as the next version of image ``name``, unless its newest version is the same.
+
+    Args:
+        library: the library; waits, after calling ``on_wait``, while another command changes it.
+        path: a raw or virtual disk file, or a block device.
+        name: letters, digits, ``.``, ``_`` and ``-``.
+        level: of zstd, 1 to 19.
+        progress: called from this thread with what is being done, and bytes done and in all.
+        on_wait: see ``library``.
+
+    Raises:
+        ConfigError: name or level cannot be.
+        SourceError: the source cannot be read as a disk.
+        LibraryError: the library is full or cannot be written, or a tool is missing.
+    """
+    if level not in LEVELS:
+        raise ConfigError(f"zstd level {level} is not within {LEVELS.start} to {LEVELS.stop - 1}")
+    library.versions(name)  # refuses an impossible name before anything is waited for or read
+    incoming = library.store.incoming
+    with (
+        library.writing(on_wait),
+        library_errors(library.root),
+        library.store.batch() as batch,
+        open_source(path, incoming, progress) as source,
+    ):
+        table = read_partition_table(source)
+        found = [
+            every_block("partitions overlap") if table.overlapping else find_used_blocks(source, partition, incoming)
+            for partition in table.partitions
+        ]
+        free = RangeSet(chain.from_iterable(used.free.ranges() for used in found))
+        plan = plan_chunks(source.size, source.data_ranges(), free)
+        rows = _take_in(source, plan, batch, level, progress)
+        version = max(library.versions(name), default=0) + 1
+        zero_ranges = tuple((start, stop - start) for start, stop in plan.zero.ranges())
+        header = replace(_describe(name, version, source, table, found), zero_ranges=zero_ranges)
+        manifest = build_manifest_from_rows(header, rows)
+        if not len(manifest):
+            raise SourceError(source.origin, "holds nothing but zeros: there is nothing to cast")
+        batch.commit()
+        previous = _newest(library, name)
+        is_unchanged = previous is not None and _same_disk(previous, manifest)
+        if not is_unchanged:
+            _publish(library, manifest, batch)
+        batch.keep()
+        return AddOutcome(
+            manifest=previous if previous is not None and is_unchanged else manifest,
+            is_unchanged=is_unchanged,
+            new_chunk_count=batch.new_count,
+            new_bytes=batch.new_bytes,
+            read_bytes=sum(min(CHUNK_SIZE, source.size - chunk_id * CHUNK_SIZE) for chunk_id in plan.read),
+            kept_bytes=sum(manifest.raw_length(row[0]) for row in ROW.iter_unpack(rows)),
+            methods=tuple(used.method for used in found),
+        )
+
+
+def find_or_add(
+    library: Library,
+    image: str,
+    *,
+    progress: Progress = lambda _what, _done, _total: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Manifest:
+    """The image that an operator means: ``NAME`` or ``NAME@VERSION`` in the library, or a path to a file or device.
+
+    A name in the library wins over a file of the same name; with a ``/`` it is always a path. A file is added under
+    its name without the ending, which costs nothing but reading it if it is there already.
+
+    Raises:
+        ConfigError: neither an image nor a file.
+        SourceError, LibraryError: as ``add_image`` and ``Library.load``.
+    """
+    path = Path(image)
+    if os.sep not in image:
+        name = image.partition("@")[0]
+        if IMAGE_NAME.fullmatch(name) and library.versions(name):
+            return library.load(*parse_reference(image))
+    if not path.exists():
+        raise ConfigError(f"{image!r} is neither an image in library {library.root} nor a file")
+    return add_image(library, path, name_for(path), progress=progress, on_wait=on_wait).manifest
+
+
+def name_for(path: Path) -> str:
+    """The name under which a file is added when nobody says one: its own, without ending and odd characters."""
+    fitting = "".join(letter if IMAGE_NAME.fullmatch(f"a{letter}") else "-" for letter in path.stem)
+    return fitting.lstrip("._-")[:64] or "image"
+
+
+def _take_in(source: Source, plan: ChunkPlan, batch: Batch, level: int, progress: Progress) -> bytearray:
+    """Store every chunk of the plan; returns the packed rows, and adds what turned out to be zeros to ``plan.zero``."""
+    digest = StoredDigest.for_disk(source.size, source.logical_sector_size, CHUNK_SIZE)
+
+    def store(chunk_id: int, raw: bytes, free_parts: list[tuple[int, int]]) -> bytes | None:
+        if free_parts:
+            raw = _blank(raw, free_parts)
+        if raw == _ZEROS[: len(raw)]:
+            return None
+        address = raw_digest(raw)
+        known = batch.find(address)
+        if known is not None and _unpacks_to(known, raw):
+            stored = known
+        else:
+            stored = pack(raw, level)
+            batch.write(address, stored)
+        offset = chunk_id * CHUNK_SIZE
+        row = StoredChunk(chunk_id, offset, len(raw), len(stored), address, digest.of(offset, len(raw), stored))
+        return encode_row(row)
+
+    rows = bytearray()
+    total, done = len(plan.read) * CHUNK_SIZE, 0
+    workers = os.cpu_count() or 1
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="add")
+    try:
+        progress("reading", done, total)
+        submitted = (
+            (chunk_id, executor.submit(store, chunk_id, _read_chunk(source, chunk_id), free_parts))
+            for chunk_id, free_parts in plan.reads()
+        )
+        for chunk_id, row in _in_order(submitted, workers * _WAITING_PER_WORKER):
+            if row is None:
+                plan.zero.add(chunk_id)
+            else:
+                rows += row
+            done += CHUNK_SIZE
+            progress("reading", done, total)
+    finally:
+        executor.shutdown(cancel_futures=True)
+    return rows
+
+
+def _in_order(submitted: Iterator[tuple[int, Future[bytes | None]]], bound: int) -> Iterator[tuple[int, bytes | None]]:
+    """The results in the order of submission, with at most ``bound`` of them under way."""
+    waiting: deque[tuple[int, Future[bytes | None]]] = deque()
+    for item in submitted:
+        waiting.append(item)
+        if len(waiting) >= bound:
+            chunk_id, future = waiting.popleft()
+            yield chunk_id, future.result()
+    for chunk_id, future in waiting:
+        yield chunk_id, future.result()
+
+
+def _read_chunk(source: Source, chunk_id: int) -> bytes:
+    offset = chunk_id * CHUNK_SIZE
+    return source.read(offset, min(CHUNK_SIZE, source.size - offset))
+
+
+def _blank(raw: bytes, free_parts: list[tuple[int, int]]) -> bytes:
+    """Deleted files do not travel: what is free inside a chunk that is in use becomes zeros."""
+    blanked = bytearray(raw)
+    for start, stop in free_parts:
+        blanked[start : min(stop, len(raw))] = bytes(min(stop, len(raw)) - start)
+    return bytes(blanked)
+
+
+def _unpacks_to(stored: bytes, raw: bytes) -> bool:
+    """Whether a chunk in the library is sound; a damaged one is stored afresh, so that adding again repairs it."""
+    try:
+        return unpack(stored, len(raw)) == raw
+    except DecodeError:
+        return False
+
+
+def _describe(
+    name: str, version: int, source: Source, table: PartitionTable, found: list[UsedBlocks]
+) -> ManifestHeader:
+    return ManifestHeader(
+        format=PROTOCOL_VERSION,
+        image_id=secrets.token_hex(16),
+        name=name,
+        version=version,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        source=source.origin,
+        disk_size=source.size,
+        logical_sector_size=source.logical_sector_size,
+        partition_table=table.kind,
+        partitions=tuple(
+            PartitionInfo(
+                number=partition.number,
+                offset=partition.offset,
+                length=partition.length,
+                type=partition.type,
+                filesystem=partition.filesystem,
+                label=partition.label,
+                used_bytes=used.used_bytes(partition),
+            )
+            for partition, used in zip(table.partitions, found, strict=True)
+        ),
+        chunk_size=CHUNK_SIZE,
+        codec="zstd",
+        stored_chunk_count=0,
+        stored_bytes=0,
+        zero_ranges=(),
+        rows_digest="",
+    )
+
+
+def _newest(library: Library, name: str) -> Manifest | None:
+    return library.load(name) if library.versions(name) else None
+
+
+def _same_disk(one: Manifest, other: Manifest) -> bool:
+    """Whether two manifests describe the same disk, apart from when and from where it was read."""
+    compared = ("disk_size", "logical_sector_size", "partition_table", "partitions", "zero_ranges", "rows_digest")
+    return all(getattr(one.header, field) == getattr(other.header, field) for field in compared)
+
+
+def _publish(library: Library, manifest: Manifest, batch: Batch) -> None:
+    try:
+        library.publish(manifest)
+    finally:
+        # Ctrl-C may come after the rename: then the image is there, and its chunks must stay.
+        if library.manifest_path(manifest.header.name, manifest.header.version).exists():
+            batch.keep()
