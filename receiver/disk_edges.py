@@ -1,11 +1,12 @@
-"""The edges of the disk, which decide whether it boots: blank until the image is complete, sector 0 last of all.
+"""The edges of the disk, which decide whether it boots: sector 0 is the first thing that changes, and the last.
 
-``DiskEdges`` keeps the chunks of head and tail (see ``disk_layout``) in memory, at most 2.25 MiB. Sector 0 holds the
-marker from the first write of a cast to its last one, and that last one changes a single sector, which is atomic on
-any disk: after a power cut at any moment the disk has the marker, or everything. All that is written here is synced
-and read back before the call returns.
+``DiskEdges`` keeps the chunks of head and tail (see ``disk_layout``) in memory, at most 2.25 MiB. The first write of a
+cast puts the marker into sector 0 and the last one takes it away; each is a single sector, atomic on any disk, alone
+between two syncs. So after a power cut at any moment the disk is untouched, or marked, or complete. All that is
+written here is synced and read back before the call returns.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from protocol.digests import Buffer, raw_digest
@@ -14,15 +15,12 @@ from protocol.manifest import Manifest
 from receiver.blockdevice import BlockDevice, new_read_buffer
 from receiver.disk_layout import MARKER_LENGTH, DiskLayout, Extent, incomplete_marker
 
-COMMIT_LENGTH: Final = 4096
-"""[bytes] The last write: a whole sector of any disk. Bytes after MARKER_LENGTH are there already and do not change."""
-
-_Contents = dict[Extent, Buffer]
-"""What head, tail and beyond shall hold."""
+FIRST_BLOCK_LENGTH: Final = 4096
+"""[bytes] Sector 0 is written in a whole physical sector of any disk; only the first MARKER_LENGTH bytes change."""
 
 
 class DiskEdges:
-    """Head, tail and beyond of one disk; parts of them that no chunk covers are zeros."""
+    """Head, tail and beyond of one disk; what of them no chunk covers is zeros in the end."""
 
     def __init__(self, device: BlockDevice, manifest: Manifest, layout: DiskLayout) -> None:
         self._device = device
@@ -42,30 +40,30 @@ class DiskEdges:
         return True
 
     def blank(self) -> None:
-        """Put the marker into sector 0 and zeros everywhere else, so that no old table revives."""
-        blank = self._marked({area: bytes(area.length) for area in self._final})
-        self._write(blank)
-        self._verify(blank)
+        """Put the marker into sector 0, then zeros everywhere else, so that no old table revives."""
+        old = self._device.read_uncached(0, min(FIRST_BLOCK_LENGTH, self._layout.head.length), self._buffer)
+        self._device.write_at(0, self._marker + old[MARKER_LENGTH:])
+        self._device.sync()
+        self._write_and_verify(self._marked({area: bytes(area.length) for area in self._final}))
 
     def commit(self) -> None:
         """Write everything but sector 0, prove it, and only then replace the marker."""
-        staged = self._marked(self._final)
-        self._write(staged)
-        self._verify(staged)
-        self._device.write_at(0, memoryview(self._final[self._layout.head])[:COMMIT_LENGTH])
+        self._write_and_verify(self._marked(self._final))
+        self._device.write_at(0, memoryview(self._final[self._layout.head])[:FIRST_BLOCK_LENGTH])
         self._device.sync()
         self._verify(self._final)
 
-    def _marked(self, contents: "dict[Extent, bytearray] | dict[Extent, bytes]") -> _Contents:
+    def _marked(self, contents: Mapping[Extent, bytes | bytearray]) -> Mapping[Extent, Buffer]:
         head = self._layout.head
         return {**contents, head: self._marker + contents[head][MARKER_LENGTH:]}
 
-    def _write(self, contents: _Contents) -> None:
+    def _write_and_verify(self, contents: Mapping[Extent, Buffer]) -> None:
         for area, content in contents.items():
             self._device.write_at(area.offset, content)
         self._device.sync()
+        self._verify(contents)
 
-    def _verify(self, contents: "_Contents | dict[Extent, bytearray]") -> None:
+    def _verify(self, contents: Mapping[Extent, Buffer]) -> None:
         for area, content in contents.items():
             expected = raw_digest(content)
             actual = raw_digest(self._device.read_uncached(*area, self._buffer))

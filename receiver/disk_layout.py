@@ -17,7 +17,7 @@ EDGE_LENGTH: Final = 1 << 20
 """[bytes] Holds a GPT (34 sectors, UEFI 5.3.1) of 4 KiB sectors, and boot code before a first partition at 1 MiB."""
 
 MARKER_LENGTH: Final = 512
-"""[bytes] The smallest sector: replacing it is atomic on every disk, so it is what tells incomplete from complete."""
+"""[bytes] The smallest sector: replacing it is atomic on every disk, so it alone tells incomplete from complete."""
 
 _MARKER_TEXT_LENGTH: Final = 440
 """[bytes] The boot code of a DOS table; what follows (disk signature, partitions, 0x55AA) stays zero."""
