@@ -7,20 +7,20 @@ crash); a chunk that is already there and sound is never written again.
 
 import os
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from broadcaster.library.chunk_plan import ChunkPlan, plan_chunks
 from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS, pack, unpack
 from broadcaster.library.library import Library, parse_reference
+from broadcaster.library.parallel import parallel_map
 from broadcaster.library.partitions import PartitionTable, read_partition_table
 from broadcaster.library.source import Progress, Source, open_source
 from broadcaster.library.store import Batch, library_errors
@@ -40,9 +40,6 @@ from protocol.manifest import (
     encode_row,
 )
 from protocol.ranges import RangeSet
-
-_WAITING_PER_WORKER: Final = 4
-"""Chunks that were read and wait for a worker: 1 MiB per core, enough to ride over one slow write."""
 
 _ZEROS: Final = bytes(CHUNK_SIZE)
 
@@ -167,9 +164,12 @@ def _take_in(source: Source, plan: ChunkPlan, batch: Batch, level: int, progress
     """Store every chunk of the plan; returns the packed rows, and adds what turned out to be zeros to ``plan.zero``."""
     digest = StoredDigest.for_disk(source.size, source.logical_sector_size, CHUNK_SIZE)
 
-    def store(chunk_id: int, raw: bytes, free_parts: list[tuple[int, int]]) -> bytes | None:
-        if free_parts:
-            raw = _blank(raw, free_parts)
+    def read_all() -> Iterator[_Reading]:
+        for chunk_id, free_parts in plan.reads():
+            yield _Reading(chunk_id, _read_chunk(source, chunk_id), free_parts)
+
+    def store(reading: _Reading) -> bytes | None:
+        raw = _blank(reading.raw, reading.free_parts) if reading.free_parts else reading.raw
         if raw == _ZEROS[: len(raw)]:
             return None
         address = raw_digest(raw)
@@ -179,42 +179,29 @@ def _take_in(source: Source, plan: ChunkPlan, batch: Batch, level: int, progress
         else:
             stored = pack(raw, level)
             batch.write(address, stored)
-        offset = chunk_id * CHUNK_SIZE
-        row = StoredChunk(chunk_id, offset, len(raw), len(stored), address, digest.of(offset, len(raw), stored))
-        return encode_row(row)
+        offset = reading.chunk_id * CHUNK_SIZE
+        bound = digest.of(offset, len(raw), stored)
+        return encode_row(StoredChunk(reading.chunk_id, offset, len(raw), len(stored), address, bound))
 
     rows = bytearray()
-    total, done = len(plan.read) * CHUNK_SIZE, 0
-    workers = os.cpu_count() or 1
-    executor = ThreadPoolExecutor(workers, thread_name_prefix="add")
-    try:
-        progress("reading", done, total)
-        submitted = (
-            (chunk_id, executor.submit(store, chunk_id, _read_chunk(source, chunk_id), free_parts))
-            for chunk_id, free_parts in plan.reads()
-        )
-        for chunk_id, row in _in_order(submitted, workers * _WAITING_PER_WORKER):
+    total = len(plan.read) * CHUNK_SIZE
+    progress("reading", 0, total)
+    with closing(parallel_map(store, read_all())) as results:
+        for count, (chunk_id, row) in enumerate(zip(plan.read, results, strict=True), start=1):
             if row is None:
                 plan.zero.add(chunk_id)
             else:
                 rows += row
-            done += CHUNK_SIZE
-            progress("reading", done, total)
-    finally:
-        executor.shutdown(cancel_futures=True)
+            progress("reading", count * CHUNK_SIZE, total)
     return rows
 
 
-def _in_order(submitted: Iterator[tuple[int, Future[bytes | None]]], bound: int) -> Iterator[tuple[int, bytes | None]]:
-    """The results in the order of submission, with at most ``bound`` of them under way."""
-    waiting: deque[tuple[int, Future[bytes | None]]] = deque()
-    for item in submitted:
-        waiting.append(item)
-        if len(waiting) >= bound:
-            chunk_id, future = waiting.popleft()
-            yield chunk_id, future.result()
-    for chunk_id, future in waiting:
-        yield chunk_id, future.result()
+class _Reading(NamedTuple):
+    """A chunk on its way from the reader to a worker."""
+
+    chunk_id: int
+    raw: bytes
+    free_parts: list[tuple[int, int]]
 
 
 def _read_chunk(source: Source, chunk_id: int) -> bytes:

@@ -98,8 +98,13 @@ class Library:
             LibraryError: a manifest is damaged or cannot be read.
         """
         with library_errors(self.root):
+            return [self._read_header(name, self.versions(name)[-1]) for name in self.names()]
+
+    def names(self) -> list[str]:
+        """The names of all images, sorted."""
+        with library_errors(self.root):
             names = sorted(path.name for path in self._images.iterdir() if IMAGE_NAME.fullmatch(path.name))
-            return [self._read_header(name, versions[-1]) for name in names if (versions := self.versions(name))]
+            return [name for name in names if self.versions(name)]
 
     def versions(self, name: str) -> list[int]:
         """The versions of an image that are here, ascending; empty if there is no such image."""
@@ -113,6 +118,22 @@ class Library:
                 if path.suffix == _MANIFEST_SUFFIX and path.stem.isascii() and path.stem.isdecimal()
             )
 
+    def need_version(self, name: str, version: int | None = None) -> int:
+        """The version itself, or the newest without one.
+
+        Raises:
+            ConfigError: no name that an image can have.
+            LibraryError: no such image or version.
+        """
+        versions = self.versions(name)
+        if not versions:
+            raise LibraryError(f"no image {name!r} in library {self.root}: 'slatecast image list' shows what is there")
+        if version is None:
+            return versions[-1]
+        if version not in versions:
+            raise LibraryError(f"image {name} has no version {version}, only {', '.join(map(str, versions))}")
+        return version
+
     def load(self, name: str, version: int | None = None) -> Manifest:
         """The manifest of an image; without ``version`` the newest.
 
@@ -120,7 +141,7 @@ class Library:
             ConfigError: no name that an image can have.
             LibraryError: no such image or version, or its manifest is damaged.
         """
-        version = self._existing_version(name, version)
+        version = self.need_version(name, version)
         with library_errors(self.root):
             encoded = self.manifest_path(name, version).read_bytes()
         try:
@@ -201,16 +222,6 @@ class Library:
         finally:
             remove_if_empty(final.parent)
         sync_folder(self._images)
-
-    def _existing_version(self, name: str, version: int | None) -> int:
-        versions = self.versions(name)
-        if not versions:
-            raise LibraryError(f"no image {name!r} in library {self.root}: 'slatecast image list' shows what is there")
-        if version is None:
-            return versions[-1]
-        if version not in versions:
-            raise LibraryError(f"image {name} has no version {version}, only {', '.join(map(str, versions))}")
-        return version
 
     def _read_header(self, name: str, version: int) -> ManifestHeader:
         try:

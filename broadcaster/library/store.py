@@ -43,7 +43,7 @@ class ChunkStore:
     def digests(self) -> Iterator[bytes]:
         """Every chunk that is here, in no order."""
         for folder in self.chunks.iterdir():
-            for entry in os.scandir(folder):
+            for entry in list(os.scandir(folder)):  # whoever asks may delete meanwhile
                 name = folder.name + entry.name
                 if len(name) == _NAME_LENGTH:
                     yield bytes.fromhex(name)

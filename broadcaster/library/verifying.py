@@ -1,11 +1,10 @@
 """Re-hash everything that an image consists of, and name what is damaged; goes on to the end whatever it finds."""
 
-import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 from broadcaster.library.codec import unpack
 from broadcaster.library.library import Library, locate
+from broadcaster.library.parallel import parallel_map
 from broadcaster.library.source import Progress
 from protocol.digests import raw_digest
 from protocol.errors import DecodeError, IntegrityError
@@ -20,23 +19,22 @@ def verify_image(
     Raises:
         LibraryError: the library cannot be read.
     """
-    damages = []
-    workers = os.cpu_count() or 1
-    checks: deque[Future[IntegrityError | None]] = deque()
-    done, total = 0, manifest.header.stored_bytes
-    with library.in_use(manifest):
-        executor = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+
+    def check(sbn: int) -> IntegrityError | None:
         try:
-            for sbn in range(len(manifest) + workers):
-                if sbn < len(manifest):
-                    checks.append(executor.submit(_check, library, manifest, sbn))
-                if len(checks) > workers or sbn >= len(manifest):
-                    damage = checks.popleft().result() if checks else None
-                    damages += [damage] if damage else []
-                done += manifest[sbn].stored_length if sbn < len(manifest) else 0
-                progress("verifying", done, total)
-        finally:
-            executor.shutdown(cancel_futures=True)
+            read_chunk(library, manifest, sbn)
+        except IntegrityError as damage:
+            return damage
+        return None
+
+    damages = []
+    done = 0
+    with library.in_use(manifest), closing(parallel_map(check, range(len(manifest)))) as results:
+        for chunk, damage in zip(manifest, results, strict=True):
+            if damage is not None:
+                damages.append(damage)
+            done += chunk.stored_length
+            progress("verifying", done, manifest.header.stored_bytes)
     return damages
 
 
@@ -56,11 +54,3 @@ def read_chunk(library: Library, manifest: Manifest, sbn: int) -> bytes:
     if actual != chunk.raw_digest:
         raise IntegrityError(f"{locate(manifest, chunk)} unpacks to other bytes", chunk.raw_digest, actual)
     return raw
-
-
-def _check(library: Library, manifest: Manifest, sbn: int) -> IntegrityError | None:
-    try:
-        read_chunk(library, manifest, sbn)
-    except IntegrityError as damage:
-        return damage
-    return None

@@ -1,0 +1,227 @@
+"""``slatecast image``: add, list, show, verify, export and remove the images of a library."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from broadcaster.library.adding import AddOutcome, add_image
+from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS
+from broadcaster.library.exporting import export_image
+from broadcaster.library.library import Library, describe, parse_reference
+from broadcaster.library.removing import remove_image
+from broadcaster.library.verifying import verify_image
+from protocol.errors import ConfigError, IntegrityError
+from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
+from slatecast.cli.context import Context
+from slatecast.cli.progress import progress_bars
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+image_argument = click.argument("reference", metavar="NAME[@VERSION]")
+
+
+@click.group()
+def image() -> None:
+    """Keep disk images in the library."""
+
+
+@image.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="Name of the image; a name that is there gets a new version.")
+@click.option(
+    "--level",
+    type=click.IntRange(LEVELS.start, LEVELS.stop - 1),
+    default=DEFAULT_LEVEL,
+    show_default=True,
+    help="Compression level of zstd.",
+)
+@click.pass_obj
+def add(context: Context, source: Path, name: str, level: int) -> None:
+    """Add SOURCE: a raw or sparse file, a block device, or a qcow2, vmdk, vhdx, vdi or vhd file."""
+    library = Library.open_or_create(context.library)
+    start = time.monotonic()
+    with progress_bars() as progress:
+        outcome = add_image(library, source, name, level=level, progress=progress, on_wait=_say_waiting)
+    _print_outcome(outcome, time.monotonic() - start)
+
+
+@image.command("list")
+@json_option
+@click.pass_obj
+def list_images(context: Context, as_json: bool) -> None:
+    """List the images, newest version of each."""
+    headers = Library.open(context.library).images() if context.library.exists() else []
+    if as_json:
+        _print_json([_as_dict(header) for header in headers])
+        return
+    if not headers:
+        click.echo(f"no images in {context.library}: 'slatecast image add SOURCE --name NAME' adds one")
+        return
+    table = Table("name", "version", "disk", "stored", "table", "partitions", "created", box=None, header_style="bold")
+    for header in headers:
+        table.add_row(
+            header.name,
+            str(header.version),
+            decimal(header.disk_size),
+            decimal(header.stored_bytes),
+            header.partition_table,
+            escape(", ".join(partition.filesystem or "?" for partition in header.partitions)),
+            header.created,
+        )
+    Console().print(table)
+
+
+@image.command()
+@image_argument
+@json_option
+@click.pass_obj
+def show(context: Context, reference: str, as_json: bool) -> None:
+    """Show all about one image."""
+    library = Library.open(context.library)
+    manifest = library.load(*parse_reference(reference))
+    header = manifest.header
+    versions = library.versions(header.name)
+    if as_json:
+        _print_json({**_as_dict(header), "digest": manifest.digest.hex(), "versions": versions})
+        return
+    facts = Table.grid(padding=(0, 2))
+    for key, value in (
+        ("image", f"{header.name}, version {header.version} (here: {', '.join(map(str, versions))})"),
+        ("digest", manifest.digest.hex()),
+        ("created", header.created),
+        ("source", header.source),
+        ("disk", f"{_exactly(header.disk_size)}, sectors of {header.logical_sector_size} bytes"),
+        ("partition table", header.partition_table),
+        ("stored", f"{_exactly(header.stored_bytes)} in {header.stored_chunk_count} chunks, {_ratio(manifest)}"),
+    ):
+        facts.add_row(key, escape(value))
+    console = Console()
+    console.print(facts)
+    console.print(_partition_table(header.partitions))
+
+
+@image.command()
+@image_argument
+@click.pass_obj
+def verify(context: Context, reference: str) -> None:
+    """Hash every chunk of an image again and name the damaged ones."""
+    library = Library.open(context.library)
+    manifest = library.load(*parse_reference(reference))
+    with progress_bars() as progress:
+        damages = verify_image(library, manifest, progress)
+    for damage in damages:
+        click.echo(str(damage), err=True)
+    if damages:
+        raise IntegrityError(
+            f"{describe(manifest.header)}: {len(damages)} of {len(manifest)} chunks are damaged; "
+            "adding its source again repairs them; the first",
+            damages[0].expected,
+            damages[0].actual,
+        )
+    click.echo(f"{describe(manifest.header)}: all {len(manifest)} chunks are sound")
+
+
+@image.command()
+@image_argument
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.pass_obj
+def export(context: Context, reference: str, file: Path, force: bool) -> None:
+    """Write the disk of an image to a sparse raw FILE."""
+    library = Library.open(context.library)
+    manifest = library.load(*parse_reference(reference))
+    with progress_bars() as progress:
+        export_image(library, manifest, file, force=force, progress=progress)
+    click.echo(f"{describe(manifest.header)}: {_exactly(manifest.header.disk_size)} in {file}")
+
+
+@image.command()
+@image_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove(context: Context, reference: str, yes: bool) -> None:
+    """Remove an image, all versions or one, and the chunks that no other image needs."""
+    library = Library.open(context.library)
+    name, version = parse_reference(reference)
+    newest = library.need_version(name, version)
+    doomed = library.versions(name) if version is None else [newest]
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError(f"removing image {name} needs --yes when nobody can be asked")
+        listed = ", ".join(map(str, doomed))
+        click.confirm(f"Remove image {name}, version {listed}, from {library.root}?", abort=True)
+    outcome = remove_image(library, name, version, on_wait=_say_waiting)
+    versions = ", ".join(map(str, outcome.versions))
+    click.echo(
+        f"removed image {name}, version {versions}: {outcome.chunk_count} chunks, {_exactly(outcome.freed_bytes)}"
+    )
+
+
+def _print_outcome(outcome: AddOutcome, seconds: float) -> None:
+    manifest = outcome.manifest
+    header = manifest.header
+    verdict = "unchanged" if outcome.is_unchanged else "added"
+    console = Console()
+    console.print(f"{verdict}: {escape(describe(header))}", highlight=False)
+    facts = Table.grid(padding=(0, 2))
+    for key, value in (
+        ("disk", _exactly(header.disk_size)),
+        ("used", f"{_exactly(outcome.kept_bytes)} in {header.stored_chunk_count} chunks"),
+        ("stored", f"{_exactly(header.stored_bytes)}, {_ratio(manifest)}"),
+        ("new", f"{_exactly(outcome.new_bytes)} in {outcome.new_chunk_count} chunks"),
+        ("read", f"{_exactly(outcome.read_bytes)} in {seconds:.1f} s"),
+    ):
+        facts.add_row(key, value)
+    console.print(facts)
+    console.print(_partition_table(header.partitions, outcome.methods))
+
+
+def _partition_table(partitions: Sequence[PartitionInfo], methods: Sequence[str] = ()) -> Table:
+    """One line per partition; with ``methods``, also how the used blocks of each were found."""
+    headings = ["partition", "start", "size", "used", "file system", "label", *(["used blocks by"] if methods else [])]
+    table = Table(*headings, box=None, header_style="bold")
+    for partition, method in zip_longest(partitions, methods):
+        table.add_row(
+            str(partition.number) if partition.number else "whole disk",
+            decimal(partition.offset),
+            decimal(partition.length),
+            decimal(partition.used_bytes),
+            escape(partition.filesystem or "unknown"),
+            escape(partition.label),
+            *([escape(method)] if method else []),
+        )
+    return table
+
+
+def _ratio(manifest: Manifest) -> str:
+    raw = sum(chunk.raw_length for chunk in manifest)
+    return f"compressed to {manifest.header.stored_bytes / raw:.0%}" if raw else "nothing to compress"
+
+
+def _exactly(count: int) -> str:
+    return f"{decimal(count)} ({count} bytes)"
+
+
+def _as_dict(header: ManifestHeader) -> dict[str, Any]:
+    """The header for other programs, without what only decoders need."""
+    fields: dict[str, Any] = msgspec.to_builtins(header)
+    del fields["zero_ranges"]
+    return fields
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _say_waiting() -> None:
+    click.echo("waiting for another slatecast command that changes this library", err=True)
