@@ -15,6 +15,7 @@ from typing import Final
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
+from amqtt.session import Session
 
 READY: Final = b"ready\n"
 
@@ -26,19 +27,31 @@ section 3.1.2.10 asks for one and a half. Chosen: as long as our own keep-alive 
 
 
 class RoomBroker(Broker):
-    """amqtt, made to end the old connection when a machine connects anew under its own client id (MQTT-3.1.4-2).
-
-    Without it the half-open connection of a PC that was switched off and on again times out after its successor has
-    come, and its last will declares a seat dead that is alive. The takeover is no death either: no will is published.
-    """
+    """amqtt, corrected in the two points where a room depends on MQTT 3.1.1."""
 
     async def _delete_session(self, client_id: str) -> None:
+        """End the old connection of a machine that connects anew under its own client id (MQTT-3.1.4-2).
+
+        Otherwise the half-open connection of a PC that was switched off and on again times out after its successor
+        has come, and its last will declares a seat dead that is alive. A takeover is no death: no will is published.
+        """
         session, handler = self.sessions.get(client_id, (None, None))
         if session is not None and handler is not None and session.transitions.is_connected():
             session.will_flag = False
             await handler.handle_connection_closed()
             await handler.stop()
         await super()._delete_session(client_id)
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        """Send retained messages to those who subscribed to them (MQTT-3.3.1-6).
+
+        Otherwise each machine that connects is sent what anybody has subscribed to, and those sends suspend a loop
+        over the subscriptions that breaks, and the connection with it, when another machine subscribes meanwhile.
+        """
+        if any(subscriber is session for subscriber, _ in self.subscriptions.get(subscription[0], ())):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
 async def serve(listener: socket.socket) -> None:

@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
 from protocol.errors import ConfigError, SessionStateError, TransportError
 from protocol.link.backlog import MAX_BACKLOG, MESSAGE_OVERHEAD, Backlog, Message
@@ -131,6 +131,7 @@ class MqttLink:
         self._subscriptions: dict[str, int] = {}
         self._outbox = Backlog()
         self._inbox = Backlog()
+        self._tls: ssl.SSLContext | None = None
         self._client: aiomqtt.Client | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._connection_count = 0
@@ -157,8 +158,9 @@ class MqttLink:
             TransportError: refused, unreachable, unknown name, wrong password or no trust in the certificate.
             ConfigError: the CA file cannot be used.
         """
-        client = await self._connect(self._tls_context())
-        self._keeper = asyncio.create_task(self._keep_connected(client), name=f"mqtt link {self._client_id}")
+        self._tls = self._tls_context()
+        self._client = await self._connect()
+        self._keeper = asyncio.create_task(self._keep_connected(self._client), name=f"mqtt link {self._client_id}")
         self._keeper.add_done_callback(lambda _: self._inbox.close())
         return self
 
@@ -174,11 +176,14 @@ class MqttLink:
         self._keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeper
+        self._client = None
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Queue one message and return at once; a retained one replaces its queued predecessor of that topic."""
-        if not topic or not set(topic).isdisjoint("+#\0"):
-            raise SessionStateError(f"{topic!r} is no topic to publish on")
+        try:
+            aiomqtt.Topic(topic)
+        except ValueError:
+            raise SessionStateError(f"{topic!r} is no topic to publish on") from None
         self._outbox.put(Message(topic, payload, qos, retain))
 
     async def flush(self) -> None:
@@ -190,7 +195,12 @@ class MqttLink:
 
         Raises:
             TransportError: the broker refuses, or is connected but does not answer.
+            SessionStateError: MQTT knows no such filter.
         """
+        try:
+            aiomqtt.Wildcard(topic_filter)
+        except ValueError:
+            raise SessionStateError(f"{topic_filter!r} is no topic filter") from None
         self._subscriptions[topic_filter] = qos
         client = self._client
         if client is None:
@@ -216,16 +226,16 @@ class MqttLink:
 
     async def _keep_connected(self, first: aiomqtt.Client) -> None:
         """Serve one connection after the other; ends by cancellation only."""
-        tls = self._tls_context()
         clients = deque([first])
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(TransportError),
             wait=wait_random_exponential(multiplier=0.2, max=LONGEST_BACKOFF),
+            before_sleep=before_sleep_log(_logger, logging.DEBUG),
         ):
             with attempt:
-                await self._serve(clients.popleft() if clients else await self._connect(tls))
+                await self._serve(clients.popleft() if clients else await self._connect())
 
-    async def _connect(self, tls: ssl.SSLContext | None) -> aiomqtt.Client:
+    async def _connect(self) -> aiomqtt.Client:
         will = self._will and aiomqtt.Will(self._will.topic, self._will.payload, qos=1, retain=self._will.retain)
         client = aiomqtt.Client(
             self._address.host,
@@ -235,7 +245,7 @@ class MqttLink:
             password=self._address.password,
             will=will,
             clean_session=True,
-            tls_context=tls,
+            tls_context=self._tls,
             timeout=ANSWER_TIMEOUT,
             keepalive=KEEPALIVE,
             max_queued_incoming_messages=MAX_BACKLOG // MESSAGE_OVERHEAD,
@@ -250,14 +260,10 @@ class MqttLink:
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Move messages both ways until the connection breaks, which is a TransportError."""
         try:
-            if self._subscriptions:
-                await self._request_subscriptions(client, self._subscriptions)
             self._client = client
             self._connection_count += 1
             if self._connection_count > 1:
-                _logger.info("broker %s is back", self._address)
-                if self._on_reconnect is not None:
-                    self._on_reconnect()
+                await self._resume(client)
             async with asyncio.TaskGroup() as directions:
                 directions.create_task(self._receive(client))
                 directions.create_task(self._send(client))
@@ -268,6 +274,13 @@ class MqttLink:
             self._client = None
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)
+
+    async def _resume(self, client: aiomqtt.Client) -> None:
+        _logger.info("broker %s is back", self._address)
+        if self._subscriptions:
+            await self._request_subscriptions(client, dict(self._subscriptions))
+        if self._on_reconnect is not None:
+            self._on_reconnect()
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
@@ -300,7 +313,7 @@ def _reason(error: aiomqtt.MqttError) -> str:
     # aiomqtt keeps only the text of the OSError that it replaces, and cannot tell a silent host from a silent broker.
     match error if isinstance(error, aiomqtt.MqttCodeError) else error.__context__:
         case aiomqtt.MqttCodeError(rc=code):
-            reason = f"refuses us ({code}): check user name and password"
+            reason = f"refuses us: {code}; check user name and password"
         case ssl.SSLCertVerificationError() as cause:
             reason = f"shows a certificate that is not trusted: {cause.verify_message}; name its authority's CA file"
         case ssl.SSLError() as cause:
@@ -310,9 +323,9 @@ def _reason(error: aiomqtt.MqttError) -> str:
         case ConnectionRefusedError():
             reason = "refuses the connection: nothing listens there; start the broker or correct host and port"
         case TimeoutError() if str(error) != "Operation timed out":
-            reason = "does not answer: check host, port and firewall"
+            reason = "does not answer; check host, port and firewall"
         case OSError() as cause if not isinstance(cause, TimeoutError):
-            reason = f"cannot be reached: {cause.strerror or cause}"
+            reason = f"cannot be reached: {cause.strerror or cause}; check scheme, host and port"
         case _:
             reason = f"accepts the connection but does not answer in MQTT ({error}); check scheme and port"
     return reason
