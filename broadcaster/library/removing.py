@@ -71,7 +71,7 @@ def _unused(path: Path, name: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _needed_chunks(library: Library, doomed: list[Path]) -> array[int]:
+def _needed_chunks(library: Library, doomed: list[Path]) -> "array[int]":
     """The sorted keys of all chunks of all other manifests; an unreadable one stops us before anything is gone."""
     keys = array("Q")
     for name in library.names():
@@ -85,6 +85,6 @@ def _key(digest: bytes) -> int:
     return int.from_bytes(digest[:_KEY_LENGTH])
 
 
-def _is_in(keys: array[int], key: int) -> bool:
+def _is_in(keys: "array[int]", key: int) -> bool:
     index = bisect_left(keys, key)
     return index < len(keys) and keys[index] == key
