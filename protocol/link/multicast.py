@@ -1,0 +1,324 @@
+"""The multicast socket of a session: batches out at the broadcaster, batches in at the receiver.
+
+Where the kernel can, one system call carries up to 44 datagrams (UDP_SEGMENT, UDP_GRO); where it cannot, each goes
+alone, with the same bytes on the wire. Nothing is fragmented, nothing leaves the local network (TTL 1), and a receiver
+hears its own group on its own interface only. A datagram that the kernel has no room for is lost like one that the
+network lost: repair mends it. Nothing here looks behind a header, and only TransportError comes from the network.
+"""
+
+import errno
+import select
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+from types import TracebackType
+from typing import Final, Self
+
+from protocol.digests import Buffer
+from protocol.errors import SessionStateError, TransportError, WireError
+from protocol.link import linux_udp
+from protocol.link.interfaces import InterfaceInfo
+from protocol.wire import decode_header
+
+DATA_PORT: Final = 27_183
+"""Chosen: below Linux's ephemeral ports (32768), unassigned by IANA, not used by other imaging tools."""
+
+MAX_BATCH_DATAGRAMS: Final = 44
+"""44 * 1,450 = 63,800 bytes: one datagram short of what a UDP payload takes, as measured (DESIGN.md section 7)."""
+
+RECEIVE_BUFFER_BYTES: Final = 32 << 20
+"""[bytes] A quarter of a second at 1 Gbit/s, in which the receiver may be busy with the disk (DESIGN.md section 7)."""
+
+_BATCH_BUFFER_BYTES: Final = 1 << 16
+"""[bytes] No UDP payload and no batch of GRO is larger."""
+
+_IPV4_SCOPE: Final = IPv4Network("239.192.0.0/14")
+"""Organization-local scope (RFC 2365 section 6.2): no router of a site leads it outside, and no MAC address of it
+equals one of 224.0.0.x, which switches flood."""
+
+_IPV6_SCOPE: Final = int(IPv6Address("ff15::8000:0"))
+"""Site-local scope, not permanently assigned; the upper bit of the group ID marks it dynamic (RFC 3307 section 4.3)."""
+
+_LINK_CONTROL: Final = IPv4Network("224.0.0.0/24")
+"""Routing and discovery protocols of the link (RFC 5771 section 4); switches send it everywhere."""
+
+_UDP_HEADER: Final = 8
+_ETHERNET_HEADER: Final = 14
+_IP_HEADER: Final = {4: 20, 6: 40}
+
+
+def group_for(tsi: int, *, ipv6: bool) -> str:
+    """The group address of a session: the last 18 bits of its tsi in IPv4, 31 in IPv6; tsi + 1 has another one."""
+    if ipv6:
+        return str(IPv6Address(_IPV6_SCOPE | tsi & 0x7FFF_FFFF))
+    return str(_IPV4_SCOPE[tsi % _IPV4_SCOPE.num_addresses])
+
+
+def listen_for_foreign(interface: InterfaceInfo, group: str, port: int, seconds: float) -> bool:
+    """Whether anybody casts to the group: waits until a slatecast datagram arrives, ``seconds`` at most.
+
+    Raises:
+        TransportError: as MulticastReceiver.
+    """
+    deadline = time.monotonic() + seconds
+    with MulticastReceiver(interface, group, port) as receiver:
+        while (left := deadline - time.monotonic()) > 0:
+            select.select([receiver], [], [], left)
+            received = receiver.receive()
+            if received is not None and _is_slatecast(received[0][: received[1]]):
+                return True
+    return False
+
+
+class _GroupSocket:
+    """A UDP socket for one group on one interface."""
+
+    def __init__(self, interface: InterfaceInfo, group: str, port: int) -> None:
+        self._interface = interface
+        self._port = port
+        self._group = _group_address(group, interface)
+        self._socket = socket.socket(socket.AF_INET if self._group.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+
+    def fileno(self) -> int:
+        """The descriptor, for ``select`` and event loops; -1 when closed."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Leave the group and free the port; again has no effect."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _set_up(self) -> Iterator[None]:
+        """The rest of a constructor: closes the socket if that fails."""
+        try:
+            yield
+        except OSError as error:
+            self.close()
+            raise self._in_words(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _in_words(self, error: OSError) -> TransportError:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        return TransportError(f"multicast {self._group} port {self._port} on {self._interface.name}: {reason}")
+
+
+class MulticastSender(_GroupSocket):
+    """Sends the datagrams of one session to its group; blocks while the device is busy, so use a thread of its own."""
+
+    def __init__(
+        self, interface: InterfaceInfo, group: str, port: int, *, ttl: int = 1, use_segmentation: bool = True
+    ) -> None:
+        """Open the socket and find the route.
+
+        Args:
+            interface: where to send.
+            group: multicast address, see ``group_for``.
+            port: UDP port of the group.
+            ttl: 1 keeps it in the local network, each more lets it through one router.
+            use_segmentation: hand batches to the kernel where it takes them.
+
+        Raises:
+            TransportError: the group is none, or the interface has no address of its family or no route to it.
+        """
+        super().__init__(interface, group, port)
+        self.refused_count = 0
+        """Datagrams that this machine had no buffer for, and that therefore never left."""
+        with self._set_up():
+            linux_udp.send_through(self._socket, self._group, interface.index, ttl)
+            # Connected, so that a missing route shows now and none is looked up per call. SO_SNDBUF stays small: a few
+            # batches on their way, then we wait; with more, the queue of the device would drop them and not say so.
+            self._socket.connect((str(self._group), port))
+            self._is_segmenting = use_segmentation and linux_udp.can_segment(self._socket)
+
+    @property
+    def is_segmenting(self) -> bool:
+        """Whether batches leave in one system call; becomes False when the device refuses the first."""
+        return self._is_segmenting
+
+    @property
+    def overhead(self) -> int:
+        """[bytes] What each datagram is longer on the link: its UDP, IP and Ethernet headers."""
+        return _UDP_HEADER + _IP_HEADER[self._group.version] + _ETHERNET_HEADER
+
+    def send_batch(self, buffers: Sequence[Buffer], datagram_length: int) -> None:
+        """Send the datagrams in the buffers, in order.
+
+        Args:
+            buffers: each holds datagrams one after the other, and only its last one may be shorter than the others.
+            datagram_length: bytes of the others.
+
+        Raises:
+            TransportError: the interface is gone or down, the datagrams exceed its MTU, or a firewall stops them.
+            SessionStateError: the datagram length is out of range.
+        """
+        if not 1 <= datagram_length <= linux_udp.MAX_BATCH_BYTES:
+            raise SessionStateError(f"datagrams of {datagram_length} bytes")
+        for batch in _batches(buffers, datagram_length):
+            if self._is_segmenting:
+                self._send(batch, linux_udp.segment_ancillary(datagram_length), datagram_length)
+            if not self._is_segmenting:  # also when the device has just refused
+                for part in batch:
+                    for start in range(0, len(part), datagram_length):
+                        self._send([part[start : start + datagram_length]], [], datagram_length)
+
+    def _send(self, parts: list[memoryview], ancillary: linux_udp.Ancillary, datagram_length: int) -> None:
+        try:
+            self._socket.sendmsg(parts, ancillary)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                self.refused_count += sum(-(-len(part) // datagram_length) for part in parts)
+            elif ancillary and error.errno in _NO_SEGMENTATION:
+                self._is_segmenting = False
+            else:
+                raise self._in_words(error) from error
+
+
+def _batches(buffers: Sequence[Buffer], datagram_length: int) -> Iterator[list[memoryview]]:
+    """Parts of the buffers, as many as one call may carry; only the last datagram of a batch is short."""
+    limit = min(MAX_BATCH_DATAGRAMS, linux_udp.MAX_BATCH_BYTES // datagram_length) * datagram_length
+    batch: list[memoryview] = []
+    room = limit
+    for buffer in buffers:
+        view = memoryview(buffer)
+        while view:
+            part, view = view[:room], view[room:]
+            batch.append(part)
+            room -= len(part)
+            if room == 0 or len(part) % datagram_length:
+                yield batch
+                batch, room = [], limit
+    if batch:
+        yield batch
+
+
+class MulticastReceiver(_GroupSocket):
+    """Receives the datagrams of one group, without ever blocking; several on one machine each get all of them."""
+
+    def __init__(
+        self,
+        interface: InterfaceInfo,
+        group: str,
+        port: int,
+        *,
+        tsi: int | None = None,
+        receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+        use_gro: bool = True,
+    ) -> None:
+        """Open the socket and join the group.
+
+        Args:
+            interface: where to listen; the group is not taken from others.
+            group: multicast address, see ``group_for``.
+            port: UDP port of the group.
+            tsi: let the kernel drop what does not belong to this session; None lets everything through.
+            receive_buffer_bytes: what to ask the kernel for.
+            use_gro: take batches where the kernel joins them.
+
+        Raises:
+            TransportError: the group is none, the interface has no address of its family, or the port is in use.
+        """
+        super().__init__(interface, group, port)
+        self._buffer = memoryview(bytearray(_BATCH_BUFFER_BYTES))
+        with self._set_up():
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.receive_buffer_bytes = linux_udp.set_receive_buffer(self._socket, receive_buffer_bytes)
+            """[bytes] What the kernel gave."""
+            self.is_buffer_capped = self.receive_buffer_bytes < receive_buffer_bytes
+            """Less than asked for: without the right to force it, net.core.rmem_max bounds it."""
+            self.is_batching = use_gro and linux_udp.enable_gro(self._socket)
+            """Whether one call may return more than one datagram."""
+            self.is_filtering = tsi is not None and linux_udp.attach_session_filter(self._socket, tsi)
+            """Whether the kernel drops what is not of the session."""
+            self._socket.bind((str(self._group), port))  # to the group: what comes to the port otherwise is not for us
+            linux_udp.join(self._socket, self._group, interface.index)
+
+    @property
+    def drop_count(self) -> int:
+        """What the kernel dropped so far because the receive buffer was full, or the filter refused it.
+
+        A batch that GRO had joined counts once, so this tells that datagrams were lost here, not how many.
+        """
+        return linux_udp.drop_count(self._socket)
+
+    def receive(self) -> tuple[memoryview, int] | None:
+        """What has arrived: datagrams one after the other, and the bytes of each but the last; None if nothing has.
+
+        The memory is overwritten by the next call.
+
+        Raises:
+            TransportError: the socket failed, as when the interface was removed.
+        """
+        try:
+            length, ancillary, _flags, _address = self._socket.recvmsg_into(
+                [self._buffer], linux_udp.GRO_ANCILLARY_BYTES if self.is_batching else 0
+            )
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise self._in_words(error) from error
+        return self._buffer[:length], linux_udp.segment_length(ancillary) or max(1, length)
+
+    def rejoin(self) -> None:
+        """Ask for the group again, which makes a switch that forgot us (a restart, no querier) send it again.
+
+        Raises:
+            TransportError: the interface is gone or down.
+        """
+        linux_udp.leave(self._socket, self._group, self._interface.index)
+        try:
+            linux_udp.join(self._socket, self._group, self._interface.index)
+        except OSError as error:
+            raise self._in_words(error) from error
+
+
+def _group_address(group: str, interface: InterfaceInfo) -> IPv4Address | IPv6Address:
+    try:
+        address = ip_address(group)
+    except ValueError:
+        raise TransportError(f"{group} is no multicast address: use one like 239.192.1.1 or ff15::1") from None
+    if not address.is_multicast or address in _LINK_CONTROL:
+        raise TransportError(f"{group} is no address for data: use one like 239.192.1.1 or ff15::1")
+    if (interface.ipv4 if address.version == 4 else interface.ipv6) is None:
+        raise TransportError(f"interface {interface.name} has no IPv{address.version} address for the group {group}")
+    return address
+
+
+def _is_slatecast(datagram: memoryview) -> bool:
+    try:
+        decode_header(datagram)
+    except WireError:
+        return False
+    return True
+
+
+_NO_ROOM: Final = {errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM}
+
+_NO_SEGMENTATION: Final = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
+"""EIO is a device without checksum offload; the others are kernels that bound batches otherwise. If the datagrams
+themselves are at fault, the first one that goes alone says so."""
+
+_REASONS: Final = {
+    errno.EADDRINUSE: "the port is in use by another program: end it, or choose another port",
+    errno.EACCES: "this user may not use it: run as root, or loosen the sandbox",
+    errno.EPERM: "a firewall on this machine stops it: allow UDP to this group",
+    errno.EMSGSIZE: "the datagrams do not fit its MTU: raise it to 1500 or choose another interface",
+    errno.ENETUNREACH: "no route leads there: the interface is down or does not do multicast",
+    errno.EHOSTUNREACH: "no route leads there: the interface is down or does not do multicast",
+    errno.ENETDOWN: "the interface is down: check the cable",
+    errno.ENODEV: "the interface is gone: check the cable and the driver",
+    errno.EADDRNOTAVAIL: "the interface has lost its address: check DHCP",
+    errno.ENOBUFS: "the kernel allows no more groups: raise net.ipv4.igmp_max_memberships",
+}
