@@ -8,13 +8,14 @@ it, so that the room can still be told that the session ends.
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import socket
 import sys
 from types import TracebackType
 from typing import Final, Self
 
-from protocol.errors import ConfigError, TransportError
+from protocol.errors import ConfigError, SessionStateError, TransportError
 from protocol.link.mqtt import DEFAULT_PORT, BrokerAddress
 
 ALL_INTERFACES: Final = ""
@@ -97,7 +98,7 @@ class EmbeddedBroker:
     async def wait(self) -> int:
         """Wait until the broker ends, which it does by itself only in trouble; the exit status."""
         if self._process is None:
-            raise RuntimeError("the broker was not started")
+            raise SessionStateError("the broker was not started")
         return await self._process.wait()
 
     def _listen(self) -> socket.socket:
@@ -110,8 +111,11 @@ class EmbeddedBroker:
             return socket.create_server((self._host, self._port), family=family, backlog=LISTEN_BACKLOG)
         except OSError as error:
             where = f"{self._host or 'all interfaces'} port {self._port}"
-            hint = "end what uses it or choose another with --broker-port" if error.errno == 98 else "check the address"
-            raise TransportError(f"the broker cannot listen on {where}: {error.strerror}; {hint}") from None
+            is_taken = error.errno == errno.EADDRINUSE
+            hint = "end what uses it or choose another port" if is_taken else "choose an address of this machine"
+            raise TransportError(
+                f"the broker cannot listen on {where}: {os.strerror(error.errno or 0)}; {hint}"
+            ) from None
 
     async def _ready(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

@@ -176,7 +176,8 @@ class MqttLink:
         self._keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeper
-        self._client = None
+        if self._client is not None:  # the keeper was cancelled before its first step
+            await self._part(self._client)
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Queue one message and return at once; a retained one replaces its queued predecessor of that topic."""
@@ -271,9 +272,7 @@ class MqttLink:
             _logger.warning("broker %s is gone (%s), reconnecting", self._address, errors.exceptions[0])
             raise TransportError(f"broker {self._address} is gone") from None
         finally:
-            self._client = None
-            with contextlib.suppress(aiomqtt.MqttError):
-                await client.__aexit__(None, None, None)
+            await self._part(client)
 
     async def _resume(self, client: aiomqtt.Client) -> None:
         _logger.info("broker %s is back", self._address)
@@ -281,6 +280,11 @@ class MqttLink:
             await self._request_subscriptions(client, dict(self._subscriptions))
         if self._on_reconnect is not None:
             self._on_reconnect()
+
+    async def _part(self, client: aiomqtt.Client) -> None:
+        self._client = None
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.__aexit__(None, None, None)
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:

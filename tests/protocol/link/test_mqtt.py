@@ -205,14 +205,20 @@ async def test_link_survives_a_restarted_broker(broker: RunningBroker) -> None:
 @pytest.mark.system
 @pytest.mark.slow
 @pytest.mark.asyncio
-async def test_half_open_connection_is_noticed_within_two_keepalives(broker: RunningBroker) -> None:
+async def test_half_open_connection_is_noticed_within_two_keepalives(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mqtt.KEEPALIVE <= 5
+    monkeypatch.setattr(mqtt, "KEEPALIVE", 1)
+    monkeypatch.setattr(mqtt, "ANSWER_TIMEOUT", 1)
     async with MqttLink(broker.address, "ada") as ada:
         freeze(broker)
-        async with asyncio.timeout(2 * mqtt.KEEPALIVE + 3):
+        async with asyncio.timeout(2 * mqtt.KEEPALIVE + 2):
             await _until(lambda: not ada.is_connected)
 
 
 @pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_idle_link_stays_connected_beyond_its_keepalive(
     broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
