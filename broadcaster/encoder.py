@@ -77,11 +77,11 @@ class BlockEncoder:
         used = self._seal.seal_symbols(
             out,
             symbols,
-            transmission.toi,
-            transmission.sbn,
-            length,
-            esis,
-            last_symbol_length(len(stored), self._symbol_length),
+            toi=transmission.toi,
+            sbn=transmission.sbn,
+            source_block_length=length,
+            esis=esis,
+            last_symbol_length=last_symbol_length(len(stored), self._symbol_length),
         )
         return SealedSymbols(transmission, memoryview(out)[:used], datagram_length)
 

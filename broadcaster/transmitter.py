@@ -27,8 +27,8 @@ class Transmitter:
         self,
         sender: MulticastSender,
         rate_bits_per_second: int,
-        on_sent: Callable[[Transmission], None],
-        on_failure: Callable[[TransportError], None],
+        on_sent: Callable[[Transmission], object],
+        on_failure: Callable[[TransportError], object],
     ) -> None:
         """Both callbacks are called in the thread of the transmitter; after ``on_failure`` nothing is sent any more."""
         self._sender = sender

@@ -162,8 +162,10 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
     """datagrams that the receive buffer of the kernel had no room for"""
     backlog_bytes: Count
     """bytes of blocks held in memory"""
+    bytes_to_verify: Count
+    """bytes that read-back goes over, 0 before it begins"""
     bytes_verified: Count
-    """bytes read back from the target with the right digest"""
+    """of these, the ones that it has gone over"""
 
 
 class RepairRequest(msgspec.Struct, frozen=True, kw_only=True, tag="repair", forbid_unknown_fields=True):

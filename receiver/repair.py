@@ -7,6 +7,7 @@ spreads them in time. Pure: no time but ``now``, no randomness but the generator
 
 import random
 from collections.abc import Iterable
+from math import inf
 from typing import Final
 
 from protocol.blocks import BlockBuffer
@@ -32,7 +33,7 @@ class RepairTimer:
     def __init__(self, rng: random.Random, now: float) -> None:
         self._rng = rng
         self._asked_at: dict[int, float] = {}
-        self._absent_asked_at = now - HOLDOFF
+        self._absent_asked_at = -inf
         self._due_at = now
         self._schedule(now)
 
@@ -69,7 +70,7 @@ class RepairTimer:
             block.sbn < limit
             and block.deficit > 0
             and now - block.last_arrival >= QUIET
-            and now - self._asked_at.get(block.sbn, now - HOLDOFF) >= HOLDOFF
+            and now - self._asked_at.get(block.sbn, -inf) >= HOLDOFF
         )
 
     def _absent(self, wholly_absent: RangeSet, now: float) -> Absent:

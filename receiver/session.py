@@ -84,6 +84,7 @@ class Counters:
     symbols_lost: int = 0
     blocks_repaired: int = 0
     buffer_drops: int = 0
+    bytes_to_verify: int = 0
     bytes_verified: int = 0
 
 
@@ -258,16 +259,32 @@ class ReceiverSession:
             reason=self.reason[:400],
             target=self.target[-64:],
             has_manifest=self._manifest is not None,
-            blocks_total=self._block_counts[TOI_DISK],
-            blocks_missing=len(self._missing[TOI_DISK]),
+            blocks_total=self.blocks_total,
+            blocks_missing=self.blocks_missing,
             bytes_received=self.counters.bytes_received,
             symbols_expected=self.counters.symbols_expected,
             symbols_lost=self.counters.symbols_lost,
             blocks_repaired=self.counters.blocks_repaired,
             buffer_drops=self.counters.buffer_drops,
-            backlog_bytes=self._pool.taken_bytes,
+            backlog_bytes=self.backlog_bytes,
+            bytes_to_verify=self.counters.bytes_to_verify,
             bytes_verified=self.counters.bytes_verified,
         )
+
+    @property
+    def blocks_total(self) -> int:
+        """Blocks of object 1; 0 while the manifest is not there."""
+        return self._block_counts[TOI_DISK]
+
+    @property
+    def blocks_missing(self) -> int:
+        """Blocks of object 1 that are not stored yet."""
+        return len(self._missing[TOI_DISK])
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes of blocks held in memory."""
+        return self._pool.taken_bytes
 
     # --- inside --------------------------------------------------------------------------------------------------
 

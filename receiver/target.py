@@ -21,12 +21,16 @@ from rich.filesize import decimal
 
 from protocol.errors import TargetError
 from protocol.manifest import ManifestHeader
+from protocol.messages import ImageSummary
 
 _LSBLK_COLUMNS: Final = "KNAME,PATH,TYPE,SIZE,LOG-SEC,RO,RM,MODEL,SERIAL,WWN,TRAN,MOUNTPOINT"
 """All known to util-linux 2.33 (2018) and later."""
 
 _LSBLK_TIMEOUT: Final = 30
 """[s] Chosen: longer than a disk needs to spin up; a dying disk may hang for ever."""
+
+ImageGeometry = ManifestHeader | ImageSummary
+"""Both tell the size and the sector size of the image's disk: the announcement long before the manifest."""
 
 _REMOVABLE_BUSES: Final = ("usb", "ieee1394")
 """A USB disk does not call itself removable, yet it is rarely the PC's own."""
@@ -122,7 +126,7 @@ def list_disks() -> list[TargetInfo]:
     ]
 
 
-def check_target(info: TargetInfo, header: ManifestHeader) -> None:
+def check_target(info: TargetInfo, image: ImageGeometry) -> None:
     """Refuse a target that must not or cannot take this image.
 
     Raises:
@@ -132,26 +136,26 @@ def check_target(info: TargetInfo, header: ManifestHeader) -> None:
         raise TargetError(info.path, f"is {info.use}; free it or choose another disk")
     if info.read_only:
         raise TargetError(info.path, "is read-only")
-    check_geometry(info.path, info.size, info.logical_sector_size, header)
+    check_geometry(info.path, info.size, info.logical_sector_size, image)
 
 
-def check_geometry(name: str, size: int, logical_sector_size: int | None, header: ManifestHeader) -> None:
+def check_geometry(name: str, size: int, logical_sector_size: int | None, image: ImageGeometry) -> None:
     """Refuse a target on which the image does not fit; all in bytes.
 
     Raises:
         TargetError: too small, or of another logical sector size.
     """
-    if size < header.disk_size:
+    if size < image.disk_size:
         raise TargetError(
             name,
             f"is too small: it has {decimal(size)} ({size:,} bytes), "
-            f"the image needs {decimal(header.disk_size)} ({header.disk_size:,} bytes)",
+            f"the image needs {decimal(image.disk_size)} ({image.disk_size:,} bytes)",
         )
-    if logical_sector_size not in (None, header.logical_sector_size):
+    if logical_sector_size not in (None, image.logical_sector_size):
         raise TargetError(
             name,
             f"has sectors of {logical_sector_size} bytes, the image was taken from a disk with "
-            f"{header.logical_sector_size}; it would not boot",
+            f"{image.logical_sector_size}; it would not boot",
         )
 
 

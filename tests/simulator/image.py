@@ -8,6 +8,7 @@ import zstandard
 from protocol import PROTOCOL_VERSION
 from protocol.digests import StoredDigest, raw_digest
 from protocol.manifest import Manifest, ManifestHeader, StoredChunk, build_manifest
+from protocol.ranges import RangeSet
 
 CHUNK_SIZE = 4096
 ENCODING_SYMBOL_LENGTH = 256
@@ -45,7 +46,8 @@ def draw_image(rng: random.Random, stored_count: int) -> SimulatedImage:
             data = (data[: rng.randrange(16, 700)] * CHUNK_SIZE)[:CHUNK_SIZE]
         disk[chunk_id * CHUNK_SIZE : (chunk_id + 1) * CHUNK_SIZE] = data
     disk[510:520] = b"\x55\xaaEFI PART"
-    zero_ids = sorted(set(rng.sample(range(1, last), 40)) - set(chunk_ids))
+    zero_ids = set(rng.sample(range(1, last), 40)) - set(chunk_ids)
+    zero_ranges = RangeSet((chunk_id, chunk_id + 1) for chunk_id in zero_ids)
     stored_digest = StoredDigest.for_disk(disk_size, 512, CHUNK_SIZE)
     chunks, stored = [], []
     for chunk_id in chunk_ids:
@@ -71,7 +73,7 @@ def draw_image(rng: random.Random, stored_count: int) -> SimulatedImage:
         codec="zstd",
         stored_chunk_count=0,
         stored_bytes=0,
-        zero_ranges=tuple((chunk_id, 1) for chunk_id in zero_ids),
+        zero_ranges=tuple((start, stop - start) for start, stop in zero_ranges.ranges()),
         rows_digest="",
     )
     return SimulatedImage(bytes(disk), build_manifest(header, chunks), stored)

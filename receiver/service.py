@@ -1,0 +1,311 @@
+"""Runs one receiver for real: MQTT link and multicast socket in the loop, decoding and the disk in threads.
+
+    group --datagrams--> socket --> seal --> session --block is decodable--> worker threads --> disk
+    MQTT link <---- presence, report, repair request ---- session <---- announcement, status ---- MQTT link
+
+The loop opens datagrams and moves decisions; whatever computes long or waits for the disk is a worker's.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar, TypeVarTuple
+
+from protocol import PROTOCOL_VERSION
+from protocol.errors import DiskError, IntegrityError, ManifestError, MessageError, TargetError
+from protocol.link.interfaces import InterfaceInfo
+from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
+from protocol.link.multicast import MulticastReceiver
+from protocol.messages import (
+    ALL_SESSIONS,
+    Announcement,
+    Message,
+    Presence,
+    ReceiverState,
+    decode_message,
+    decode_tsi,
+    encode_message,
+    topic_of,
+)
+from protocol.seal import Seal
+from protocol.wire import TOI_MANIFEST
+from receiver.blockdevice import BlockDevice, DiskDevice
+from receiver.deployment import Deployment
+from receiver.session import DEFAULT_BUFFER_LIMIT, BlockDecodable, Event, ObjectCompleted, ReceiverSession
+from receiver.target import check_target, inspect_target
+
+MAX_BATCHES_PER_WAKE: Final = 64
+"""[batches] 4 MiB: after so many the loop looks at timers and messages again, however fast datagrams come."""
+
+WORKER_THREADS: Final = max(2, min(4, os.cpu_count() or 1))
+"""Decoding releases the interpreter lock; more than four threads only wait for one disk."""
+
+FAREWELL_LIMIT: Final = 15.0
+"""[s] How long a final report is repeated when nobody acknowledges it: longer than a broker's restart."""
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverConfig:
+    """Who this receiver is and what it may overwrite."""
+
+    seat: str
+    target: str
+    """path of the disk"""
+    interface: InterfaceInfo
+    broker: BrokerAddress
+    buffer_limit: int = DEFAULT_BUFFER_LIMIT
+    """bytes of blocks in memory"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOutcome:
+    """How one session ended for this receiver."""
+
+    state: ReceiverState
+    reason: str
+    is_acknowledged: bool
+    """whether the broadcaster has the final report"""
+
+
+class Receiver:
+    """One receiver on the broker; ``session`` is the one under way, for whoever shows progress."""
+
+    def __init__(self, config: ReceiverConfig) -> None:
+        self.session: ReceiverSession | None = None
+        self._config = config
+        self._receiver_id = secrets.token_hex(16)
+        self._announcements: asyncio.Queue[Announcement] = asyncio.Queue(maxsize=64)
+        self._active: _ActiveSession | None = None
+        self._seen: set[str] = set()
+
+    def link(self) -> MqttLink:
+        """The link to the broker, to be entered by the caller; its last will takes this receiver off the room."""
+        will = self._presence(is_online=False)
+        return MqttLink(
+            self._config.broker,
+            self._receiver_id,
+            will=LastWill(topic_of(will), encode_message(will), retain=True),
+            on_reconnect=self._say_hello,
+        )
+
+    async def run_session(self, link: MqttLink) -> SessionOutcome:
+        """Wait for the next session, take part in it, and say how it ended. Raises TransportError."""
+        self._link = link
+        await link.subscribe(ALL_SESSIONS)
+        self._say_hello()
+        listener = asyncio.create_task(self._listen())
+        try:
+            announcement = await self._announcements.get()
+            _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
+            self._active = _ActiveSession(announcement, self._config, self._receiver_id, link)
+            self.session = self._active.session
+            return await self._active.run()
+        finally:
+            self._active = None
+            listener.cancel()
+
+    def say_goodbye(self) -> None:
+        """Tell the broker that this receiver leaves on purpose."""
+        goodbye = self._presence(is_online=False)
+        self._link.publish(topic_of(goodbye), encode_message(goodbye), retain=True)
+
+    async def _listen(self) -> None:
+        async for topic, payload in self._link.messages():
+            if not payload:
+                continue  # a retained message was cleared
+            try:
+                message = decode_message(topic, payload)
+            except MessageError as error:
+                _logger.debug("message dropped: %s", error)
+                continue
+            self._receive(message)
+
+    def _receive(self, message: Message) -> None:
+        if isinstance(message, Announcement):
+            is_new = message.tsi not in self._seen and not self._announcements.full()
+            if is_new and message.protocol_version == PROTOCOL_VERSION:
+                self._seen.add(message.tsi)
+                self._announcements.put_nowait(message)
+        elif self._active is not None:
+            self._active.receive_message(message)
+
+    def _say_hello(self) -> None:
+        hello = self._presence(is_online=True)
+        self._link.publish(topic_of(hello), encode_message(hello), retain=True)
+
+    def _presence(self, *, is_online: bool) -> Presence:
+        return Presence(receiver_id=self._receiver_id, seat=self._config.seat, is_online=is_online)
+
+
+class _ActiveSession:
+    """The session under way with its socket, threads and disk."""
+
+    def __init__(self, announcement: Announcement, config: ReceiverConfig, receiver_id: str, link: MqttLink) -> None:
+        self._announcement = announcement
+        self._config = config
+        self._link = link
+        self._seal = Seal(
+            announcement.session_secret,
+            announcement.manifest_digest,
+            decode_tsi(announcement.tsi),
+            announcement.oti.encoding_symbol_length,
+        )
+        self._disk = contextlib.ExitStack()
+        self._deployment = Deployment(announcement, self._open_device)
+        self.session = ReceiverSession(
+            announcement,
+            receiver_id=receiver_id,
+            seat=config.seat,
+            target=config.target,
+            rng=random.Random(receiver_id),
+            now=time.monotonic(),
+            buffer_limit=config.buffer_limit,
+        )
+        self._is_closing = False
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._zeroing: asyncio.Future[None] | None = None
+        self._left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._wake = asyncio.Event()
+
+    async def run(self) -> SessionOutcome:
+        """Take part until the final report is acknowledged or nobody is there to hear it."""
+        loop = asyncio.get_running_loop()
+        with self._disk, contextlib.ExitStack() as resources:
+            self._workers = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="worker")
+            resources.callback(self._stop_workers)
+            self._refuse_unfit_target()
+            self._socket = resources.enter_context(
+                MulticastReceiver(
+                    self._config.interface,
+                    self._announcement.group,
+                    self._announcement.port,
+                    tsi=decode_tsi(self._announcement.tsi),
+                )
+            )
+            loop.add_reader(self._socket.fileno(), self._receive_datagrams)
+            resources.callback(loop.remove_reader, self._socket.fileno())
+            is_acknowledged = await self._speak_until_left()
+        return SessionOutcome(self.session.state, self.session.reason, is_acknowledged)
+
+    def receive_message(self, message: Message) -> None:
+        """Take a message of the broadcaster."""
+        self.session.receive_message(message, time.monotonic())
+        self._pump()
+
+    def _refuse_unfit_target(self) -> None:
+        """Check what can be checked before any datagram arrives; the disk is opened, and checked again, later."""
+        try:
+            check_target(inspect_target(self._config.target), self._announcement.image)
+        except TargetError as error:
+            self.session.refused(str(error), time.monotonic())
+
+    def _open_device(self) -> BlockDevice:
+        check_target(inspect_target(self._config.target), self._announcement.image)
+        return self._disk.enter_context(DiskDevice.open(self._config.target))
+
+    async def _speak_until_left(self) -> bool:
+        """Say what is due until the session is left; a final report is repeated for FAREWELL_LIMIT at most."""
+        final_since: float | None = None
+        while not self._left.done():
+            now = time.monotonic()
+            self.session.counters.buffer_drops = self._socket.drop_count
+            while (message := self.session.next_message(now)) is not None:
+                self._link.publish(topic_of(message), encode_message(message))
+            if self.session.state.is_final:
+                final_since = now if final_since is None else final_since
+                if now - final_since > FAREWELL_LIMIT:
+                    return False
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self.session.next_timeout() - now)):
+                    await self._wake.wait()
+        return self._left.result()
+
+    def _receive_datagrams(self) -> None:
+        for _ in range(MAX_BATCHES_PER_WAKE):
+            received = self._socket.receive()
+            if received is None:
+                break
+            batch, datagram_length = received
+            self._seal.open_batch(batch, datagram_length, self.session.find_block)
+            self.session.batch_opened(len(batch), time.monotonic())
+        self._pump()
+
+    def _pump(self) -> None:
+        while (event := self.session.next_event()) is not None:
+            if isinstance(event, BlockDecodable | ObjectCompleted):
+                job = asyncio.create_task(self._work(event))
+                self._jobs.add(job)
+                job.add_done_callback(self._job_done)
+            elif not self._left.done():
+                self._left.set_result(event.is_acknowledged)
+        if self._left.done() or self.session.next_timeout() <= time.monotonic():
+            self._wake.set()
+
+    def _job_done(self, job: asyncio.Task[None]) -> None:
+        """A job handles what disk and image can do wrong; anything else is a bug and must end the program loudly."""
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()) is not None and not self._left.done():
+            self._left.set_exception(error)
+            self._wake.set()
+
+    async def _work(self, event: Event) -> None:
+        now = time.monotonic
+        try:
+            if isinstance(event, BlockDecodable):
+                if await self._in_worker(self._deployment.store_block, event.block):
+                    self.session.block_stored(event.block, now())
+                else:
+                    self.session.block_rejected(event.block)
+            elif isinstance(event, ObjectCompleted) and event.toi == TOI_MANIFEST:
+                manifest = await self._in_worker(self._deployment.load_manifest)
+                self._zeroing = asyncio.ensure_future(
+                    self._in_worker(self._deployment.write_zero_ranges, lambda: self._is_closing)
+                )
+                # A disk that cannot be zeroed fails the next write as well; here it must only not go unretrieved.
+                self._zeroing.add_done_callback(lambda done: done.cancelled() or done.exception())
+                self.session.manifest_loaded(manifest, now())
+            elif isinstance(event, ObjectCompleted):
+                await self._finish()
+        except TargetError as error:
+            self.session.refused(str(error), now())
+        except (DiskError, ManifestError) as error:
+            self.session.failed(str(error), now())
+        except IntegrityError as error:
+            self.session.damaged(str(error), now())
+        self._pump()
+
+    async def _finish(self) -> None:
+        assert self._zeroing is not None
+        await self._zeroing
+        damaged = await self._in_worker(self._deployment.read_back, self._note_read_back, lambda: self._is_closing)
+        if damaged:
+            self.session.read_back_failed(damaged, time.monotonic())
+            return
+        await self._in_worker(self._deployment.commit)
+        self.session.verified(time.monotonic())
+
+    def _note_read_back(self, done: int, total: int) -> None:
+        """Called by worker threads; plain stores, so the loop may read them at any time."""
+        self.session.counters.bytes_to_verify = total
+        self.session.counters.bytes_verified = done
+
+    async def _in_worker(self, call: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, call, *arguments)
+
+    def _stop_workers(self) -> None:
+        """Let running steps end soon and start no other; the disk is closed only after that."""
+        self._is_closing = True
+        self._workers.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,121 @@
+"""The front door: parses the command line, and is the only place that turns an error into an exit code.
+
+    0    all seats verified, or the command did what it was asked
+    2    usage: an option or argument cannot be (click's own code too)
+    3    refused before anything was written
+    4    some seats did not finish
+    5    integrity failure: bytes are not what the manifest promises
+    6    network or broker unreachable
+    130  interrupted (128 + SIGINT, as shells expect)
+
+Bad input never prints a traceback: one line on standard error says what is wrong and what to do.
+"""
+
+import logging
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from protocol.errors import (
+    ConfigError,
+    DiskError,
+    IntegrityError,
+    RefusedError,
+    SlatecastError,
+    TransportError,
+)
+from slatecast.cli.cast import cast
+from slatecast.cli.context import Context, default_library
+from slatecast.cli.demo import demo
+from slatecast.cli.image import image
+from slatecast.cli.receive import receive
+
+EXIT_USAGE: Final = 2
+EXIT_REFUSED: Final = 3
+EXIT_UNFINISHED: Final = 4
+EXIT_INTEGRITY: Final = 5
+EXIT_UNREACHABLE: Final = 6
+EXIT_INTERRUPTED: Final = 130
+
+_EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
+    (ConfigError, EXIT_USAGE),
+    (RefusedError, EXIT_REFUSED),
+    (IntegrityError, EXIT_INTEGRITY),
+    (TransportError, EXIT_UNREACHABLE),
+    (DiskError, EXIT_UNFINISHED),
+)
+
+
+@click.group(context_settings={"auto_envvar_prefix": "SLATECAST", "help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="slatecast")
+@click.option("--library", type=click.Path(path_type=Path, file_okay=False), help="Folder of the image library.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    callback=lambda context, _, path: _load_config(context, path),
+    is_eager=True,
+    expose_value=False,
+    help="TOML file with options: a table per command, such as [cast]. The command line and SLATECAST_* come first.",
+)
+@click.option("-v", "--verbose", count=True, help="Say more on standard error; twice for everything.")
+@click.pass_context
+def slatecast(context: click.Context, library: Path | None, verbose: int) -> None:
+    """Reimage a room of PCs at once: multicast with repair, every disk verified."""
+    context.obj = Context(library=library or default_library())
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=verbose > 0)
+    logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+
+
+def _load_config(context: click.Context, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        defaults: dict[str, Any] = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise click.BadParameter(f"{path} is not a TOML file: {error}") from error
+    known = {"library", *context.command.commands} if isinstance(context.command, click.Group) else set()
+    if unknown := defaults.keys() - known:
+        raise click.BadParameter(f"{path}: {', '.join(sorted(unknown))} is neither a command nor library")
+    context.default_map = defaults
+
+
+for command in (image, cast, receive, demo):
+    slatecast.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = slatecast.main(standalone_mode=False, prog_name="slatecast")
+    except click.Abort:
+        _say("interrupted")
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except SlatecastError as error:
+        _say(str(error))
+        code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output is gone; closing the pipe quietly is what pipelines expect.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_USAGE
+    sys.exit(code or 0)
+
+
+def _say(text: str) -> None:
+    print(f"slatecast: {text}".replace("\n", " "), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""``slatecast cast``: cast one image to a room with the embedded broker, show progress, report, exit."""
+
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from broadcaster.library.adding import find_or_add
+from broadcaster.library.library import Library
+from broadcaster.report import SessionReport
+from broadcaster.service import CastConfig
+from broadcaster.session import StartPolicy
+from protocol.errors import ConfigError
+from protocol.link.interfaces import resolve_interface
+from protocol.link.mqtt import BrokerAddress
+from protocol.messages import ReceiverState
+from slatecast.casting import CastSetting, default_rate, run_cast
+from slatecast.cli.context import Context, library_option
+from slatecast.cli.parameters import Rate
+from slatecast.cli.progress import progress_bars
+from slatecast.cli.room_display import print_report
+
+
+@click.command()
+@click.argument("image")
+@click.option("--expect", type=click.IntRange(1), default=1, show_default=True, help="Seats to wait for.")
+@click.option("--interface", metavar="IF", help="Interface or address to send from.  [default: the one of the route]")
+@click.option("--rate", type=Rate(), help="Bits per second on the link, such as 900M.  [default: 90 % of the link]")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait for the expected seats; then cast to those that are there.",
+)
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
+@click.option("--broker", metavar="URL", help="Use this broker, mqtt[s]://user@host, instead of the embedded one.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port of the embedded broker.  [default: 1883 or a free one]"
+)
+@click.option("--ipv6", is_flag=True, help="Multicast over IPv6.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
+@library_option
+@click.pass_obj
+def cast(
+    context: Context,
+    *,
+    image: str,
+    expect: int,
+    interface: str | None,
+    rate: int | None,
+    wait: float,
+    report: Path | None,
+    broker: str | None,
+    port: int | None,
+    ipv6: bool,
+    metrics_port: int | None,
+) -> int:
+    """Cast IMAGE, a name in the library or a file, to EXPECT seats at once.
+
+    Starts when all are ready. Seats that come later are served as well; none can hold up the others.
+    """
+    if broker and port:
+        raise ConfigError("--port is the embedded broker's; put the port of another broker into --broker")
+    if report is not None and not report.absolute().parent.is_dir():
+        raise ConfigError(f"--report {report}: the folder {report.absolute().parent} does not exist")
+    resolved = resolve_interface(interface)
+    library = Library.open_or_create(context.library)
+    with progress_bars() as progress:
+        manifest = find_or_add(library, image, progress=progress)
+    config = CastConfig(
+        interface=resolved,
+        policy=StartPolicy(expect, wait),
+        rate_bits_per_second=rate or default_rate(resolved),
+        use_ipv6=ipv6,
+    )
+    setting = CastSetting(BrokerAddress.parse(broker) if broker else None, port, metrics_port)
+    outcome = run_cast(library, manifest, config, setting)
+    print_report(outcome, Console())
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=2))
+    return exit_code(outcome)
+
+
+def exit_code(report: SessionReport) -> int:
+    """0 all verified, 5 a seat read back wrong bytes, 3 nothing was written anywhere, 4 otherwise."""
+    outcomes = {seat.outcome for seat in report.seats}
+    if outcomes == {ReceiverState.VERIFIED.value}:
+        return 0
+    if ReceiverState.DAMAGED.value in outcomes:
+        return 5
+    return 3 if outcomes <= {ReceiverState.REFUSED.value, "absent"} else 4

@@ -1,0 +1,49 @@
+"""The live picture of one receiver on its own screen: one bar; nothing where there is no terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, ConsoleRenderable
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from protocol.messages import ReceiverState
+from receiver.service import Receiver
+from slatecast.cli.words import bytes_in_words
+
+REFRESH_PER_SECOND = 4
+
+
+@contextmanager
+def receiver_display(receiver: Receiver, console: Console) -> Iterator[None]:
+    """Show the receiver while the context is open; on a terminal only."""
+    if not console.is_terminal:
+        yield
+        return
+    with Live(_Picture(receiver), console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True):
+        yield
+
+
+class _Picture:
+    """Drawn anew at each refresh from the session as it then is."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def __rich__(self) -> ConsoleRenderable:
+        session = self._receiver.session
+        if session is None:
+            return Text("waiting for a session")
+        done, total = session.blocks_total - session.blocks_missing, session.blocks_total
+        if session.state is ReceiverState.VERIFYING:
+            done, total = session.counters.bytes_verified, session.counters.bytes_to_verify
+        row = Table.grid(padding=(0, 1))
+        row.add_row(
+            Text(session.announcement.image.name),
+            Text(session.state.value, style="cyan"),
+            ProgressBar(total=max(1, total), completed=done, width=40),
+            f"{session.blocks_missing} blocks missing, {bytes_in_words(session.counters.bytes_received)} received",
+        )
+        return row
