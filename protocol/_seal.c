@@ -1,9 +1,9 @@
 /* The libcrypto kernel of protocol.seal: a batch of datagrams sealed or opened in one call, the GIL released.
  *
  * There is no AES here. OpenSSL's libcrypto is opened at run time and asked for EVP AES-256-GCM through the prototypes
- * below (OpenSSL 1.1 and 3, manual page EVP_EncryptInit(3)); without it LIBCRYPTO is None and protocol.seal uses its pure
- * kernel, which is the reference: the same names, arguments, bytes and counts. What protocol.wire and protocol.blocks
- * define is repeated in the constants below; the tests run one class over both kernels.
+ * below (OpenSSL 1.1 and 3, manual page EVP_EncryptInit(3)); without it LIBCRYPTO is None and protocol.seal uses the pure
+ * kernel. That one (pure_seal.py) is the reference: the same names, arguments, bytes and counts. What protocol.wire and
+ * protocol.blocks define is repeated in the constants below; the tests run one class over both kernels.
  *
  * Everything read here comes from the network. No length, K, esi or slot is used before it has been compared with the
  * buffers at hand, and nothing but the buffers of the caller is written.

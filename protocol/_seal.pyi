@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from protocol.digests import Buffer
-from protocol.seal import FindBlock, WritableBuffer
+from protocol.pure_seal import Counts, FindBlock, WritableBuffer
 
 LIBCRYPTO: Final[str | None]
 """Version text of the libcrypto that was found at run time; None when there is none."""
@@ -27,4 +27,4 @@ def open_batch(
     encoding_symbol_length: int,
     find_block: FindBlock,
     /,
-) -> tuple[int, int, int, int, int, int]: ...
+) -> Counts: ...
