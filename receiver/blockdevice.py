@@ -13,6 +13,7 @@ import mmap
 import os
 import stat
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ from protocol.errors import DiskError, SessionStateError, TargetError
 DIRECT_ALIGNMENT: Final = 4096
 """[bytes] Offset, length and address of O_DIRECT reads: the largest logical sector size in use, so it fits all."""
 
+_BLKROGET: Final = 0x125E
+"""linux/fs.h: whether the device is read-only."""
 _BLKSSZGET: Final = 0x1268
 """linux/fs.h: logical sector size."""
 _BLKZEROOUT: Final = 0x127F
@@ -91,7 +94,7 @@ class DiskDevice:
         self._fd = file_descriptor
         self._is_block_device = stat.S_ISBLK(os.fstat(file_descriptor).st_mode)
         self._size = os.lseek(file_descriptor, 0, os.SEEK_END)
-        self._logical_sector_size = _logical_sector_size(file_descriptor) if self._is_block_device else None
+        self._logical_sector_size = _int_ioctl(file_descriptor, _BLKSSZGET) if self._is_block_device else None
         self._direct_fd = _open_direct(file_descriptor)
         self._reads_direct = self._direct_fd >= 0
         self._sync_failure: DiskError | None = None
@@ -256,14 +259,18 @@ def _round_up(length: int) -> int:
     return -(-length // DIRECT_ALIGNMENT) * DIRECT_ALIGNMENT
 
 
-def _logical_sector_size(fd: int) -> int:
-    return int(struct.unpack("=i", fcntl.ioctl(fd, _BLKSSZGET, bytes(4)))[0])
+def _int_ioctl(fd: int, request: int) -> int:
+    return int.from_bytes(fcntl.ioctl(fd, request, bytes(4)), sys.byteorder)
 
 
 def _open_alone(name: str) -> int:
     mode = Path(name).stat().st_mode
     if stat.S_ISBLK(mode):
-        return os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_EXCL)
+        fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_EXCL)
+        if _int_ioctl(fd, _BLKROGET):  # the kernel opens it all the same and refuses the first write
+            os.close(fd)
+            raise TargetError(name, _OPEN_REASONS[errno.EROFS])
+        return fd
     if not stat.S_ISREG(mode):
         raise TargetError(name, "is neither a disk nor a regular file")
     fd = os.open(name, os.O_RDWR | os.O_CLOEXEC)

@@ -23,8 +23,8 @@ from protocol.errors import TargetError
 from protocol.manifest import ManifestHeader
 from protocol.messages import ImageSummary
 
-_LSBLK_COLUMNS: Final = "KNAME,PATH,TYPE,SIZE,LOG-SEC,RO,RM,MODEL,SERIAL,WWN,TRAN,MOUNTPOINT"
-"""All known to util-linux 2.33 (2018) and later."""
+_LSBLK_COLUMNS: Final = "NAME,KNAME,PATH,TYPE,SIZE,LOG-SEC,RO,RM,MODEL,SERIAL,WWN,TRAN,MOUNTPOINT"
+"""All known to util-linux 2.33 (2018) and later; without NAME it gives no tree, and partitions look like disks."""
 
 _LSBLK_TIMEOUT: Final = 30
 """[s] Chosen: longer than a disk needs to spin up; a dying disk may hang for ever."""

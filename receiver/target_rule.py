@@ -33,7 +33,7 @@ def resolve_target(rule: str) -> TargetInfo:
     Raises:
         TargetError: no rule, no disk fits, several fit, or no possible target at that path.
     """
-    if rule == "auto" or _LOOKS_LIKE_TERM.match(rule):
+    if rule in ("", "auto") or _LOOKS_LIKE_TERM.match(rule):
         return inspect_target(choose_disk(rule, list_disks()).path)
     return inspect_target(rule)
 
