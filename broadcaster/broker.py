@@ -113,9 +113,8 @@ class EmbeddedBroker:
             where = f"{self._host or 'all interfaces'} port {self._port}"
             is_taken = error.errno == errno.EADDRINUSE
             hint = "end what uses it or choose another port" if is_taken else "choose an address of this machine"
-            raise TransportError(
-                f"the broker cannot listen on {where}: {os.strerror(error.errno or 0)}; {hint}"
-            ) from None
+            reason = str(error.strerror).partition(" (")[0]  # without the address, which Python puts behind
+            raise TransportError(f"the broker cannot listen on {where}: {reason}; {hint}") from None
 
     async def _ready(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
