@@ -52,7 +52,10 @@ _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
 )
 
 
-@click.group(context_settings={"auto_envvar_prefix": "SLATECAST", "help_option_names": ["-h", "--help"]})
+@click.group(
+    no_args_is_help=True,
+    context_settings={"auto_envvar_prefix": "SLATECAST", "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="slatecast")
 @click.option("--library", type=click.Path(path_type=Path, file_okay=False), help="Folder of the image library.")
 @click.option(
@@ -97,9 +100,16 @@ def main() -> None:
     except click.Abort:
         _say("interrupted")
         code = EXIT_INTERRUPTED
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        code = error.exit_code
+        code = EXIT_USAGE
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "slatecast"
+        _say(f"{error.format_message()} (see '{command} --help')")
+        code = EXIT_USAGE
+    except click.ClickException as error:
+        _say(error.format_message())
+        code = EXIT_USAGE
     except SlatecastError as error:
         _say(str(error))
         code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)

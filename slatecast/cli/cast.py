@@ -19,7 +19,7 @@ from slatecast.casting import CastSetting, default_rate, run_cast
 from slatecast.cli.context import Context, library_option
 from slatecast.cli.parameters import Rate
 from slatecast.cli.progress import progress_bars
-from slatecast.cli.room_display import print_report
+from slatecast.cli.room_display import print_report, say
 
 
 @click.command()
@@ -80,7 +80,19 @@ def cast(
     print_report(outcome, Console())
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=2))
+    say_what_failed(outcome)
     return exit_code(outcome)
+
+
+def say_what_failed(report: SessionReport) -> None:
+    """One line about the seats that are not verified; nothing when all are."""
+    failed = [
+        f"{seat.seat} {seat.outcome}" + (f" ({seat.reason})" if seat.reason else "")
+        for seat in report.seats
+        if not seat.verified
+    ]
+    if failed:
+        say(f"slatecast: {len(failed)} of {len(report.seats)} seats are not verified: {'; '.join(failed)}")
 
 
 def exit_code(report: SessionReport) -> int:

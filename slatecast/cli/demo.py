@@ -21,7 +21,7 @@ from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.manifest import Manifest
 from slatecast.casting import CastSetting, run_cast
-from slatecast.cli.cast import exit_code
+from slatecast.cli.cast import exit_code, say_what_failed
 from slatecast.cli.parameters import Rate
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report
@@ -73,6 +73,7 @@ def demo(*, image: Path | None, seats: int, rate: int, folder: Path | None) -> i
         receivers.wait()
         print_report(outcome, console)
         if (code := exit_code(outcome)) != 0:
+            say_what_failed(outcome)
             return code
         _compare(library, manifest, source, disks, console)
     return 0
