@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +31,7 @@ from protocol.errors import (
     SlatecastError,
     TransportError,
 )
-from slatecast.cli.cast import cast
 from slatecast.cli.context import Context, default_library
-from slatecast.cli.demo import demo
-from slatecast.cli.image import image
-from slatecast.cli.receive import receive
 
 EXIT_USAGE: Final = 2
 EXIT_REFUSED: Final = 3
@@ -52,7 +49,25 @@ _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
 )
 
 
+_COMMANDS: Final = ("cast", "demo", "image", "receive")
+
+
+class _Commands(click.Group):
+    """Imports a command when it is called: a receiver starts fast, and without what only a broadcaster needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"slatecast.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
 @click.group(
+    cls=_Commands,
     no_args_is_help=True,
     context_settings={"auto_envvar_prefix": "SLATECAST", "help_option_names": ["-h", "--help"]},
 )
@@ -83,14 +98,9 @@ def _load_config(context: click.Context, path: Path | None) -> None:
         defaults: dict[str, Any] = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise click.BadParameter(f"{path} is not a TOML file: {error}") from error
-    known = {"library", *context.command.commands} if isinstance(context.command, click.Group) else set()
-    if unknown := defaults.keys() - known:
+    if unknown := defaults.keys() - {"library", *_COMMANDS}:
         raise click.BadParameter(f"{path}: {', '.join(sorted(unknown))} is neither a command nor library")
     context.default_map = defaults
-
-
-for command in (image, cast, receive, demo):
-    slatecast.add_command(command)
 
 
 def main() -> None:
