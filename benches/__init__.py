@@ -1,1 +1,1 @@
-"""Measurements, each with its question, metric and corpus in the docstring; none is needed to run slatecast."""
+"""Benches: each is a program, ``python -m benches.NAME``; its docstring says question, metric and corpus."""
