@@ -26,7 +26,8 @@ OVERHEAD: Final = HEADER_LENGTH + TAG_LENGTH
 
 WritableBuffer = bytearray | memoryview
 FindBlock = Callable[[int, int, int], tuple[WritableBuffer, bytearray] | None]
-"""(toi, sbn, source_block_length) to (symbols, ledger) of a block that is wanted, or None."""
+"""(toi, sbn, source_block_length) to (symbols, ledger) of a block that is wanted, or None. It must be None for another
+source_block_length than the block's own: the slots of two lengths overlap, so a forged one would overwrite symbols."""
 
 Counts = tuple[int, int, int, int, int, int]
 """The fields of ``protocol.seal.BatchCounts``."""

@@ -140,8 +140,8 @@ class Seal:
             batch: datagrams one after the other, as UDP_GRO hands them over.
             datagram_length: bytes of each; only the last may be shorter.
             find_block: asked once per run of datagrams of one block, with ids that only the header vouches for; gives
-                the symbols' buffer, (K+64) * encoding_symbol_length bytes (less means fewer slots), and the ledger.
-                Neither may be used elsewhere until this returns.
+                the symbols' buffer, (K+64) * encoding_symbol_length bytes (less means fewer slots), and the ledger,
+                or None, as it must when K is not the block's own. Neither may be used elsewhere until this returns.
 
         Raises:
             SessionStateError: datagram_length is not positive, or find_block gave a ledger that is none.
