@@ -59,13 +59,14 @@ def read_partition_table(source: Source) -> PartitionTable:
         SourceError: the table points beyond the end of the disk, is damaged, or cannot be read.
         LibraryError: a tool is missing.
     """
-    whole = _probe(source, 0, source.size)
-    kind = whole.get("PTTYPE", "none").lower()
-    if kind == "pmbr":
-        raise SourceError(source.origin, "is cut short or damaged: it has a GPT's outer shell, but no valid GPT in it")
-    if kind not in {"gpt", "dos"}:
-        return PartitionTable("none", (_partition(source, 0, 0, source.size, ""),))
-    table = _dump(source)
+    with _as_disk(source) as path:
+        whole = _probe(path, 0, source.size)
+        kind = whole.get("PTTYPE", "none").lower()
+        if kind == "pmbr":
+            raise SourceError(source.origin, "is cut short or damaged: it has the shell of a GPT, but no valid GPT")
+        if kind not in {"gpt", "dos"}:
+            return PartitionTable("none", (_partition(source, 0, 0, source.size, ""),))
+        table = _dump(source, path)
     sector_size = table["sectorsize"]
     if table.get("lastlba", 0) * sector_size >= source.size:
         raise _cut_short(source, (table["lastlba"] + 1) * sector_size)
@@ -85,21 +86,20 @@ def read_partition_table(source: Source) -> PartitionTable:
 
 
 def _partition(source: Source, number: int, offset: int, length: int, kind: str) -> Partition:
-    found = _probe(source, offset, length)
+    found = _probe(source.path, offset, length)
     return Partition(number, offset, length, kind, found.get("TYPE", ""), found.get("LABEL", ""))
 
 
-def _probe(source: Source, offset: int, length: int) -> dict[str, str]:
+def _probe(path: Path, offset: int, length: int) -> dict[str, str]:
     """What blkid finds in a part of the disk; empty for nothing, or for more than one thing."""
     window = ("--probe", "--offset", str(offset), "--size", str(length))
-    answer = run_tool(need_tool("blkid"), *window, "--output", "export", str(source.path))
+    answer = run_tool(need_tool("blkid"), *window, "--output", "export", str(path))
     pairs = (line.partition("=") for line in answer.stdout.splitlines())
     return {key: value for key, _, value in pairs}
 
 
-def _dump(source: Source) -> dict[str, Any]:
-    with _as_disk(source) as path:
-        answer = run_tool(need_tool("sfdisk"), "--json", str(path))
+def _dump(source: Source, path: Path) -> dict[str, Any]:
+    answer = run_tool(need_tool("sfdisk"), "--json", str(path))
     try:
         table: dict[str, Any] = json.loads(answer.stdout)["partitiontable"]
     except (ValueError, KeyError) as error:
@@ -110,7 +110,7 @@ def _dump(source: Source) -> dict[str, Any]:
 
 @contextmanager
 def _as_disk(source: Source) -> Iterator[Path]:
-    """A path under which sfdisk sees the right sector size: of a file it always believes 512 bytes."""
+    """A path under which the tools see the right sector size: of a file they always believe 512 bytes."""
     if source.logical_sector_size == _LINUX_SECTOR or source.path.is_block_device():
         yield source.path
     elif os.geteuid() == 0:
