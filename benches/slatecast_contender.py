@@ -1,0 +1,89 @@
+"""slatecast as a contender: its two commands as an operator would type them, nothing else."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benches.contest import PATIENCE, Command
+from benches.usage import BenchError, Usage, watch
+from tests.lab import Host, Lab
+
+PROGRAM: Final = (sys.executable, "-m", "slatecast")
+BROKER_PORT: Final = 1883
+IMAGE: Final = "bench"
+_REPORT: Final = "report.json"
+
+
+@dataclass(slots=True)
+class Slatecast:
+    """``slatecast receive`` and ``slatecast cast``; receivers wait for the broker and exit after one session."""
+
+    library: Path
+    options: Sequence[str] = ()
+    """of ``cast``"""
+    name: str = "slatecast"
+    receivers_exit: bool = True
+
+    def add(self, source: Path) -> tuple[Usage, float]:
+        """Add ``source`` to the library; returns what it cost and its seconds.
+
+        Raises:
+            BenchError: it was not added; the text is the program's own.
+        """
+        log = self.library.parent / "add.log"
+        command: list[str | Path] = [*PROGRAM, "--library", self.library, "image", "add", source, "--name", IMAGE]
+        started_at = time.monotonic()
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, text=True)
+        usage = watch({"image add": process}, timeout=PATIENCE)["image add"]
+        if usage.exit_code:
+            raise BenchError(f"image add: {log.read_text().strip()}")
+        return usage, usage.ended_at - started_at
+
+    def show(self) -> dict[str, Any]:
+        """What the library says of the image."""
+        command: list[str | Path] = [*PROGRAM, "--library", self.library, "image", "show", IMAGE, "--json"]
+        facts: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return facts
+
+    def prepare(self, target: Path, source: Path) -> None:
+        """A file of the disk's size without content: the disk."""
+        with target.open("wb") as disk:
+            disk.truncate(source.stat().st_size)
+
+    def receiving(self, lab: Lab, host: Host, target: Path) -> Command:
+        """One receiver."""
+        server = f"{lab.broadcaster.ipv4}:{BROKER_PORT}"
+        seat = ("--seat", host.name, "--interface", host.interface)
+        return [*PROGRAM, "receive", "--target", target, "--server", server, *seat, "--once"]
+
+    def is_waiting(self, host: Host, log: str) -> bool:
+        """It says so."""
+        return "waiting for the broker" in log
+
+    def sending(self, lab: Lab, source: Path, folder: Path) -> Command:
+        """The broadcaster with its embedded broker."""
+        command: list[str | Path] = [
+            *PROGRAM,
+            "--library",
+            self.library,
+            "cast",
+            IMAGE,
+            "--expect",
+            str(len(lab.receivers)),
+        ]
+        network = ("--interface", lab.broadcaster.interface, "--port", str(BROKER_PORT))
+        return [*command, *network, "--report", folder / _REPORT, *self.options]
+
+    def report(self, folder: Path) -> dict[str, Any]:
+        """The session's report."""
+        path = folder / _REPORT
+        if not path.exists():
+            return {}
+        report: dict[str, Any] = json.loads(path.read_bytes())
+        return report
