@@ -182,12 +182,17 @@ KERNEL_NAMES: Final = ("libcrypto", "pure")
 
 def kernels() -> tuple[str, ...]:
     """Names of the kernels that this build and this machine can run, fastest first; ``pure`` is always among them."""
-    return KERNEL_NAMES if _seal is not None and _seal.LIBCRYPTO is not None else ("pure",)
+    return ("pure",) if libcrypto_version() is None else KERNEL_NAMES
 
 
 def kernel_name() -> str:
     """The kernel in use."""
     return _kernel().name
+
+
+def libcrypto_version() -> str | None:
+    """What the libcrypto that was found at run time calls itself; None without one, or without the C kernel."""
+    return None if _seal is None else _seal.LIBCRYPTO
 
 
 def use_kernel(name: str | None = None) -> None:
@@ -217,7 +222,7 @@ def _demanded(name: str) -> _Kernel:
             f"seal kernel {name!r} is not built for this machine: choose pure, "
             "or install again with a C compiler and SLATECAST_BUILD_KERNELS=yes"
         )
-    if _seal.LIBCRYPTO is None:
+    if libcrypto_version() is None:
         raise ConfigError(f"seal kernel {name!r} needs OpenSSL's libcrypto.so.3: choose pure, or install libssl3")
     return _Kernel(name, _seal.seal_symbols, _seal.open_batch)
 

@@ -425,7 +425,7 @@ class TestChoice:
     ) -> None:
         monkeypatch.setattr(seal, "_seal", None)
         monkeypatch.setattr(seal, "_selected", None)
-        assert (kernels(), kernel_name()) == (("pure",), "pure")
+        assert (kernels(), kernel_name(), seal.libcrypto_version()) == (("pure",), "pure", None)
         with pytest.raises(ConfigError, match="not built"):
             use_kernel("libcrypto")
 
