@@ -1,9 +1,9 @@
 /* The libcrypto kernel of protocol.seal: a batch of datagrams sealed or opened in one call, the GIL released.
  *
- * There is no AES here. OpenSSL's libcrypto is opened at run time and asked for EVP AES-256-GCM through the prototypes
- * below (OpenSSL 1.1 and 3, manual page EVP_EncryptInit(3)); without it LIBCRYPTO is None and protocol.seal uses the pure
- * kernel. That one (pure_seal.py) is the reference: the same names, arguments, bytes and counts. What protocol.wire and
- * protocol.blocks define is repeated in the constants below; the tests run one class over both kernels.
+ * There is no AES here. OpenSSL's libcrypto is opened at run time and asked for EVP AES-256-GCM by the prototypes
+ * below (OpenSSL 1.1 and 3, manual page EVP_EncryptInit(3)); without it LIBCRYPTO is None and protocol.seal uses the
+ * pure kernel. That one (pure_seal.py) is the reference: the same names, arguments, bytes and counts. What protocol.wire
+ * and protocol.blocks define is repeated in the constants below; the tests run one class over both kernels.
  *
  * Everything read here comes from the network. No length, K, esi or slot is used before it has been compared with the
  * buffers at hand, and nothing but the buffers of the caller is written.
@@ -22,9 +22,7 @@ enum { REPAIR_COUNT = 255, SYMBOL_COUNT = 256, REPAIR_ESIS = 257, LEDGER_LENGTH 
 enum { SEGMENT_SHIFT = 15 };
 enum { OPENED, DUPLICATE, UNWANTED, REJECTED, FOREIGN, OUTCOMES }; /* protocol.seal.BatchCounts */
 
-/* Bytes below which the cipher runs with the GIL held: 16 KiB take about 5 us, less than a busy process may take to give
- * the GIL back. */
-#define GIL_RELEASE_THRESHOLD 16384
+#define GIL_RELEASE_THRESHOLD 16384 /* [bytes of datagrams] about 7 us of AES; a busy GIL may take longer to come back */
 
 /* The part of <openssl/evp.h> that is used; its structures stay opaque. */
 typedef struct evp_cipher EVP_CIPHER;
@@ -129,7 +127,8 @@ static Py_ssize_t seal_all(const struct sealing *task)
         Py_ssize_t length = length_of(task, index);
         memcpy(datagram, task->header, ESI_AT);
         datagram[ESI_AT] = task->esis[index];
-        if (!seal_symbol(task->crypto, task->cipher, datagram, task->symbols + index * task->symbol_length, (int)length))
+        const uint8_t *symbol = task->symbols + index * task->symbol_length;
+        if (!seal_symbol(task->crypto, task->cipher, datagram, symbol, (int)length))
             return -1;
         datagram += length + OVERHEAD;
     }
@@ -144,7 +143,8 @@ static PyObject *seal_symbols(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*w*y*y*nn:seal_symbols", &key, &header, &out, &symbols, &esis, &task.symbol_length,
                           &task.last_symbol_length))
         return NULL;
-    task.header = header.buf, task.symbols = symbols.buf, task.esis = esis.buf, task.count = esis.len, task.out = out.buf;
+    task.header = header.buf, task.symbols = symbols.buf, task.out = out.buf;
+    task.esis = esis.buf, task.count = esis.len;
     if (task.symbol_length < 1 || task.symbol_length > UINT16_MAX || task.last_symbol_length < 1 ||
         task.last_symbol_length > task.symbol_length || task.count > UINT16_MAX) {
         PyErr_SetString(PyExc_ValueError, "a symbol length is out of range");
@@ -333,8 +333,8 @@ static PyObject *open_batch(PyObject *module, PyObject *args)
     struct opening task = {.crypto = PyModule_GetState(module)};
     Py_buffer session_header, batch;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "Oy*y*nnO:open_batch", &task.segment_key, &session_header, &batch, &task.datagram_length,
-                          &task.symbol_length, &task.find_block))
+    if (!PyArg_ParseTuple(args, "Oy*y*nnO:open_batch", &task.segment_key, &session_header, &batch,
+                          &task.datagram_length, &task.symbol_length, &task.find_block))
         return NULL;
     task.session_header = session_header.buf, task.batch = batch.buf, task.batch_length = batch.len;
     if (task.datagram_length < 1 || task.symbol_length < 1 || task.symbol_length > UINT16_MAX)
@@ -378,7 +378,7 @@ static int load_libcrypto(PyObject *module)
         if (library == NULL)
             continue;
         if (find_functions(crypto, library)) {
-            /* Fetched once, else OpenSSL 3 looks the algorithm up by its name for every batch (manual page crypto(7)). */
+            /* Fetched once, else OpenSSL 3 looks the algorithm up by its name for every batch (crypto(7)). */
             const EVP_CIPHER *(*fetch)(void *, const char *, const char *) = NULL;
             void *function = dlsym(library, "EVP_CIPHER_fetch");
             memcpy(&fetch, &function, sizeof fetch);
