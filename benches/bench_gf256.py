@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import reedsolo  # type: ignore[import-untyped]  # has no stubs
-import zfec  # type: ignore[import-untyped]  # has no stubs
+import zfec
 from rich.console import Console
 from rich.table import Table
 

@@ -1,0 +1,57 @@
+# Everything a fresh Debian or Ubuntu machine needs is set up by the first target that needs it.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+SEATS ?= 8
+IMAGE ?=
+
+BIN := .venv/bin
+PACKAGES := protocol broadcaster receiver dashboards slatecast
+CHECKED := $(PACKAGES) tests benches setup.py
+INSTALLED_FROM := pyproject.toml setup.py constraints.txt scripts/set-up $(wildcard protocol/*.c)
+
+.PHONY: help demo test check bench fuzz clean
+
+help: ## show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/demo.stamp ## cast a sample disk (or IMAGE=path) to SEATS=8 receivers on this machine and prove each disk
+	@sh scripts/install-packages demo
+	@$(BIN)/python -m slatecast demo --seats "$(SEATS)" $(if $(IMAGE),"$(IMAGE)")
+
+test: .venv/test.stamp ## check, then run every test that this machine and user can run
+	@sh scripts/install-packages test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -q
+
+check: .venv/test.stamp ## formatting, lint and types
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/mypy $(CHECKED)
+
+bench: .venv/bench.stamp ## measure; figures of this machine only
+	@sh scripts/install-packages test
+	@for bench in benches/bench_*.py; do \
+		echo "== $$bench"; $(BIN)/python -m benches."$$(basename "$$bench" .py)" || exit 1; \
+	done
+
+fuzz: .venv/test.stamp ## run the fuzz tests with many more examples
+	$(BIN)/python -m pytest -q -k fuzz --hypothesis-profile=fuzz --timeout=0
+
+clean: ## remove everything that make has made
+	rm -rf .venv build dist ./*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache protocol/*.so
+	find $(PACKAGES) tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/demo.stamp: $(INSTALLED_FROM)
+	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server]'
+	@touch $@
+
+.venv/bench.stamp: $(INSTALLED_FROM)
+	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,dev,bench]'
+	@touch $@ .venv/test.stamp .venv/demo.stamp
+
+.venv/test.stamp: $(INSTALLED_FROM)
+	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,dev]'
+	@touch $@ .venv/demo.stamp
