@@ -2,7 +2,7 @@
  *
  * There is no AES here. OpenSSL's libcrypto is opened at run time and asked for EVP AES-256-GCM by the prototypes
  * below (OpenSSL 1.1 and 3, manual page EVP_EncryptInit(3)); without it LIBCRYPTO is None and protocol.seal uses the
- * pure kernel. That one (pure_seal.py) is the reference: the same names, arguments, bytes and counts. What protocol.wire
+ * pure kernel. That one (pure_seal.py) is the reference: same names, arguments, bytes and counts. What protocol.wire
  * and protocol.blocks define is repeated in the constants below; the tests run one class over both kernels.
  *
  * Everything read here comes from the network. No length, K, esi or slot is used before it has been compared with the
@@ -22,7 +22,7 @@ enum { REPAIR_COUNT = 255, SYMBOL_COUNT = 256, REPAIR_ESIS = 257, LEDGER_LENGTH 
 enum { SEGMENT_SHIFT = 15 };
 enum { OPENED, DUPLICATE, UNWANTED, REJECTED, FOREIGN, OUTCOMES }; /* protocol.seal.BatchCounts */
 
-#define GIL_RELEASE_THRESHOLD 16384 /* [bytes of datagrams] about 7 us of AES; a busy GIL may take longer to come back */
+#define GIL_RELEASE_THRESHOLD 16384 /* [bytes] about 7 us of AES; a busy GIL may take longer to come back */
 
 /* The part of <openssl/evp.h> that is used; its structures stay opaque. */
 typedef struct evp_cipher EVP_CIPHER;
