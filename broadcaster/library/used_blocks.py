@@ -15,6 +15,7 @@ from broadcaster.library.clean_checks import why_not_clean
 from broadcaster.library.partitions import Partition
 from broadcaster.library.source import Source
 from broadcaster.library.system_tools import find_tool, last_line, loop_device, run_tool
+from protocol.errors import SourceError
 from protocol.ranges import RangeSet
 
 _PARTCLONE: Final = {
@@ -34,6 +35,10 @@ _SWAP_HEADER: Final = 64 * 1024
 
 _FREE: Final = "?"
 _DOMAIN_FIELDS: Final = 3
+_CUT_SHORT: Final = 1024 * 1024
+"""[bytes] A bare file system that is longer than its image by this much was cut short; less may be rounding."""
+
+_MappedRange = tuple[int, int, bool]
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,11 @@ class UsedBlocks:
 
 
 def find_used_blocks(source: Source, partition: Partition, scratch: Path) -> UsedBlocks:
-    """Ask the file system of a partition; ``scratch`` is a folder for partclone's map."""
+    """Ask the file system of a partition; ``scratch`` is a folder for partclone's map.
+
+    Raises:
+        SourceError: the image ends before its file system does.
+    """
     filesystem = partition.filesystem
     if filesystem == "swap":
         free = RangeSet([(partition.offset + _SWAP_HEADER, partition.offset + partition.length)])
@@ -65,12 +74,20 @@ def find_used_blocks(source: Source, partition: Partition, scratch: Path) -> Use
     try:
         with _as_device(source, partition) as device:
             doubt = why_not_clean(filesystem, device)
-            free = RangeSet() if doubt else _map_free(partclone, device, partition, scratch / "domain.map")
+            mapped = [] if doubt else _map_blocks(partclone, device, scratch / "domain.map")
     except PermissionError:
         doubt = "finding free space in an image file takes root"
     except (OSError, ValueError) as error:
         doubt = f"{name}: {error}"
-    return every_block(doubt) if doubt else UsedBlocks(name, free)
+    if doubt:
+        return every_block(doubt)
+    overhang = max((stop for _, stop, _ in mapped), default=0) - partition.length
+    if overhang >= _CUT_SHORT and partition.number == 0:
+        raise SourceError(source.origin, f"is cut short: its file system is {overhang} bytes longer")
+    if overhang > 0:
+        return every_block("the file system is longer than its partition")
+    offset = partition.offset
+    return UsedBlocks(name, RangeSet((offset + start, offset + stop) for start, stop, is_free in mapped if is_free))
 
 
 def every_block(reason: str) -> UsedBlocks:
@@ -90,8 +107,8 @@ def _as_device(source: Source, partition: Partition) -> Iterator[Path]:
         raise PermissionError
 
 
-def _map_free(partclone: str, device: Path, partition: Partition, domain_map: Path) -> RangeSet:
-    """What partclone calls free; ValueError with its reason if it cannot say."""
+def _map_blocks(partclone: str, device: Path, domain_map: Path) -> list[_MappedRange]:
+    """What partclone says about the whole device; ValueError with its reason if it cannot say."""
     try:
         files = ("--source", str(device), "--overwrite", str(domain_map), "--logfile", os.devnull)
         # Without --UI-fresh=0 its progress thread sleeps two seconds for every partition.
@@ -99,25 +116,23 @@ def _map_free(partclone: str, device: Path, partition: Partition, domain_map: Pa
         if ran.returncode != 0:
             raise ValueError(_complaint(ran.stderr))
         with domain_map.open(encoding="ascii", errors="replace") as lines:
-            return RangeSet(_free_ranges(lines, partition))
+            return list(parse_domain_map(lines))
     finally:
         domain_map.unlink(missing_ok=True)
 
 
-def _free_ranges(lines: Iterable[str], partition: Partition) -> Iterator[tuple[int, int]]:
-    """The free ranges, in bytes of the disk, from a map in ddrescue's format: position, size, status in each line.
+def parse_domain_map(lines: Iterable[str]) -> Iterator[_MappedRange]:
+    """The (start, stop, is free) of a map in ddrescue's format: position, size and status in each line.
 
     Raises:
         ValueError: this is no such map.
     """
-    end = partition.offset + partition.length
     for line in lines:
         fields = line.split()
         if line.startswith("#") or len(fields) != _DOMAIN_FIELDS:
             continue  # comments, and ddrescue's own line about where it stopped
-        start, length = partition.offset + int(fields[0], 16), int(fields[1], 16)
-        if fields[2] == _FREE:
-            yield start, min(start + length, end)
+        start, length = int(fields[0], 16), int(fields[1], 16)
+        yield start, start + length, fields[2] == _FREE
 
 
 def _complaint(output: str) -> str:

@@ -48,6 +48,17 @@ def run(tool: str, *arguments: str) -> str:
     return ran.stdout
 
 
+def run_mounted(file_system: Path, mode: str, script: str) -> None:
+    """Run a shell script in the root folder of a mounted file system, then unmount it. Needs root.
+
+    The mount lives in a namespace of its own: no other process can keep it alive, and it never outlives the script.
+    """
+    mount_point = file_system.parent / "mount"
+    mount_point.mkdir(exist_ok=True)
+    whole = f'mount -o "loop,$1" "$2" "$3"; (cd "$3"; {script}); umount "$3"'
+    run("unshare", "--mount", "sh", "-euc", whole, "sh", mode, str(file_system), str(mount_point))
+
+
 def sample_folder(path: Path) -> Path:
     """A folder with a few files of known contents, half a MiB together."""
     path.mkdir()
