@@ -29,7 +29,7 @@ test: .venv/test.stamp ## check, then run every test that this machine and user 
 check: .venv/test.stamp ## formatting, lint and types
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
-	$(BIN)/mypy $(CHECKED)
+	$(BIN)/mypy $(PACKAGES) tests benches
 
 bench: .venv/bench.stamp ## measure; figures of this machine only
 	@sh scripts/install-packages test
