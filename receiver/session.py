@@ -152,7 +152,9 @@ class ReceiverSession:
         self.counters.bytes_received += length
         for block, symbols_before in self._touched:
             if block.symbol_count == symbols_before:
-                continue  # nothing of it was authentic and new, so it proves nothing about the sender
+                # Nothing of it was authentic and new: it proves nothing about the sender, and claims no buffer.
+                self._drop_if_empty(block)
+                continue
             block.last_arrival = self._last_arrival[block.toi] = now
             self._highest_sbn[block.toi] = max(self._highest_sbn[block.toi], block.sbn)
             if block.deficit == 0 and self._partial[block.toi].pop(block.sbn, None) is block:
@@ -338,13 +340,16 @@ class ReceiverSession:
         first = self._gone_by[toi]
         if position <= first:
             return
+        if joined_at_sbn is not None:
+            for start, stop in self._missing[toi].ranges_below(position):
+                for sbn in range(max(start, first, joined_at_sbn), stop):
+                    if sbn not in self._being_stored[toi]:
+                        self._note_first_pass(toi, sbn, self._partial[toi].get(sbn))
         self._gone_by[toi] = position
-        if joined_at_sbn is None:
-            return
-        for start, stop in self._missing[toi].ranges_below(position):
-            for sbn in range(max(start, first, joined_at_sbn), stop):
-                if sbn not in self._being_stored[toi]:
-                    self._note_first_pass(toi, sbn, self._partial[toi].get(sbn))
+
+    def _drop_if_empty(self, block: BlockBuffer) -> None:
+        if block.symbol_count == 0 and self._partial[block.toi].pop(block.sbn, None) is not None:
+            self._pool.give_back(block)
 
     def _note_first_pass(self, toi: int, sbn: int, block: BlockBuffer | None) -> None:
         """Count expected and lost symbols once per block: when it completes, or when the first pass has gone by."""
