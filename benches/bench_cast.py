@@ -14,7 +14,7 @@ Corpus: incompressible bytes of a fixed seed; for ``--sparse`` the sample disk o
 import json
 from dataclasses import asdict
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Any, Final
 
 import click
@@ -25,11 +25,12 @@ from benches.blaster import DATAGRAM_LENGTH, Blast, blast
 from benches.contest import Contender, Outcome, run
 from benches.corpus import workspace, write_incompressible
 from benches.machine import describe_machine, print_machine
-from benches.peers import Udpcast, Uftp
+from benches.peers import Udpcast, Uftp, missing_peers
 from benches.slatecast_contender import Slatecast
+from benches.usage import BenchError
 from protocol.wire import ENCODING_SYMBOL_LENGTH
 from slatecast.sample_disk import build_sample_disk
-from tests.lab import Lab
+from tests.lab import Lab, LabError, missing_requirement
 
 SPARSE_DISK_SIZE: Final = 8 << 30
 SPARSE_USED_BYTES: Final = 3 << 29
@@ -92,11 +93,11 @@ def _print_reports(console: Console, outcomes: list[Outcome], admitted: Blast | 
         if not report:
             continue
         overhead = report["bytes_on_wire"] / report["stored_bytes"] - 1
-        losses = mean(seat["loss_ratio"] for seat in report["seats"])
+        worst = min(seat["bytes_received"] for seat in report["seats"]) / report["bytes_on_wire"]
         console.print(
             f"{outcome.contender}: session {report['seconds']:.2f} s of {outcome.seconds:.2f} s, "
             f"{report['bytes_on_wire']:,} bytes on the wire for {report['stored_bytes']:,} stored ({overhead:+.2%}), "
-            f"{report['repair_datagrams']} repair datagrams, loss {losses:.2%}, {outcome.buffer_errors} lost at buffers"
+            f"{report['repair_datagrams']} repair datagrams; the worst seat received {worst:.2%} of what was sent"
         )
         if admitted:
             admits = min(admitted.delivered_rates)
@@ -146,6 +147,8 @@ def main(
     json_path: Path | None,
 ) -> None:
     """Cast the same file with slatecast, udpcast and uftp, and print what each came to."""
+    if missing := missing_requirement() or (missing_peers() if peers else None):
+        raise click.ClickException(missing)
     console = Console(highlight=False, soft_wrap=True, width=TABLE_WIDTH)
     machine = describe_machine()
     print_machine(console, machine)
@@ -166,8 +169,11 @@ def main(
             contenders.append(slatecast)
         if peers:
             contenders += [Udpcast(), Uftp()]
-        admitted = _blast_shaped(shape, receivers) if shape else None
-        outcomes = bench(contenders, source, folder, receivers=receivers, shape=shape, runs=runs)
+        try:
+            admitted = _blast_shaped(shape, receivers) if shape else None
+            outcomes = bench(contenders, source, folder, receivers=receivers, shape=shape, runs=runs)
+        except (BenchError, LabError) as error:
+            raise click.ClickException(str(error)) from error
     _print_reports(console, outcomes, admitted)
     if outcomes:
         title = f"{source.name}: {outcomes[0].source_bytes / 2**20:.0f} MiB to {receivers} receivers"

@@ -63,7 +63,7 @@ class Outcome:
     sent_bytes: int
     """out of the sender's interface, link headers included"""
     buffer_errors: int
-    """datagrams lost at full socket buffers, all receivers together"""
+    """arrivals lost at full socket buffers, all receivers together; a whole batch of datagrams counts once"""
     verified: bool
     """every receiver's file is the source, byte by byte, and every program said that it succeeded"""
     report: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@
 Both come from Debian. Neither encrypts, hashes or reads back with these options; slatecast does all three.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from rich.console import Console
 from benches.contest import Command, run
 from benches.corpus import workspace, write_incompressible
 from benches.machine import describe_machine, print_machine
-from tests.lab import Host, Lab
+from tests.lab import Host, Lab, missing_requirement
 
 UDPCAST_SENDING: Final = ("--full-duplex",)
 UDPCAST_RECEIVING: Final = ("--rcvbuf", "4m")
@@ -100,6 +101,12 @@ class Uftp:
         return {}
 
 
+def missing_peers() -> str | None:
+    """What to install before the peers can run, or None."""
+    missing = [tool for tool in ("udp-sender", "udp-receiver", "uftp", "uftpd") if shutil.which(tool) is None]
+    return f"needs {', '.join(missing)}: apt-get install udpcast uftp" if missing else None
+
+
 def _udpcast_common(host: Host) -> Sequence[str]:
     return ("--interface", host.interface, "--nokbd", "--no-progress")
 
@@ -114,6 +121,8 @@ def _has_udp_socket(host: Host, port: int) -> bool:
 @click.option("--sweep", is_flag=True, help="Try all options instead of the chosen ones.")
 def main(size: int, receivers: int, sweep: bool) -> None:
     """Measure the peers alone."""
+    if missing := missing_requirement() or missing_peers():
+        raise click.ClickException(missing)
     console = Console(highlight=False, soft_wrap=True)
     print_machine(console, describe_machine())
     contenders: list[Udpcast | Uftp] = [

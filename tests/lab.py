@@ -67,7 +67,7 @@ class Counters:
     lost: int
     """[datagrams] Dropped by ``set_loss`` since it was last called."""
     buffer_errors: int
-    """[datagrams] Dropped because a UDP socket's receive buffer was full, IPv4 and IPv6 together."""
+    """[arrivals] Dropped because a UDP socket's buffer was full, IPv4 and IPv6 together; a whole batch counts once."""
 
 
 class Host:
