@@ -58,6 +58,9 @@ _FOREIGN: Final = (
 _SNIFF_LENGTH: Final = 8192
 _GPT_SIGNATURE: Final = b"EFI PART"
 _QEMU_PROGRESS: Final = re.compile(rb"\((\d+\.\d+)/100%\)")
+_QEMU_OUTPUT_KEPT: Final = 16384
+"""[bytes] of what qemu-img prints: enough for its last complaint."""
+
 _QEMU_CHECK_BAD: Final = (1, 2)
 """Exit codes of ``qemu-img check`` for a file that is damaged; 3 is lost clusters, which do no harm, 63 no check."""
 
@@ -207,25 +210,36 @@ def _unfold(path: Path, virtual_format: str, unfolded: Path, library_root: Path,
     if external:
         raise SourceError(origin, f"is only the changes to {external}: flatten it first with qemu-img convert")
     _refuse_cut_short(path, virtual_format, qemu_img)
-    convert = [qemu_img, "convert", "-p", "-f", virtual_format, "-O", "raw", origin, str(unfolded)]
-    with subprocess.Popen(
-        convert, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tool_environment()
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            while output := os.read(process.stdout.fileno(), 4096):
-                for percent in _QEMU_PROGRESS.findall(output)[-1:]:
-                    done = int(float(percent) * information["virtual-size"] / 100)
-                    progress(f"unfolding {virtual_format}", done, information["virtual-size"])
-            complaint = process.stderr.read().decode(errors="replace")
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
+    complaint = _convert(qemu_img, virtual_format, origin, unfolded, information["virtual-size"], progress)
+    if complaint is not None:
         if os.strerror(errno.ENOSPC) in complaint or os.strerror(errno.EFBIG) in complaint:
             raise full_library(library_root)
         raise SourceError(origin, f"qemu-img cannot unfold it: {last_line(complaint)}")
+
+
+def _convert(
+    qemu_img: str, virtual_format: str, origin: str, unfolded: Path, size: int, progress: Progress
+) -> str | None:
+    """Run qemu-img to its end, or kill it with us; returns what it printed if it failed."""
+    command = [qemu_img, "convert", "-p", "-f", virtual_format, "-O", "raw", origin, str(unfolded)]
+    printed = b""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # one pipe, so that neither can fill up unread
+        env=tool_environment(),
+    ) as process:
+        assert process.stdout is not None
+        try:
+            while output := os.read(process.stdout.fileno(), 4096):
+                printed = (printed + output)[-_QEMU_OUTPUT_KEPT:]
+                for percent in _QEMU_PROGRESS.findall(output)[-1:]:
+                    progress(f"unfolding {virtual_format}", int(float(percent) * size / 100), size)
+        except BaseException:
+            process.kill()
+            raise
+    return None if process.returncode == 0 else printed.decode(errors="replace").replace("\r", "\n")
 
 
 def _refuse_cut_short(path: Path, virtual_format: str, qemu_img: str) -> None:

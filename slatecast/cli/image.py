@@ -3,10 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -25,6 +25,9 @@ from protocol.errors import ConfigError, IntegrityError
 from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
 from slatecast.cli.context import Context
 from slatecast.cli.progress import progress_bars
+
+_WIDTH_OF_A_FILE: Final = 500
+"""[columns] wider than any of our tables"""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 image_argument = click.argument("reference", metavar="NAME[@VERSION]")
@@ -78,7 +81,7 @@ def list_images(context: Context, as_json: bool) -> None:
             escape(", ".join(partition.filesystem or "?" for partition in header.partitions)),
             header.created,
         )
-    Console().print(table)
+    _console().print(table)
 
 
 @image.command()
@@ -94,18 +97,18 @@ def show(context: Context, reference: str, as_json: bool) -> None:
     if as_json:
         _print_json({**_as_dict(header), "digest": manifest.digest.hex(), "versions": versions})
         return
-    facts = Table.grid(padding=(0, 2))
-    for key, value in (
-        ("image", f"{header.name}, version {header.version} (here: {', '.join(map(str, versions))})"),
-        ("digest", manifest.digest.hex()),
-        ("created", header.created),
-        ("source", header.source),
-        ("disk", f"{_exactly(header.disk_size)}, sectors of {header.logical_sector_size} bytes"),
-        ("partition table", header.partition_table),
-        ("stored", f"{_exactly(header.stored_bytes)} in {header.stored_chunk_count} chunks, {_ratio(manifest)}"),
-    ):
-        facts.add_row(key, escape(value))
-    console = Console()
+    facts = _facts(
+        (
+            ("image", f"{header.name}, version {header.version} (here: {', '.join(map(str, versions))})"),
+            ("digest", manifest.digest.hex()),
+            ("created", header.created),
+            ("source", header.source),
+            ("disk", f"{_exactly(header.disk_size)}, sectors of {header.logical_sector_size} bytes"),
+            ("partition table", header.partition_table),
+            ("stored", f"{_exactly(header.stored_bytes)} in {header.stored_chunk_count} chunks, {_ratio(manifest)}"),
+        )
+    )
+    console = _console()
     console.print(facts)
     console.print(_partition_table(header.partitions))
 
@@ -171,17 +174,17 @@ def _print_outcome(outcome: AddOutcome, seconds: float) -> None:
     manifest = outcome.manifest
     header = manifest.header
     verdict = "unchanged" if outcome.is_unchanged else "added"
-    console = Console()
+    console = _console()
     console.print(f"{verdict}: {escape(describe(header))}", highlight=False)
-    facts = Table.grid(padding=(0, 2))
-    for key, value in (
-        ("disk", _exactly(header.disk_size)),
-        ("used", f"{_exactly(outcome.kept_bytes)} in {header.stored_chunk_count} chunks"),
-        ("stored", f"{_exactly(header.stored_bytes)}, {_ratio(manifest)}"),
-        ("new", f"{_exactly(outcome.new_bytes)} in {outcome.new_chunk_count} chunks"),
-        ("read", f"{_exactly(outcome.read_bytes)} in {seconds:.1f} s"),
-    ):
-        facts.add_row(key, value)
+    facts = _facts(
+        (
+            ("disk", _exactly(header.disk_size)),
+            ("used", f"{_exactly(outcome.kept_bytes)} in {header.stored_chunk_count} chunks"),
+            ("stored", f"{_exactly(header.stored_bytes)}, {_ratio(manifest)}"),
+            ("new", f"{_exactly(outcome.new_bytes)} in {outcome.new_chunk_count} chunks"),
+            ("read", f"{_exactly(outcome.read_bytes)} in {seconds:.1f} s"),
+        )
+    )
     console.print(facts)
     console.print(_partition_table(header.partitions, outcome.methods))
 
@@ -200,6 +203,21 @@ def _partition_table(partitions: Sequence[PartitionInfo], methods: Sequence[str]
             escape(partition.label),
             *([escape(method)] if method else []),
         )
+    return table
+
+
+def _console() -> Console:
+    """Standard output; lines are cut to a terminal's width, never to that of a pipe or a file."""
+    return Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_A_FILE)
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> Table:
+    """Names and values, one pair a line; long values are folded, not cut."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, escape(value))
     return table
 
 

@@ -80,8 +80,13 @@ def put_file_system(disk: Path, offset: int, file_system: Path) -> None:
         target.write(file_system.read_bytes())
 
 
-def gpt_disk(folder: Path, old_bytes: int = 8 * MIB) -> Path:
-    """GPT with an EFI partition (FAT) and an ext4 in which ``old_bytes`` of what was there before lie in free space."""
+OLD_BYTES_AT = 43 * MIB
+OLD_BYTES = noise(2, 5 * MIB)
+"""What was on ``gpt_disk`` before its ext4 was made, and lies in its free space now."""
+
+
+def gpt_disk(folder: Path) -> Path:
+    """GPT with an EFI partition (FAT) and an ext4 with OLD_BYTES in its free space."""
     disk = sparse_file(folder / "gpt.img", 64 * MIB)
     partition_disk(disk, "label: gpt\nstart=2048, size=16MiB, type=uefi\nsize=32MiB, type=linux\n")
     fat = sparse_file(folder / "efi.fat", 16 * MIB)
@@ -89,8 +94,8 @@ def gpt_disk(folder: Path, old_bytes: int = 8 * MIB) -> Path:
     run("mcopy", "-i", str(fat), str(sample_folder(folder / "files") / "noise"), "::BOOT")
     put_file_system(disk, MIB, fat)
     with disk.open("r+b") as file:
-        file.seek(17 * MIB + 20 * MIB)
-        file.write(noise(2, old_bytes))
+        file.seek(OLD_BYTES_AT)
+        file.write(OLD_BYTES)
     put_ext4(disk, 17 * MIB, 32 * MIB, folder / "files")
     shutil.rmtree(folder / "files")
     fat.unlink()

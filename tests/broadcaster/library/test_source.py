@@ -114,6 +114,37 @@ def test_virtual_disks_that_were_cut_short_are_refused(tmp_path: Path, virtual_f
 
 
 @needs_qemu
+@needs_root
+@pytest.mark.system
+def test_no_room_to_unfold_is_a_full_library(tmp_path: Path) -> None:
+    _, virtual = virtual_disk(tmp_path, "qcow2")
+    scratch = tmp_path / "small"
+    scratch.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(scratch))
+    try:
+        with pytest.raises(LibraryError, match="is full"), open_source(virtual, scratch, quiet):
+            pass
+        assert not any(scratch.iterdir())
+    finally:
+        run("umount", str(scratch))
+
+
+@needs_qemu
+@pytest.mark.system
+def test_an_interruption_ends_qemu_too(tmp_path: Path) -> None:
+    _, virtual = virtual_disk(tmp_path, "qcow2")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), open_source(virtual, scratch, interrupt):
+        pass
+    assert not any(scratch.iterdir())
+
+
+@needs_qemu
 @pytest.mark.system
 def test_a_qcow2_never_pulls_in_another_file(tmp_path: Path) -> None:
     secret = sparse_file(tmp_path / "secret", MIB, {0: noise(1, MIB)})
