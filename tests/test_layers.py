@@ -1,0 +1,141 @@
+"""Reads the imports of every module: which way they point, and what the pure ones keep away from."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Each layer may import itself and those named behind it (DESIGN.md section 3).
+MAY_IMPORT = {
+    "protocol": set[str](),
+    "protocol.link": {"protocol"},
+    "broadcaster": {"protocol", "protocol.link"},
+    "receiver": {"protocol", "protocol.link"},
+    "dashboards": {"protocol", "protocol.link"},
+    "slatecast": {"protocol", "protocol.link", "broadcaster", "receiver", "dashboards"},
+}
+
+PURE_SESSIONS = [
+    "broadcaster/pacing.py",
+    "broadcaster/rate.py",
+    "broadcaster/repair.py",
+    "broadcaster/roster.py",
+    "broadcaster/session.py",
+    "receiver/repair.py",
+    "receiver/session.py",
+]
+
+IMPURE = {
+    *("asyncio", "socket", "select", "selectors", "ssl", "threading", "multiprocessing", "subprocess", "signal"),
+    *("os", "io", "pathlib", "shutil", "tempfile", "mmap", "fcntl"),
+    *("time", "datetime", "random", "secrets", "uuid"),
+    *("aiomqtt", "psutil", "zeroconf", "rich", "click", "prometheus_client", "tenacity"),
+}
+IMPURE_BUILTINS = {"open", "input", "print"}
+
+
+def modules() -> list[Path]:
+    packages = {layer.partition(".")[0] for layer in MAY_IMPORT}
+    return sorted(path.relative_to(ROOT) for package in packages for path in (ROOT / package).rglob("*.py"))
+
+
+def pure_modules() -> list[Path]:
+    return [path.relative_to(ROOT) for path in sorted((ROOT / "protocol").glob("*.py"))] + list(
+        map(Path, PURE_SESSIONS)
+    )
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_imports_point_down(module: Path) -> None:
+    own = _layer(".".join(module.with_suffix("").parts))
+    foreign = ""
+    assert not [name for name in _imported(_tree(module)) if _layer(name) not in {foreign, own, *MAY_IMPORT[own]}]
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_imports_are_absolute_and_know_no_tests(module: Path) -> None:
+    assert not [node for node in ast.walk(_tree(module)) if isinstance(node, ast.ImportFrom) and node.level]
+    assert not {name for name in _imported(_tree(module)) if name.partition(".")[0] in {"tests", "benches"}}
+
+
+@pytest.mark.parametrize(
+    ("library", "only"),
+    [
+        ("aiomqtt", "protocol/link/mqtt.py"),
+        ("amqtt", "broadcaster/broker_process.py"),
+        ("paho", "protocol/link/mqtt.py"),
+    ],
+)
+def test_library_is_imported_in_one_file(library: str, only: str) -> None:
+    importing = [module for module in modules() if library in _top_names(_imported(_tree(module)))]
+    assert importing == [Path(only)]
+
+
+@pytest.mark.parametrize("module", pure_modules(), ids=str)
+def test_pure_module_has_no_world(module: Path) -> None:
+    assert not _impurities(_tree(module))
+
+
+@pytest.mark.parametrize(
+    ("source", "impurities"),
+    [
+        ("import os.path, struct", {"os.path"}),
+        ("def f():\n    from time import monotonic", {"time.monotonic"}),
+        ("open('x')", {"open"}),
+        ("import random\ndef f(chance: random.Random): return chance.random()", set()),
+        ("import random\nchance = random.Random()", {"random.Random()"}),
+        ("import random\nrandom.random()", {"random.random"}),
+        ("from random import choice", {"random.choice"}),
+    ],
+)
+def test_impurities_are_seen(source: str, impurities: set[str]) -> None:
+    assert _impurities(ast.parse(source)) == impurities
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("protocol.wire", "protocol"), ("protocol.link.mqtt.MqttLink", "protocol.link"), ("protocols", ""), ("os", "")],
+)
+def test_layer_of_a_name(name: str, layer: str) -> None:
+    assert _layer(name) == layer
+
+
+def _impurities(tree: ast.Module) -> set[str]:
+    """What a pure module may not do; of ``random`` it may use the type Random, of which it is handed an object."""
+    found = {name for name in _imported(tree) if name.partition(".")[0] in IMPURE} - {"random", "random.Random"}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in IMPURE_BUILTINS:
+                found.add(name)
+            case ast.Call(func=ast.Name(id="Random") | ast.Attribute(value=ast.Name(id="random"), attr="Random")):
+                if not node.args and not node.keywords:
+                    found.add("random.Random()")
+            case ast.Attribute(value=ast.Name(id="random"), attr=attribute) if attribute != "Random":
+                found.add(f"random.{attribute}")
+    return found
+
+
+def _tree(module: Path) -> ast.Module:
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"))
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """Full name of what each import binds, at any depth of the file, those for the type checker included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _top_names(names: Iterator[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def _layer(name: str) -> str:
+    """The layer of a module, or of a name in it: the longest layer that it begins with."""
+    layers = [layer for layer in MAY_IMPORT if f"{name}.".startswith(f"{layer}.")]
+    return max(layers, key=len, default="")
