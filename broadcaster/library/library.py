@@ -13,7 +13,7 @@ be correct; ``in_use`` only stops ``remove`` from taking an image away from unde
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -37,8 +37,8 @@ FORMAT: Final = 1
 
 _MARKER: Final = "slatecast-library.json"
 _MANIFEST_SUFFIX: Final = ".manifest"
-_MANIFEST_BEGINNING: Final = 64 * 1024
-"""[bytes] Holds the header of nearly every manifest in one read."""
+_MANIFEST_PART: Final = 64 * 1024
+"""[bytes] A manifest is read and written in parts of this size; the first holds the header of nearly every one."""
 
 
 class Library:
@@ -87,7 +87,7 @@ class Library:
                 for first_byte in range(256):  # now, so that a full disk later meets no missing folder
                     (library.store.chunks / f"{first_byte:02x}").mkdir(exist_ok=True)
                 temporary = library.store.incoming / _MARKER
-                write_durably(temporary, json.dumps({"format": FORMAT}).encode() + b"\n")
+                write_durably(temporary, [json.dumps({"format": FORMAT}).encode(), b"\n"])
                 temporary.rename(root / _MARKER)
         return cls.open(root)
 
@@ -214,7 +214,8 @@ class Library:
         """Put a manifest in its place, durably; its chunks must be in the store. Needs ``writing``."""
         final = self.manifest_path(manifest.header.name, manifest.header.version)
         temporary = self.store.incoming / final.name
-        write_durably(temporary, manifest.encode())
+        offsets = range(0, manifest.encoded_length, _MANIFEST_PART)
+        write_durably(temporary, (manifest.read(offset, _MANIFEST_PART) for offset in offsets))
         final.parent.mkdir(exist_ok=True)
         try:
             temporary.rename(final)
@@ -226,7 +227,7 @@ class Library:
     def _read_header(self, name: str, version: int) -> ManifestHeader:
         try:
             with self.manifest_path(name, version).open("rb") as file:
-                first = file.read(_MANIFEST_BEGINNING)
+                first = file.read(_MANIFEST_PART)
                 return decode_manifest_header(first + file.read(max(0, manifest_header_end(first) - len(first))))
         except ManifestError as error:
             raise LibraryError(f"manifest of {name}, version {version}, is damaged: {error}") from error
@@ -254,10 +255,10 @@ def locate(manifest: Manifest, chunk: StoredChunk) -> str:
     return f"{describe(manifest.header)}: chunk {chunk.chunk_id} at byte {chunk.offset}"
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, contents: Iterable[bytes]) -> None:
     """Write a new file and wait until it is on the medium."""
     with path.open("wb") as file:
-        file.write(content)
+        file.writelines(contents)
         file.flush()
         os.fsync(file.fileno())
 

@@ -210,18 +210,19 @@ def _unfold(path: Path, virtual_format: str, unfolded: Path, library_root: Path,
     if external:
         raise SourceError(origin, f"is only the changes to {external}: flatten it first with qemu-img convert")
     _refuse_cut_short(path, virtual_format, qemu_img)
-    complaint = _convert(qemu_img, virtual_format, origin, unfolded, information["virtual-size"], progress)
+    size = information["virtual-size"]
+    complaint = _convert(
+        [qemu_img, "convert", "-p", "-f", virtual_format, "-O", "raw", origin, str(unfolded)],
+        lambda percent: progress(f"unfolding {virtual_format}", int(percent * size / 100), size),
+    )
     if complaint is not None:
         if os.strerror(errno.ENOSPC) in complaint or os.strerror(errno.EFBIG) in complaint:
             raise full_library(library_root)
         raise SourceError(origin, f"qemu-img cannot unfold it: {last_line(complaint)}")
 
 
-def _convert(
-    qemu_img: str, virtual_format: str, origin: str, unfolded: Path, size: int, progress: Progress
-) -> str | None:
-    """Run qemu-img to its end, or kill it with us; returns what it printed if it failed."""
-    command = [qemu_img, "convert", "-p", "-f", virtual_format, "-O", "raw", origin, str(unfolded)]
+def _convert(command: list[str], report: Callable[[float], None]) -> str | None:
+    """Run qemu-img to its end, or kill it when ``report`` raises; returns what it printed if it failed."""
     printed = b""
     with subprocess.Popen(
         command,
@@ -235,7 +236,7 @@ def _convert(
             while output := os.read(process.stdout.fileno(), 4096):
                 printed = (printed + output)[-_QEMU_OUTPUT_KEPT:]
                 for percent in _QEMU_PROGRESS.findall(output)[-1:]:
-                    progress(f"unfolding {virtual_format}", int(float(percent) * size / 100), size)
+                    report(float(percent))
         except BaseException:
             process.kill()
             raise
