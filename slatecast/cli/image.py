@@ -23,7 +23,7 @@ from broadcaster.library.removing import remove_image
 from broadcaster.library.verifying import verify_image
 from protocol.errors import ConfigError, IntegrityError
 from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
-from slatecast.cli.context import Context
+from slatecast.cli.context import Context, library_option
 from slatecast.cli.progress import progress_bars
 
 _WIDTH_OF_A_FILE: Final = 500
@@ -48,6 +48,7 @@ def image() -> None:
     show_default=True,
     help="Compression level of zstd.",
 )
+@library_option
 @click.pass_obj
 def add(context: Context, source: Path, name: str, level: int) -> None:
     """Add SOURCE: a raw or sparse file, a block device, or a qcow2, vmdk, vhdx, vdi or vhd file."""
@@ -60,6 +61,7 @@ def add(context: Context, source: Path, name: str, level: int) -> None:
 
 @image.command("list")
 @json_option
+@library_option
 @click.pass_obj
 def list_images(context: Context, as_json: bool) -> None:
     """List the images, newest version of each."""
@@ -87,6 +89,7 @@ def list_images(context: Context, as_json: bool) -> None:
 @image.command()
 @image_argument
 @json_option
+@library_option
 @click.pass_obj
 def show(context: Context, reference: str, as_json: bool) -> None:
     """Show all about one image."""
@@ -115,6 +118,7 @@ def show(context: Context, reference: str, as_json: bool) -> None:
 
 @image.command()
 @image_argument
+@library_option
 @click.pass_obj
 def verify(context: Context, reference: str) -> None:
     """Hash every chunk of an image again and name the damaged ones."""
@@ -138,6 +142,7 @@ def verify(context: Context, reference: str) -> None:
 @image_argument
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@library_option
 @click.pass_obj
 def export(context: Context, reference: str, file: Path, force: bool) -> None:
     """Write the disk of an image to a sparse raw FILE."""
@@ -151,6 +156,7 @@ def export(context: Context, reference: str, file: Path, force: bool) -> None:
 @image.command()
 @image_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@library_option
 @click.pass_obj
 def remove(context: Context, reference: str, yes: bool) -> None:
     """Remove an image, all versions or one, and the chunks that no other image needs."""

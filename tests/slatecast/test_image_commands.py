@@ -69,6 +69,11 @@ def test_list_without_a_library(tmp_path: Path) -> None:
     assert not commands.library.exists()
 
 
+def test_the_library_may_be_named_behind_the_command(commands: Commands, tmp_path: Path) -> None:
+    elsewhere = Commands(tmp_path / "elsewhere")
+    assert "lab" in elsewhere.output("list", "--library", str(commands.library))
+
+
 def test_show(commands: Commands) -> None:
     shown: dict[str, Any] = json.loads(commands.output("show", "lab", "--json"))
     assert (shown["name"], shown["versions"], shown["stored_chunk_count"]) == ("lab", [1], 8)
