@@ -59,18 +59,16 @@ class BlockEncoder:
             IntegrityError: the block in the library is not what the manifest says.
             LibraryError: the block cannot be read.
         """
-        stored: bytes | memoryview
         if transmission.toi == TOI_MANIFEST:
-            stored = self._manifest_block(transmission.sbn)
+            stored = bytes(self._manifest_block(transmission.sbn))
         else:
             stored = self._read_stored(transmission.sbn)
         length = transmission.source_block_length
-        source = bytearray(length * self._symbol_length)
-        source[: len(stored)] = stored
         esis = transmission.esis
         if esis.start < length:
-            symbols = memoryview(source)[esis.start * self._symbol_length : esis.stop * self._symbol_length]
+            symbols = memoryview(stored)[esis.start * self._symbol_length : esis.stop * self._symbol_length]
         else:
+            source = stored.ljust(length * self._symbol_length, b"\0")
             symbols = memoryview(encode_repair(source, length, self._symbol_length, esis))
         datagram_length = HEADER_LENGTH + self._symbol_length + TAG_LENGTH
         out = bytearray(len(esis) * datagram_length)
