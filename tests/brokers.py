@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import getpass
 import os
-import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -19,9 +18,10 @@ import pytest
 import pytest_asyncio
 
 from broadcaster.broker import LOOPBACK, EmbeddedBroker
+from broadcaster.library.system_tools import find_tool
 from protocol.link.mqtt import BrokerAddress
 
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+MOSQUITTO = find_tool("mosquitto")
 
 
 class RunningBroker(Protocol):

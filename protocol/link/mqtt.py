@@ -259,17 +259,15 @@ class MqttLink:
             raise TransportError(f"broker {self._address} {_reason(error)}") from None
 
     async def _serve(self, client: aiomqtt.Client) -> None:
-        """Move messages both ways until the connection breaks, which is a TransportError."""
+        """Use one connection until it breaks, which is a TransportError."""
         try:
             self._client = client
             self._connection_count += 1
             if self._connection_count > 1:
                 await self._resume(client)
-            async with asyncio.TaskGroup() as directions:
-                directions.create_task(self._receive(client))
-                directions.create_task(self._send(client))
-        except* aiomqtt.MqttError as errors:
-            _logger.warning("broker %s is gone (%s), reconnecting", self._address, errors.exceptions[0])
+            await self._exchange(client)
+        except aiomqtt.MqttError as error:
+            _logger.warning("broker %s is gone (%s), reconnecting", self._address, error)
             raise TransportError(f"broker {self._address} is gone") from None
         finally:
             await self._part(client)
@@ -285,6 +283,15 @@ class MqttLink:
         self._client = None
         with contextlib.suppress(aiomqtt.MqttError):
             await client.__aexit__(None, None, None)
+
+    async def _exchange(self, client: aiomqtt.Client) -> None:
+        """Move messages both ways until the connection breaks, which is an MqttError."""
+        try:
+            async with asyncio.TaskGroup() as directions:
+                directions.create_task(self._receive(client))
+                directions.create_task(self._send(client))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:

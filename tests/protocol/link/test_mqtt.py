@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from broadcaster.library.system_tools import find_tool
 from protocol.errors import ConfigError, SessionStateError, TransportError
 from protocol.link import mqtt
 from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
@@ -325,7 +326,9 @@ async def test_silent_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.asyncio
 async def test_wrong_password_is_told(mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> None:
     passwords = tmp_path / "passwords"
-    hashing = await asyncio.create_subprocess_exec("mosquitto_passwd", "-b", "-c", passwords, "ada", "secret")
+    mosquitto_passwd = find_tool("mosquitto_passwd")
+    assert mosquitto_passwd is not None
+    hashing = await asyncio.create_subprocess_exec(mosquitto_passwd, "-b", "-c", passwords, "ada", "secret")
     assert await hashing.wait() == 0
     broker = mosquitto("allow_anonymous false", f"password_file {passwords}")
     await broker.start()
