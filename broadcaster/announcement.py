@@ -11,19 +11,18 @@ MAX_MANIFEST_BLOCKS = 2048
 
 
 def build_announcement(
-    manifest: Manifest, manifest_bytes: bytes, *, tsi: int, session_secret: bytes, group: str, port: int, oti: FecOti
+    manifest: Manifest, *, tsi: int, session_secret: bytes, group: str, port: int, oti: FecOti
 ) -> Announcement:
     """The announcement of a session that sends ``manifest`` and its chunks to ``group``.
 
     Raises:
         LibraryError: the manifest is too large to be announced.
     """
-    view = memoryview(manifest_bytes)
     digest = StoredDigest.for_manifest(manifest.digest)
-    blocks = [view[offset : offset + CHUNK_SIZE] for offset in range(0, len(view), CHUNK_SIZE)]
-    if len(blocks) > MAX_MANIFEST_BLOCKS:
-        raise LibraryError(f"image {manifest.header.name} has a manifest of {len(view)} bytes, too large to announce")
-    header = manifest.header
+    header, length = manifest.header, manifest.encoded_length
+    offsets = range(0, length, CHUNK_SIZE)
+    if len(offsets) > MAX_MANIFEST_BLOCKS:
+        raise LibraryError(f"image {header.name} has a manifest of {length} bytes, too large to announce")
     return Announcement(
         protocol_version=PROTOCOL_VERSION,
         tsi=encode_tsi(tsi),
@@ -39,8 +38,8 @@ def build_announcement(
         oti=oti,
         session_secret=session_secret,
         manifest_digest=manifest.digest,
-        manifest_length=len(view),
+        manifest_length=length,
         manifest_block_digests=tuple(
-            digest.of(index * CHUNK_SIZE, len(block), block) for index, block in enumerate(blocks)
+            digest.of(offset, len(block), block) for offset in offsets for block in (manifest.read(offset, CHUNK_SIZE),)
         ),
     )

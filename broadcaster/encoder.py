@@ -31,21 +31,19 @@ class BlockEncoder:
     def __init__(
         self,
         manifest: Manifest,
-        manifest_bytes: bytes,
         read_stored: Callable[[int], bytes],
         seal: Seal,
         encoding_symbol_length: int,
     ) -> None:
         """``read_stored`` gives the stored bytes of an sbn, checked, or raises IntegrityError or LibraryError."""
         self._manifest = manifest
-        self._manifest_bytes = memoryview(manifest_bytes)
         self._read_stored = read_stored
         self._seal = seal
         self._symbol_length = encoding_symbol_length
 
     def manifest_object(self) -> TransferObject:
         """The shape of object 0."""
-        count = -(-len(self._manifest_bytes) // CHUNK_SIZE)
+        count = -(-self._manifest.encoded_length // CHUNK_SIZE)
         return TransferObject(count, lambda sbn: self._length_of(len(self._manifest_block(sbn))))
 
     def disk_object(self) -> TransferObject:
@@ -60,7 +58,7 @@ class BlockEncoder:
             LibraryError: the block cannot be read.
         """
         if transmission.toi == TOI_MANIFEST:
-            stored = bytes(self._manifest_block(transmission.sbn))
+            stored = self._manifest_block(transmission.sbn)
         else:
             stored = self._read_stored(transmission.sbn)
         length = transmission.source_block_length
@@ -83,8 +81,8 @@ class BlockEncoder:
         )
         return SealedSymbols(transmission, memoryview(out)[:used], datagram_length)
 
-    def _manifest_block(self, sbn: int) -> memoryview:
-        return self._manifest_bytes[sbn * CHUNK_SIZE : (sbn + 1) * CHUNK_SIZE]
+    def _manifest_block(self, sbn: int) -> bytes:
+        return self._manifest.read(sbn * CHUNK_SIZE, CHUNK_SIZE)
 
     def _length_of(self, stored_length: int) -> int:
         return source_block_length(stored_length, self._symbol_length)

@@ -69,7 +69,9 @@ class CastConfig:
     interface: InterfaceInfo
     policy: StartPolicy
     rate_bits_per_second: int
-    """link bits, Ethernet headers included"""
+    """link bits, Ethernet headers included; never exceeded"""
+    start_rate_bits_per_second: int
+    """where the rate begins, if that is lower; it rises while the room keeps up"""
     use_ipv6: bool
 
 
@@ -83,17 +85,14 @@ class Broadcast:
         oti = FecOti()
         self._group = _free_group(self._tsi, config)
         session_secret = secrets.token_bytes(32)
-        manifest_bytes = manifest.encode()
         self._encoder = BlockEncoder(
             manifest,
-            manifest_bytes,
             lambda sbn: library.read_stored(manifest, sbn),
             Seal(session_secret, manifest.digest, self._tsi, oti.encoding_symbol_length),
             oti.encoding_symbol_length,
         )
         announcement = build_announcement(
             manifest,
-            manifest_bytes,
             tsi=self._tsi,
             session_secret=session_secret,
             group=self._group,
@@ -106,7 +105,7 @@ class Broadcast:
             manifest_object=self._encoder.manifest_object(),
             disk_object=self._encoder.disk_object(),
             policy=config.policy,
-            rate=RateControl(config.rate_bits_per_second, now),
+            rate=RateControl(config.rate_bits_per_second, now, start_bits_per_second=config.start_rate_bits_per_second),
             now=now,
         )
         self._transmitter: Transmitter | None = None
@@ -166,7 +165,7 @@ class Broadcast:
         ):
             self._transmitter = Transmitter(
                 sender,
-                config.rate_bits_per_second,
+                self.session.rate.rate_bits_per_second,
                 on_sent=lambda transmission: loop.call_soon_threadsafe(self._has_left, transmission),
                 on_failure=lambda error: loop.call_soon_threadsafe(self._fail, error),
             )

@@ -129,7 +129,9 @@ class SenderSession:
             self.rate.forget(report.receiver_id)
             self._status_due_at = now
         else:
-            self.rate.loss_reported(report.receiver_id, report.symbols_expected, report.symbols_lost)
+            self.rate.seat_reported(
+                report.receiver_id, report.symbols_expected, report.symbols_lost, report.buffer_fill_ratio
+            )
             self.rate.update(now)
 
     def _receive_repair_request(self, request: RepairRequest, now: float) -> None:

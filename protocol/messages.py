@@ -35,6 +35,7 @@ LongText = Annotated[str, msgspec.Meta(max_length=400)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 BlockNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 SymbolCount = Annotated[int, msgspec.Meta(ge=1, le=MAX_SOURCE_BLOCK_LENGTH)]
+Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Toi = Annotated[int, msgspec.Meta(ge=0, le=1)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
@@ -160,6 +161,8 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
     """blocks rebuilt with the help of repair symbols or re-sent source symbols"""
     buffer_drops: Count
     """datagrams that the receive buffer of the kernel had no room for"""
+    buffer_fill_ratio: Ratio
+    """highest share of the kernel's receive buffer in use since the last report"""
     backlog_bytes: Count
     """bytes of blocks held in memory"""
     bytes_to_verify: Count

@@ -5,7 +5,7 @@ steps come one at a time, in the order load_manifest, write_zero_ranges, read_ba
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from protocol.blocks import BlockBuffer
 from protocol.digests import StoredDigest
@@ -31,6 +31,10 @@ class Deployment:
         self._manifest: Manifest | None = None
         self._writer: DiskWriter | None = None
         self._threads = threading.local()
+
+    def store_blocks(self, blocks: Iterable[BlockBuffer]) -> list[bool]:
+        """``store_block`` for each, in order; raises at the first that raises."""
+        return [self.store_block(block) for block in blocks]
 
     def store_block(self, block: BlockBuffer) -> bool:
         """Decode and store a block; False if its bytes are not the announced ones, so that it must come again.

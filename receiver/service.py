@@ -13,12 +13,13 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar, TypeVarTuple
 
 from protocol import PROTOCOL_VERSION
+from protocol.blocks import BlockBuffer
 from protocol.errors import DiskError, IntegrityError, ManifestError, MessageError, TargetError
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
@@ -28,6 +29,7 @@ from protocol.messages import (
     Announcement,
     Message,
     Presence,
+    ReceiverReport,
     ReceiverState,
     decode_message,
     decode_tsi,
@@ -38,7 +40,7 @@ from protocol.seal import Seal
 from protocol.wire import TOI_MANIFEST
 from receiver.blockdevice import BlockDevice, DiskDevice
 from receiver.deployment import Deployment
-from receiver.session import DEFAULT_BUFFER_LIMIT, BlockDecodable, Event, ObjectCompleted, ReceiverSession
+from receiver.session import DEFAULT_BUFFER_LIMIT, BlockDecodable, ObjectCompleted, ReceiverSession
 from receiver.target import check_target, inspect_target
 
 MAX_BATCHES_PER_WAKE: Final = 64
@@ -223,6 +225,8 @@ class _ActiveSession:
             self.session.counters.buffer_drops = self._socket.drop_count
             while (message := self.session.next_message(now)) is not None:
                 self._link.publish(topic_of(message), encode_message(message))
+                if isinstance(message, ReceiverReport):
+                    self.session.counters.buffer_fill_ratio = 0.0
             if self.session.state.is_final:
                 final_since = now if final_since is None else final_since
                 if now - final_since > FAREWELL_LIMIT:
@@ -234,6 +238,8 @@ class _ActiveSession:
         return self._left.result()
 
     def _receive_datagrams(self) -> None:
+        counters = self.session.counters
+        counters.buffer_fill_ratio = max(counters.buffer_fill_ratio, self._socket.fill_ratio)
         for _ in range(MAX_BATCHES_PER_WAKE):
             received = self._socket.receive()
             if received is None:
@@ -244,15 +250,24 @@ class _ActiveSession:
         self._pump()
 
     def _pump(self) -> None:
+        """Hand what the session asks for to the workers; blocks that came together go as one job, which is cheaper."""
+        blocks: list[BlockBuffer] = []
         while (event := self.session.next_event()) is not None:
-            if isinstance(event, BlockDecodable | ObjectCompleted):
-                job = asyncio.create_task(self._work(event))
-                self._jobs.add(job)
-                job.add_done_callback(self._job_done)
+            if isinstance(event, BlockDecodable):
+                blocks.append(event.block)
+            elif isinstance(event, ObjectCompleted):
+                self._start(self._load_manifest() if event.toi == TOI_MANIFEST else self._finish())
             elif not self._left.done():
                 self._left.set_result(event.is_acknowledged)
+        if blocks:
+            self._start(self._store(blocks))
         if self._left.done() or self.session.next_timeout() <= time.monotonic():
             self._wake.set()
+
+    def _start(self, step: Coroutine[None, None, None]) -> None:
+        job = asyncio.create_task(self._judged(step))
+        self._jobs.add(job)
+        job.add_done_callback(self._job_done)
 
     def _job_done(self, job: asyncio.Task[None]) -> None:
         """A job handles what disk and image can do wrong; anything else is a bug and must end the program loudly."""
@@ -261,31 +276,35 @@ class _ActiveSession:
             self._left.set_exception(error)
             self._wake.set()
 
-    async def _work(self, event: Event) -> None:
-        now = time.monotonic
+    async def _judged(self, step: Coroutine[None, None, None]) -> None:
+        """Run one step; what goes wrong with disk or image is the seat's outcome."""
         try:
-            if isinstance(event, BlockDecodable):
-                if await self._in_worker(self._deployment.store_block, event.block):
-                    self.session.block_stored(event.block, now())
-                else:
-                    self.session.block_rejected(event.block)
-            elif isinstance(event, ObjectCompleted) and event.toi == TOI_MANIFEST:
-                manifest = await self._in_worker(self._deployment.load_manifest)
-                self._zeroing = asyncio.ensure_future(
-                    self._in_worker(self._deployment.write_zero_ranges, lambda: self._is_closing)
-                )
-                # A disk that cannot be zeroed fails the next write as well; here it must only not go unretrieved.
-                self._zeroing.add_done_callback(lambda done: done.cancelled() or done.exception())
-                self.session.manifest_loaded(manifest, now())
-            elif isinstance(event, ObjectCompleted):
-                await self._finish()
+            await step
         except TargetError as error:
-            self.session.refused(str(error), now())
+            self.session.refused(str(error), time.monotonic())
         except (DiskError, ManifestError) as error:
-            self.session.failed(str(error), now())
+            self.session.failed(str(error), time.monotonic())
         except IntegrityError as error:
-            self.session.damaged(str(error), now())
+            self.session.damaged(str(error), time.monotonic())
         self._pump()
+
+    async def _store(self, blocks: list[BlockBuffer]) -> None:
+        verdicts = await self._in_worker(self._deployment.store_blocks, blocks)
+        now = time.monotonic()
+        for block, is_stored in zip(blocks, verdicts, strict=True):
+            if is_stored:
+                self.session.block_stored(block, now)
+            else:
+                self.session.block_rejected(block)
+
+    async def _load_manifest(self) -> None:
+        manifest = await self._in_worker(self._deployment.load_manifest)
+        self._zeroing = asyncio.ensure_future(
+            self._in_worker(self._deployment.write_zero_ranges, lambda: self._is_closing)
+        )
+        # A disk that cannot be zeroed fails the next write as well; here it must only not go unretrieved.
+        self._zeroing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.session.manifest_loaded(manifest, time.monotonic())
 
     async def _finish(self) -> None:
         assert self._zeroing is not None

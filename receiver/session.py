@@ -84,6 +84,7 @@ class Counters:
     symbols_lost: int = 0
     blocks_repaired: int = 0
     buffer_drops: int = 0
+    buffer_fill_ratio: float = 0.0
     bytes_to_verify: int = 0
     bytes_verified: int = 0
 
@@ -268,6 +269,7 @@ class ReceiverSession:
             symbols_lost=self.counters.symbols_lost,
             blocks_repaired=self.counters.blocks_repaired,
             buffer_drops=self.counters.buffer_drops,
+            buffer_fill_ratio=self.counters.buffer_fill_ratio,
             backlog_bytes=self.backlog_bytes,
             bytes_to_verify=self.counters.bytes_to_verify,
             bytes_verified=self.counters.bytes_verified,

@@ -25,6 +25,9 @@ from slatecast.cli.words import rate_in_words
 LINK_SHARE: Final = 0.9
 """Of the link speed when no rate is given: the rest is for control, repair and the class next door."""
 
+START_RATE: Final = 900_000_000
+"""[bit/s] Where a cast without a given rate begins: most seats have gigabit ports, whatever the server has."""
+
 UNKNOWN_LINK_RATE: Final = 900_000_000
 """[bit/s] Where the interface does not tell its speed (loopback, virtual): nine tenths of gigabit Ethernet."""
 

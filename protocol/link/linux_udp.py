@@ -23,6 +23,8 @@ _UDP_GRO: Final = 104
 _SO_ATTACH_FILTER: Final = 26
 _SO_RCVBUFFORCE: Final = 33
 _SO_MEMINFO: Final = 55
+_MEMINFO_RECEIVE_USED: Final = 0
+_MEMINFO_RECEIVE_LIMIT: Final = 1
 _MEMINFO_DROPS: Final = 8
 _MEMINFO: Final = struct.Struct("=9I")
 _IP_MTU_DISCOVER: Final = 10
@@ -90,12 +92,21 @@ def drop_count(udp: socket.socket) -> int:
 
     Read when asked for; SO_RXQ_OVFL would tell the same number, but with every datagram and only as old as that one.
     """
+    return _memory_info(udp)[_MEMINFO_DROPS]
+
+
+def receive_fill_ratio(udp: socket.socket) -> float:
+    """Share of the receive buffer that waits to be read, with the kernel's bookkeeping; 0 where it does not tell."""
+    info = _memory_info(udp)
+    return min(1.0, info[_MEMINFO_RECEIVE_USED] / max(1, info[_MEMINFO_RECEIVE_LIMIT]))
+
+
+def _memory_info(udp: socket.socket) -> tuple[int, ...]:
     try:
         answer = udp.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
     except OSError:
-        return 0
-    drops: int = _MEMINFO.unpack(answer)[_MEMINFO_DROPS] if len(answer) == _MEMINFO.size else 0
-    return drops
+        answer = b""
+    return _MEMINFO.unpack(answer) if len(answer) == _MEMINFO.size else (0,) * 9
 
 
 def attach_session_filter(udp: socket.socket, tsi: int) -> bool:

@@ -253,6 +253,11 @@ class MulticastReceiver(_GroupSocket):
         """
         return linux_udp.drop_count(self._socket)
 
+    @property
+    def fill_ratio(self) -> float:
+        """Share of the receive buffer that waits to be read, 0 to 1; near 1 the kernel begins to drop."""
+        return linux_udp.receive_fill_ratio(self._socket)
+
     def receive(self) -> tuple[memoryview, int] | None:
         """What has arrived: datagrams one after the other, and the bytes of each but the last; None if nothing has.
 

@@ -15,7 +15,7 @@ from protocol.errors import ConfigError
 from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverState
-from slatecast.casting import CastSetting, default_rate, run_cast
+from slatecast.casting import START_RATE, CastSetting, default_rate, run_cast
 from slatecast.cli.context import Context, library_option
 from slatecast.cli.parameters import Rate
 from slatecast.cli.progress import progress_bars
@@ -73,6 +73,7 @@ def cast(
         interface=resolved,
         policy=StartPolicy(expect, wait),
         rate_bits_per_second=rate or default_rate(resolved),
+        start_rate_bits_per_second=rate or START_RATE,
         use_ipv6=ipv6,
     )
     setting = CastSetting(BrokerAddress.parse(broker) if broker else None, port, metrics_port)

@@ -67,7 +67,7 @@ def demo(*, image: Path | None, seats: int, rate: int, folder: Path | None) -> i
         disks = [folder / f"seat-{number}.disk" for number in range(1, seats + 1)]
         interface = resolve_interface("lo")
         receivers = _Receivers(disks, manifest.header.disk_size)
-        config = CastConfig(interface, StartPolicy(seats, START_PATIENCE), rate, use_ipv6=False)
+        config = CastConfig(interface, StartPolicy(seats, START_PATIENCE), rate, rate, use_ipv6=False)
         setting = CastSetting(port=FREE_PORT, on_broker=lambda broker: receivers.start(stack, broker))
         outcome = run_cast(library, manifest, config, setting)
         receivers.wait()

@@ -40,10 +40,8 @@ class SimulatedBroadcaster:
         self._network = network
         self._broker = broker
         tsi, secret = rng.getrandbits(64), rng.randbytes(32)
-        manifest_bytes = image.manifest.encode()
         self.announcement = build_announcement(
             image.manifest,
-            manifest_bytes,
             tsi=tsi,
             session_secret=secret,
             group="239.192.0.1",
@@ -51,9 +49,7 @@ class SimulatedBroadcaster:
             oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH),
         )
         seal = Seal(secret, image.manifest.digest, tsi, ENCODING_SYMBOL_LENGTH)
-        self._encoder = BlockEncoder(
-            image.manifest, manifest_bytes, image.stored.__getitem__, seal, ENCODING_SYMBOL_LENGTH
-        )
+        self._encoder = BlockEncoder(image.manifest, image.stored.__getitem__, seal, ENCODING_SYMBOL_LENGTH)
         self._pacer = Pacer(rate_bits_per_second, schedule.now)
         self.session = SenderSession(
             self.announcement,
