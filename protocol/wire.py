@@ -5,7 +5,7 @@
     3       1  toi: 0 the manifest, 1 the disk
     4       8  tsi, transport session identifier (RFC 5651 section 5.1)
     12      4  sbn, source block number
-    16      1  source_block_length K, symbols (RFC 5445 section 4: the block's own length, since blocks differ)
+    16      1  source_block_length K, symbols (RFC 5445 section 5: the block's own length, since blocks differ)
     17      1  esi, encoding symbol id: < K source, >= K repair
     18      L  encoding symbol, sealed; the last source symbol of a block may be shorter than L
     18+L   16  AES-256-GCM tag; the header is its associated data
