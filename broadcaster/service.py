@@ -216,9 +216,14 @@ class Broadcast:
                 _logger.debug("message dropped: %s", error)
                 continue
             self.session.receive_message(message, time.monotonic())
-            if self._transmitter is not None:
-                self._transmitter.set_rate(self.session.rate.rate_bits_per_second)
+            self._follow_rate()
             self._wake.set()
+
+    def _follow_rate(self) -> None:
+        rate = self.session.rate
+        if self._transmitter is not None and self._transmitter.rate_bits_per_second != rate.rate_bits_per_second:
+            _logger.info("rate %d Mbit/s: %s", rate.rate_bits_per_second // 10**6, rate.reason)
+            self._transmitter.rate_bits_per_second = rate.rate_bits_per_second
 
     async def _speak_until_ended(self) -> None:
         try:

@@ -34,7 +34,8 @@ class Transmitter:
         self._sender = sender
         self._on_sent = on_sent
         self._on_failure = on_failure
-        self._rate_bits_per_second = rate_bits_per_second
+        self.rate_bits_per_second = rate_bits_per_second
+        """may be set at any time, and holds from the next batch on; link bytes count, Ethernet headers included"""
         self._pacer = Pacer(rate_bits_per_second, time.monotonic())
         self._queue: queue.SimpleQueue[SealedSymbols | None] = queue.SimpleQueue()
         self._is_stopping = False
@@ -49,10 +50,6 @@ class Transmitter:
     def put(self, symbols: SealedSymbols) -> None:
         """Send these datagrams when their turn comes."""
         self._queue.put(symbols)
-
-    def set_rate(self, rate_bits_per_second: int) -> None:
-        """Use another rate from the next batch on; link bytes count, Ethernet headers included."""
-        self._rate_bits_per_second = rate_bits_per_second
 
     def stop(self) -> None:
         """Drop what has not left and end the thread."""
@@ -72,7 +69,7 @@ class Transmitter:
         length = symbols.datagram_length
         offset = 0
         while offset < len(symbols.datagrams) and not self._is_stopping:
-            rate = self._rate_bits_per_second
+            rate = self.rate_bits_per_second
             self._pacer.set_rate(rate)
             fitting = int(rate * BATCH_SECONDS / 8 / length)
             batch = symbols.datagrams[offset : offset + length * max(1, min(MAX_BATCH_DATAGRAMS, fitting))]
