@@ -37,8 +37,8 @@ bench: .venv/bench.stamp ## measure; figures of this machine only
 		echo "== $$bench"; $(BIN)/python -m benches."$$(basename "$$bench" .py)" || exit 1; \
 	done
 
-fuzz: .venv/test.stamp ## run the fuzz tests with many more examples
-	$(BIN)/python -m pytest -q -k fuzz --hypothesis-profile=fuzz --timeout=0
+fuzz: .venv/test.stamp ## run the property and fuzz tests with many more examples
+	$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=fuzz --timeout=0
 
 clean: ## remove everything that make has made
 	rm -rf .venv build dist ./*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache protocol/*.so
