@@ -46,6 +46,10 @@ from receiver.target import check_target, inspect_target
 MAX_BATCHES_PER_WAKE: Final = 64
 """[batches] 4 MiB: after so many the loop looks at timers and messages again, however fast datagrams come."""
 
+COALESCE_SECONDS: Final = 0.003
+"""[s] After reading, so long nothing is read, so that one wake-up of the loop serves several batches: at 1 Gbit/s six
+times fewer wake-ups. The receive buffer of 32 MiB holds a quarter of a second of it; a smaller one is read at once."""
+
 WORKER_THREADS: Final = max(2, min(4, os.cpu_count() or 1))
 """Decoding releases the interpreter lock; more than four threads only wait for one disk."""
 
@@ -196,8 +200,8 @@ class _ActiveSession:
                     tsi=decode_tsi(self._announcement.tsi),
                 )
             )
-            loop.add_reader(self._socket.fileno(), self._receive_datagrams)
             resources.callback(loop.remove_reader, self._socket.fileno())
+            self._resume_reading()
             is_acknowledged = await self._speak_until_left()
         return SessionOutcome(self.session.state, self.session.reason, is_acknowledged)
 
@@ -243,11 +247,22 @@ class _ActiveSession:
         for _ in range(MAX_BATCHES_PER_WAKE):
             received = self._socket.receive()
             if received is None:
+                self._pause_reading()
                 break
             batch, datagram_length = received
             self._seal.open_batch(batch, datagram_length, self.session.find_block)
             self.session.batch_opened(len(batch), time.monotonic())
         self._pump()
+
+    def _pause_reading(self) -> None:
+        if not self._socket.is_buffer_capped:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket.fileno())
+            loop.call_later(COALESCE_SECONDS, self._resume_reading)
+
+    def _resume_reading(self) -> None:
+        if not self._is_closing:
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._receive_datagrams)
 
     def _pump(self) -> None:
         """Hand what the session asks for to the workers; blocks that came together go as one job, which is cheaper."""
