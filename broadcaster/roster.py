@@ -1,14 +1,15 @@
 """Who takes part in a session, what each seat last said, and what became of it.
 
-A seat that falls silent is *lost* after LEASE and back the moment it speaks again; one that speaks but gets nowhere is
-*stalled*. Neither is waited for. Pure: no time but ``now``.
+A seat that falls silent is *lost* after LEASE and back the moment it speaks again; one that speaks but gets nowhere,
+once there is something to get, is *stalled*. Neither is waited for. Holds MAX_SEATS at most: anybody can invent
+receivers. Pure: no time but ``now``.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.messages import ReceiverReport, ReceiverState
+from protocol.messages import MAX_SEATS, ReceiverReport, ReceiverState
 
 LEASE: Final = 10.0
 """[s] Twenty reports of a seat missed in a row; a broker that restarts takes less."""
@@ -60,17 +61,26 @@ class Roster:
 
     def __init__(self) -> None:
         self._seats: dict[str, Seat] = {}
+        self._expects_progress = False
+
+    def expect_progress(self, now: float) -> None:
+        """Sending begins: until now a seat could only wait, from now on it gets somewhere or stalls."""
+        self._expects_progress = True
+        for seat in self.seats():
+            seat.progressed_at = now
 
     def hear_report(self, report: ReceiverReport, now: float) -> bool:
-        """Take a report; False if it is older than what is known and was ignored."""
+        """Take a report; False if it was ignored: older than what is known, after the final one, or of one too many."""
         seat = self._seats.get(report.receiver_id)
         if seat is None:
+            if len(self._seats) == MAX_SEATS:
+                return False
             seat = Seat(report, joined_at=now, heard_at=now, progressed_at=now)
             self._seats[report.receiver_id] = seat
         elif report.sequence <= seat.report.sequence or seat.is_settled:
             return False
         seat.heard_at = now
-        if _progress(report) != _progress(seat.report) or report.state is ReceiverState.READY:
+        if not self._expects_progress or _progress(report) != _progress(seat.report):
             seat.progressed_at = now
         seat.report = report
         if seat.is_settled:
@@ -78,12 +88,12 @@ class Roster:
         return True
 
     def hear(self, receiver_id: str, now: float) -> bool:
-        """Note a sign of life; False if the receiver never reported, so that it is not of this session."""
+        """Note a sign of life; False if the session does not go on for this receiver, or it never reported."""
         seat = self._seats.get(receiver_id)
         if seat is None:
             return False
         seat.heard_at = now
-        return True
+        return seat.is_awaited(now)
 
     def seats(self) -> Iterator[Seat]:
         """All seats in the order in which they came."""

@@ -5,8 +5,9 @@ Driven by three: the network (``receive_message``), the transmitter (``next_tran
 
     WAITING  --all expected seats ready, or the wait is over and one is-->  MANIFEST
     MANIFEST --object 0 has left and every awaited seat holds it, or MANIFEST_PATIENCE is over-->  DISK
-    DISK     --object 1 has left and no seat is awaited-->  ENDED
-    any      --nobody came in time, or ``abort``-->  ENDED
+    MANIFEST, DISK  --no seat is awaited-->  ENDED
+    WAITING  --the wait is over and no seat is ready-->  ENDED
+    any      --``abort``-->  ENDED
 
 There is no barrier in the data path: within DISK a seat may join, leave and return at any moment, and what it misses is
 mended by repair requests alone.
@@ -208,6 +209,8 @@ class SenderSession:
 
     def next_timeout(self) -> float:
         """When ``next_message`` has something to say at the latest."""
+        if self.phase is SessionPhase.ENDED:
+            return self._status_due_at
         return min(self._status_due_at, self._announcement_due_at)
 
     def abort(self, reason: str, now: float) -> None:
@@ -269,6 +272,7 @@ class SenderSession:
     def _enter(self, phase: SessionPhase, now: float) -> None:
         if self.started_at is None:
             self.started_at = now
+            self.roster.expect_progress(now)
         self.phase = phase
         self._status_due_at = now
 

@@ -28,6 +28,9 @@ MAX_MESSAGE_LENGTH: Final = 256 * 1024
 MAX_REPAIR_ENTRIES: Final = 512
 """[entries] of each kind in one RepairRequest: under 16 KiB of JSON; what does not fit is asked for a cycle later."""
 
+MAX_SEATS: Final = 4096
+"""[receivers] in one session: a SessionStatus that names all of them is 160 KiB of JSON."""
+
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 ShortText = Annotated[str, msgspec.Meta(max_length=64)]
@@ -124,7 +127,7 @@ class SessionStatus(msgspec.Struct, frozen=True, kw_only=True, tag="status", for
     rate_reason: LongText
     datagrams_sent: Count
     repair_datagrams: Count
-    settled: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=4096)]
+    settled: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=MAX_SEATS)]
     """receivers whose final report has arrived: they may leave"""
 
 

@@ -1,0 +1,97 @@
+"""Messages with every field filled in sensibly, for tests that change only what they are about."""
+
+from typing import Any
+
+import msgspec
+
+from protocol import PROTOCOL_VERSION
+from protocol.messages import (
+    Announcement,
+    FecOti,
+    ImageSummary,
+    Presence,
+    ReceiverReport,
+    ReceiverState,
+    RepairRequest,
+    SessionPhase,
+    SessionStatus,
+)
+
+TSI = "0123456789abcdef"
+OTHER_TSI = "fedcba9876543210"
+
+
+def receiver_id(number: int) -> str:
+    return f"{number:032x}"
+
+
+def announcement(**changes: Any) -> Announcement:
+    """Of an image whose manifest is one block."""
+    plain = Announcement(
+        protocol_version=PROTOCOL_VERSION,
+        tsi=TSI,
+        image=ImageSummary(
+            name="classroom", version=3, disk_size=8 << 20, logical_sector_size=512, stored_bytes=5_000_000
+        ),
+        group="239.192.7.9",
+        port=7070,
+        oti=FecOti(),
+        session_secret=bytes(range(32)),
+        manifest_digest=bytes(range(32, 64)),
+        manifest_length=2000,
+        manifest_block_digests=(bytes(range(64, 96)),),
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def status(sequence: int = 1, **changes: Any) -> SessionStatus:
+    """The first pass of the disk has begun."""
+    plain = SessionStatus(
+        tsi=TSI,
+        sequence=sequence,
+        phase=SessionPhase.DISK,
+        position=0,
+        rate_bits_per_second=900_000_000,
+        rate_reason="at the set rate",
+        datagrams_sent=0,
+        repair_datagrams=0,
+        settled=(),
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def presence(number: int = 1, **changes: Any) -> Presence:
+    plain = Presence(receiver_id=receiver_id(number), seat=f"seat-{number}", is_online=True)
+    return msgspec.structs.replace(plain, **changes)
+
+
+def report(number: int = 1, sequence: int = 1, **changes: Any) -> ReceiverReport:
+    """A seat that waits for the session to begin."""
+    plain = ReceiverReport(
+        tsi=TSI,
+        receiver_id=receiver_id(number),
+        seat=f"seat-{number}",
+        sequence=sequence,
+        state=ReceiverState.READY,
+        reason="",
+        target="/dev/sda",
+        has_manifest=False,
+        blocks_total=0,
+        blocks_missing=0,
+        bytes_received=0,
+        symbols_expected=0,
+        symbols_lost=0,
+        blocks_repaired=0,
+        buffer_drops=0,
+        buffer_fill_ratio=0.0,
+        backlog_bytes=0,
+        bytes_to_verify=0,
+        bytes_verified=0,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def repair_request(number: int = 1, sequence: int = 1, **changes: Any) -> RepairRequest:
+    """Asks for nothing yet."""
+    plain = RepairRequest(tsi=TSI, receiver_id=receiver_id(number), sequence=sequence, toi=1, deficits=(), absent=())
+    return msgspec.structs.replace(plain, **changes)
