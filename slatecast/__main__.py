@@ -95,12 +95,28 @@ def _load_config(context: click.Context, path: Path | None) -> None:
     if path is None:
         return
     try:
-        defaults: dict[str, Any] = tomllib.loads(path.read_text())
+        options = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise click.BadParameter(f"{path} is not a TOML file: {error}") from error
-    if unknown := defaults.keys() - {"library", *_COMMANDS}:
-        raise click.BadParameter(f"{path}: {', '.join(sorted(unknown))} is neither a command nor library")
-    context.default_map = defaults
+    context.default_map = _as_typed(options, slatecast, context, f"{path}: ")
+
+
+def _as_typed(options: dict[str, Any], command: click.Command, context: click.Context, where: str) -> dict[str, Any]:
+    """The options of a command and its subcommands as if they had been typed: by click's names, values as text."""
+    known = {parameter.name for parameter in command.params if not parameter.is_eager}
+    typed: dict[str, Any] = {}
+    for key, value in options.items():
+        name = key.replace("-", "_")
+        subcommand = command.get_command(context, key) if isinstance(command, click.Group) else None
+        if subcommand is not None and isinstance(value, dict):
+            typed[key] = _as_typed(value, subcommand, context, f"{where}{key}.")
+        elif subcommand is not None or name not in known or isinstance(value, dict):
+            raise click.BadParameter(f"{where}{key} is neither an option nor a table of options")
+        elif not isinstance(value, str | int | float):
+            raise click.BadParameter(f"{where}{key} must be a text or a number")
+        else:
+            typed[name] = value if isinstance(value, bool) else str(value)
+    return typed
 
 
 def main() -> None:

@@ -63,6 +63,7 @@ def cast(
     """
     if broker and port:
         raise ConfigError("--port is the embedded broker's; put the port of another broker into --broker")
+    address = BrokerAddress.parse(broker) if broker else None
     if report is not None and not report.absolute().parent.is_dir():
         raise ConfigError(f"--report {report}: the folder {report.absolute().parent} does not exist")
     resolved = resolve_interface(interface)
@@ -76,7 +77,7 @@ def cast(
         start_rate_bits_per_second=rate or START_RATE,
         use_ipv6=ipv6,
     )
-    setting = CastSetting(BrokerAddress.parse(broker) if broker else None, port, metrics_port)
+    setting = CastSetting(address, port, metrics_port)
     outcome = run_cast(library, manifest, config, setting)
     print_report(outcome, Console())
     if report is not None:
