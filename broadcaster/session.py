@@ -222,6 +222,10 @@ class SenderSession:
         """Blocks of object ``toi`` whose source symbols have all left in the first pass."""
         return self._positions[toi]
 
+    def block_count(self, toi: int) -> int:
+        """Blocks of object ``toi``."""
+        return self._objects[toi].block_count
+
     def _status(self) -> SessionStatus:
         self._sequence += 1
         toi = TOI_DISK if self.phase in (SessionPhase.DISK, SessionPhase.ENDED) else TOI_MANIFEST

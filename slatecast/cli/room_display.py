@@ -71,10 +71,18 @@ class _Picture:
         if session.phase is SessionPhase.WAITING:
             return Text(f"{image.name}: waiting for seats, {session.roster.count_ready(now)} ready")
         return Text(
-            f"{image.name}: block {session.position(TOI_DISK)} has left, {seconds_in_words(elapsed)}, "
+            f"{image.name}: {session.position(TOI_DISK)} of {session.block_count(TOI_DISK)} blocks have left, "
+            f"{seconds_in_words(elapsed)}{self._time_left(elapsed, now)}, "
             f"sending {rate_in_words(self._measured_rate(now))} of {rate_in_words(session.rate.rate_bits_per_second)} "
             f"({session.rate.reason})"
         )
+
+    def _time_left(self, elapsed: float, now: float) -> str:
+        """Until the last seat has received everything, at the pace so far; its read-back comes on top."""
+        reports = [seat.report for seat in self._broadcast.session.roster.awaited(now)]
+        missing, total = max(((each.blocks_missing, each.blocks_total) for each in reports), default=(0, 0))
+        done = total - missing
+        return f", about {seconds_in_words(elapsed * missing / done)} left" if done and missing else ""
 
     def _measured_rate(self, now: float) -> float:
         then, bytes_then = self._last
