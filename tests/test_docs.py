@@ -1,0 +1,321 @@
+"""Holds the documents to the code: layouts, messages, constants, commands, exit codes, metrics, error lines, links."""
+
+import ast
+import importlib
+import random
+import re
+import struct
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from xml.etree import ElementTree
+
+import click
+import pytest
+from msgspec import inspect
+from prometheus_client.core import Metric
+
+from broadcaster.metrics import BroadcasterMetrics
+from broadcaster.rate import RateControl
+from broadcaster.report import SeatReport, SessionReport
+from broadcaster.service import Broadcast
+from broadcaster.session import SenderSession, StartPolicy, TransferObject
+from protocol import PROTOCOL_VERSION, manifest, messages, wire
+from protocol.link.metrics_endpoint import MetricsEndpoint
+from protocol.link.multicast import DATA_PORT
+from receiver.metrics import ReceiverMetrics
+from receiver.service import Receiver
+from receiver.session import ReceiverSession
+from slatecast import __main__ as front_door
+
+ROOT = Path(__file__).parent.parent
+PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGES = ("protocol", "broadcaster", "receiver", "slatecast")
+
+
+# --- reading documents -----------------------------------------------------------------------------------------------
+
+
+def section(document: str, heading: str) -> str:
+    """What stands under a heading, up to the next one of the same or a higher level."""
+    match = re.search(rf"^(#+) {re.escape(heading)}$", document, re.M)
+    assert match is not None, f"no heading {heading!r}"
+    rest = document[match.end() :]
+    end = re.search(rf"^#{{1,{len(match[1])}}} ", rest, re.M)
+    return rest[: end.start()] if end else rest
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of the first table in a text, without its head; the code ticks around a whole cell are taken off."""
+    lines = re.search(r"(?:^\|.*\|\n)+", text, re.M)
+    assert lines is not None, "no table"
+    rows = [re.split(r"(?<!\\)\|", line.strip().strip("|")) for line in lines[0].splitlines()[2:]]
+    return [[re.sub(r"^`([^`]*)`$", r"\1", cell.strip().replace(r"\|", "|")) for cell in row] for row in rows]
+
+
+def code_words(text: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+# --- protocol.md: datagram and manifest ------------------------------------------------------------------------------
+
+
+def test_datagram_table_is_the_header() -> None:
+    rows = table(section(PROTOCOL, "Datagram"))
+    sizes = [struct.calcsize(f">{code}") for code in wire.HEADER.format.lstrip(">")]
+    offsets = [sum(sizes[:index]) for index in range(len(sizes))]
+    fields = ["magic", "version", "toi", "tsi", "sbn", "source_block_length", "esi"]
+    header = [[str(offset), str(size), field] for offset, size, field in zip(offsets, sizes, fields, strict=True)]
+    assert [row[:3] for row in rows[: len(fields)]] == header
+    assert [row[:3] for row in rows[len(fields) :]] == [
+        [str(wire.HEADER_LENGTH), "L", "encoding symbol"],
+        [f"{wire.HEADER_LENGTH}+L", str(wire.TAG_LENGTH), "tag"],
+    ]
+
+
+def test_row_of_the_manifest() -> None:
+    sizes = [int(row[1]) for row in table(section(PROTOCOL, "Rows"))]
+    assert sizes == [struct.calcsize(f">{code}") for code in re.findall(r"\d+s|I", manifest.ROW.format)]
+
+
+@pytest.mark.parametrize("part", [manifest.ManifestHeader, manifest.PartitionInfo], ids=lambda part: part.__name__)
+def test_every_field_of_the_manifest(part: type[Any]) -> None:
+    assert [row[0] for row in table(section(PROTOCOL, part.__name__))] == list(part.__struct_fields__)
+
+
+# --- protocol.md: messages -------------------------------------------------------------------------------------------
+
+
+def in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each type is the clearest table
+    match kind:
+        case inspect.BoolType():
+            return "boolean"
+        case inspect.FloatType(ge=least, le=most):
+            return f"number, {least} to {most}"
+        case inspect.IntType(ge=least, lt=bound, le=most):
+            return f"integer, {least} to {_power(bound - 1 if most is None and bound is not None else most)}"
+        case inspect.BytesType(min_length=least, max_length=most) if least == most:
+            return f"{most} bytes in base64"
+        case inspect.StrType(pattern=str(pattern)):
+            return f"{''.join(re.findall(r'{(.*)}', pattern))} hex digits"
+        case inspect.StrType(max_length=most):
+            return f"text, up to {most} characters"
+        case inspect.VarTupleType(item_type=item, max_length=most):
+            return f"list, up to {most} of: {in_words(item)}"
+        case inspect.TupleType(item_types=items):
+            return f"[{'; '.join(map(in_words, items))}]"
+        case inspect.EnumType(cls=named) | inspect.StructType(cls=named):
+            return f"{named.__name__}"
+    raise AssertionError(f"no words for {kind}")
+
+
+def _power(number: int | None) -> str:
+    """2^62 rather than its digits."""
+    assert number is not None
+    for value, suffix in ((number, ""), (number + 1, "-1")):
+        if value > 1 << 16 and value & (value - 1) == 0:
+            return f"2^{value.bit_length() - 1}{suffix}"
+    return str(number)
+
+
+TOP_LEVEL = [
+    messages.Announcement,
+    messages.SessionStatus,
+    messages.Presence,
+    messages.ReceiverReport,
+    messages.RepairRequest,
+]
+
+
+@pytest.mark.parametrize("part", [*TOP_LEVEL, messages.ImageSummary, messages.FecOti], ids=lambda part: part.__name__)
+def test_every_field_of_a_message_with_its_type_and_bounds(part: type[Any]) -> None:
+    kind = inspect.type_info(part)
+    assert isinstance(kind, inspect.StructType)
+    documented = [row[:2] for row in table(section(PROTOCOL, part.__name__))]
+    assert documented == [[field.name, in_words(field.type)] for field in kind.fields]
+
+
+@pytest.mark.parametrize("part", TOP_LEVEL, ids=lambda part: part.__name__)
+def test_every_message_has_its_topic_and_tag(part: type[Any]) -> None:
+    example = SimpleNamespace(tsi="{tsi}", receiver_id="{receiver_id}")
+    leaf = part.__struct_config__.tag
+    whose = f"sessions/{example.tsi}" if leaf in {"announcement", "status"} else f"receivers/{example.receiver_id}"
+    assert {f"{messages.TOPIC_ROOT}/{whose}/{leaf}", f'"type": "{leaf}"'} <= code_words(
+        section(PROTOCOL, part.__name__)
+    )
+
+
+def test_topic_filters() -> None:
+    assert {messages.ALL_SESSIONS, messages.ALL_RECEIVERS} <= code_words(section(PROTOCOL, "Messages"))
+
+
+@pytest.mark.parametrize("words", [messages.SessionPhase, messages.ReceiverState], ids=lambda words: words.__name__)
+def test_every_phase_and_state_in_order(words: type[messages.SessionPhase | messages.ReceiverState]) -> None:
+    assert [row[0] for row in table(section(PROTOCOL, words.__name__))] == [word.value for word in words]
+
+
+def test_version() -> None:
+    assert f"The protocol version is {PROTOCOL_VERSION}." in PROTOCOL
+
+
+# --- protocol.md: constants ------------------------------------------------------------------------------------------
+
+CONSTANTS = table(section(PROTOCOL, "Timing")) + table(section(PROTOCOL, "Bounds"))
+
+
+@pytest.mark.parametrize(("name", "module", "value"), [row[:3] for row in CONSTANTS], ids=str)
+def test_constant_has_the_documented_value(name: str, module: str, value: str) -> None:
+    actual = getattr(importlib.import_module(module), name)
+    number, _, unit = value.partition(" ")
+    factor = {"KiB": 1 << 10, "MiB": 1 << 20, "%": 0.01}.get(unit.split(" ")[0], 1)
+    assert float(number.replace(",", "")) * factor == pytest.approx(actual)
+
+
+def test_every_timing_constant_is_documented() -> None:
+    documented = {(row[0], row[1]) for row in CONSTANTS}
+    assert set(timing_constants()) <= documented
+
+
+def timing_constants() -> Iterator[tuple[str, str]]:
+    """Public constants in seconds of everything that speaks the protocol."""
+    for path in [*sorted((ROOT / "protocol").rglob("*.py")), *role_modules()]:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for statement, following in pairwise(body):
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                name, note = statement.target.id, ast.unparse(following)
+                if not name.startswith("_") and re.match(r"""['"]+\[s(econds)?\]""", note):
+                    yield name, ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def role_modules() -> list[Path]:
+    return [path for role in ("broadcaster", "receiver") for path in sorted((ROOT / role).glob("*.py"))]
+
+
+# --- operations.md ---------------------------------------------------------------------------------------------------
+
+
+def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, group
+    context = click.Context(group)
+    for each in group.list_commands(context):
+        command = group.get_command(context, each)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{name} {each}")
+        else:
+            yield f"{name} {each}", command
+
+
+COMMANDS = [(name, command) for name, command in commands(front_door.slatecast, "slatecast") if command.params]
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_option_of_a_command(name: str, command: click.Command) -> None:
+    text = section(OPERATIONS, f"`{name}`").partition("\n### ")[0]
+    documented = {option for row in table(text) for option in re.findall(r"-{1,2}[a-z][a-z0-9-]*", row[0])}
+    actual = {
+        option for parameter in command.params if isinstance(parameter, click.Option) for option in parameter.opts
+    }
+    assert documented == actual
+    for argument in command.params:
+        if isinstance(argument, click.Argument):
+            assert argument.make_metavar(click.Context(command)).strip("[]").partition("[")[0] in text
+
+
+def test_every_exit_code() -> None:
+    codes = {value for name, value in vars(front_door).items() if name.startswith("EXIT_")}
+    documented = {int(row[0]) for row in table(section(OPERATIONS, "Exit codes"))}
+    assert documented == codes | {0, 1}
+
+
+@pytest.mark.parametrize("part", [SessionReport, SeatReport], ids=lambda part: part.__name__)
+def test_every_field_of_the_report(part: type[Any]) -> None:
+    assert [row[0] for row in table(section(OPERATIONS, part.__name__))] == list(part.__struct_fields__)
+
+
+def test_every_metric() -> None:
+    announcement = messages.Announcement(
+        protocol_version=PROTOCOL_VERSION,
+        tsi="0" * 16,
+        image=messages.ImageSummary(name="lab", version=1, disk_size=512, logical_sector_size=512, stored_bytes=0),
+        group="239.192.0.1",
+        port=DATA_PORT,
+        oti=messages.FecOti(),
+        session_secret=bytes(32),
+        manifest_digest=bytes(32),
+        manifest_length=0,
+        manifest_block_digests=(),
+    )
+    nothing = TransferObject(0, lambda _: 1)
+    sender = SenderSession(
+        announcement,
+        manifest_object=nothing,
+        disk_object=nothing,
+        policy=StartPolicy(1, 0.0),
+        rate=RateControl(1_000_000, 0.0),
+        now=0.0,
+    )
+    receiver = ReceiverSession(
+        announcement, receiver_id="0" * 32, seat="", target="", rng=random.Random(0), now=0.0, buffer_limit=1 << 20
+    )
+    broadcast = SimpleNamespace(session=sender, bytes_sent=0, now=lambda: 0.0)
+    endpoints: list[MetricsEndpoint] = [
+        BroadcasterMetrics(cast(Broadcast, broadcast), None),
+        ReceiverMetrics(cast(Receiver, SimpleNamespace(session=receiver)), None),
+    ]
+    actual = [[exposed_name(each), each.type] for endpoint in endpoints for each in endpoint._registry.collect()]
+    assert sorted(row[:2] for row in table(section(OPERATIONS, "Metrics"))) == sorted(actual)
+
+
+def exposed_name(metric: Metric) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+def test_every_documented_error_line_is_in_the_code() -> None:
+    texts = [
+        node.value
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    written = "\n".join(texts)
+    rows = table(section(OPERATIONS, "What an error line means"))
+    assert len(rows) > 20
+    strange = [part for row in rows for part in row[0].split("…") if part.strip() and part.strip() not in written]
+    assert not strange
+
+
+# --- all documents ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        there = path.parent / file if file else path
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files_exist(path: Path) -> None:
+    words = code_words(path.read_text(encoding="utf-8"))
+    named = {word for word in words if re.fullmatch(rf"(?:{'|'.join(PACKAGES)}|tests|benches|docs)/[\w/]+\.\w+", word)}
+    assert not {word for word in named if not (ROOT / word).exists()}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/images").glob("*.svg")), ids=lambda path: path.name)
+def test_pictures_are_well_formed_and_described(path: Path) -> None:
+    picture = ElementTree.parse(path).getroot()
+    assert picture.tag.endswith("svg")
+    assert any(child.tag.endswith("desc") and child.text for child in picture)
