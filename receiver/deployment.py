@@ -30,6 +30,7 @@ class Deployment:
         self._manifest_digest = StoredDigest.for_manifest(announcement.manifest_digest)
         self._manifest: Manifest | None = None
         self._writer: DiskWriter | None = None
+        self._damaged: set[int] = set()
         self._threads = threading.local()
 
     def store_blocks(self, blocks: Iterable[BlockBuffer]) -> list[bool]:
@@ -62,6 +63,7 @@ class Deployment:
             ManifestError: object 0 is as announced but not a manifest, or not the announced one.
             TargetError: the target may not be overwritten with this image; nothing was written.
             DiskError: the disk failed.
+            IntegrityError: the disk does not keep what it is given.
         """
         manifest = decode_manifest(self._manifest_bytes)
         if manifest.digest != self._announcement.manifest_digest:
@@ -82,11 +84,17 @@ class Deployment:
 
         Raises:
             DiskError: the disk failed.
-            IntegrityError: the disk does not keep what it is given.
+            IntegrityError: a block was written twice and is wrong again, so that a third time would not help.
         """
         writer = self._open_writer()
         writer.sync()
-        return writer.read_back(progress, should_stop)
+        damaged = writer.read_back(progress, should_stop)
+        twice = self._damaged.intersection(damaged)
+        if twice:
+            chunk = self._loaded_manifest()[min(twice)]
+            raise IntegrityError(f"the disk keeps other bytes at {chunk.offset}", chunk.raw_digest, b"")
+        self._damaged.update(damaged)
+        return damaged
 
     def commit(self) -> None:
         """Write what makes the disk bootable, sync, and read that back too. Raises as ``read_back``."""

@@ -1,0 +1,242 @@
+import random
+
+import msgspec
+import pytest
+
+from broadcaster.announcement import build_announcement
+from protocol.blocks import REPAIR_COUNT, REPAIR_ESIS, SYMBOL_COUNT, BlockBuffer
+from protocol.errors import DiskError, IntegrityError, ManifestError, SessionStateError, TargetError
+from protocol.fec import encode_repair
+from protocol.manifest import CHUNK_SIZE as MANIFEST_BLOCK_SIZE
+from protocol.manifest import StoredChunk, build_manifest
+from protocol.messages import Announcement, FecOti
+from receiver.deployment import Deployment
+from tests.receiver.memory_device import SECTOR, MemoryDevice
+from tests.simulator.image import CHUNK_SIZE, ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_image
+from tests.simulator.scenario import is_bootable
+
+MIB = 1 << 20
+LONG_SYMBOL = 1416
+
+
+@pytest.fixture(scope="module")
+def image() -> SimulatedImage:
+    return draw_image(random.Random(11), 12)
+
+
+@pytest.fixture
+def device(image: SimulatedImage) -> MemoryDevice:
+    return MemoryDevice(len(image.disk))
+
+
+def announce(image: SimulatedImage) -> Announcement:
+    return build_announcement(
+        image.manifest,
+        tsi=1,
+        session_secret=bytes(32),
+        group="239.192.0.1",
+        port=7000,
+        oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH),
+    )
+
+
+def block_of(
+    toi: int, sbn: int, stored: bytes, *, lost: int = 0, symbol_length: int = ENCODING_SYMBOL_LENGTH
+) -> BlockBuffer:
+    """A complete block that lost its first ``lost`` symbols and got as many repair symbols instead."""
+    k = -(-len(stored) // symbol_length)
+    source = stored.ljust(k * symbol_length, b"\0")
+    esis = range(k, k + lost)
+    block = BlockBuffer(bytearray(source + encode_repair(source, k, symbol_length, esis)))
+    block.symbols[: lost * symbol_length] = bytes(lost * symbol_length)
+    block.reset(toi, sbn, k)
+    block.ledger[lost:k] = b"\1" * (k - lost)
+    block.ledger[SYMBOL_COUNT] = k
+    block.ledger[REPAIR_COUNT] = lost
+    block.ledger[REPAIR_ESIS : REPAIR_ESIS + lost] = bytes(esis)
+    return block
+
+
+def with_manifest(image: SimulatedImage, device: MemoryDevice) -> Deployment:
+    """A deployment that has stored object 0 and marked the disk."""
+    deployment = Deployment(announce(image), lambda: device)
+    assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
+    assert deployment.load_manifest().digest == image.manifest.digest
+    return deployment
+
+
+def store_disk(deployment: Deployment, image: SimulatedImage) -> None:
+    blocks = [block_of(1, sbn, stored) for sbn, stored in enumerate(image.stored)]
+    assert deployment.store_blocks(blocks) == [True] * len(blocks)
+
+
+def read_back(deployment: Deployment) -> list[int]:
+    return deployment.read_back(lambda done, total: None, lambda: False)
+
+
+def body_sbn(image: SimulatedImage) -> int:
+    """A block that is written when it comes, not kept for the commit."""
+    return next(
+        sbn for sbn, chunk in enumerate(image.manifest) if MIB <= chunk.offset < len(image.disk) - MIB - CHUNK_SIZE
+    )
+
+
+def test_the_whole_way(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = with_manifest(image, device)
+    store_disk(deployment, image)
+    deployment.write_zero_ranges(lambda: False)
+    assert read_back(deployment) == []
+    assert not is_bootable(device.platter())
+    deployment.commit()
+    assert image.is_on(device.platter())
+    assert is_bootable(device.platter())
+
+
+def test_lost_symbols_are_mended(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = Deployment(announce(image), lambda: device)
+    assert deployment.store_block(block_of(0, 0, image.manifest.encode(), lost=2))
+    deployment.load_manifest()
+    sbn = body_sbn(image)
+    assert deployment.store_block(block_of(1, sbn, image.stored[sbn], lost=1))
+    deployment.read_back(lambda done, total: None, lambda: False)
+    chunk = image.manifest[sbn]
+    at = slice(chunk.offset, chunk.offset + chunk.raw_length)
+    assert device.platter()[at] == image.disk[at]
+
+
+@pytest.mark.parametrize("toi", [0, 1])
+def test_a_block_with_one_wrong_bit_is_never_stored(image: SimulatedImage, device: MemoryDevice, toi: int) -> None:
+    deployment = with_manifest(image, device)
+    sbn = body_sbn(image) if toi else 0
+    stored = bytearray(image.stored[sbn] if toi else image.manifest.encode())
+    before = device.operations
+    for position in (0, len(stored) // 2, len(stored) - 1):
+        stored[position] ^= 0x80
+        assert not deployment.store_block(block_of(toi, sbn, bytes(stored)))
+        stored[position] ^= 0x80
+    assert device.operations == before
+    assert deployment.store_block(block_of(toi, sbn, bytes(stored)))
+
+
+def test_a_block_in_the_place_of_another_is_not_stored(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = with_manifest(image, device)
+    same_length = [sbn for sbn in range(len(image.stored)) if len(image.stored[sbn]) == CHUNK_SIZE]
+    assert not deployment.store_block(block_of(1, same_length[0], image.stored[same_length[1]]))
+
+
+def test_too_few_symbols_are_not_stored(image: SimulatedImage, device: MemoryDevice) -> None:
+    block = block_of(0, 0, image.manifest.encode())
+    block.ledger[0] = 0
+    assert not Deployment(announce(image), lambda: device).store_block(block)
+
+
+def test_nothing_touches_the_disk_before_the_manifest(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = Deployment(announce(image), lambda: device)
+    with pytest.raises(SessionStateError):
+        deployment.store_block(block_of(1, 0, image.stored[0]))
+    for call in (lambda: deployment.write_zero_ranges(lambda: False), lambda: read_back(deployment), deployment.commit):
+        with pytest.raises(SessionStateError):
+            call()
+    with pytest.raises(ManifestError):
+        deployment.load_manifest()
+    assert device.operations == 0
+
+
+def test_a_manifest_that_is_not_the_announced_one_is_refused(image: SimulatedImage, device: MemoryDevice) -> None:
+    # The blocks are as announced, and yet the announcement contradicts itself: a hostile broker can do that.
+    other = announce(draw_image(random.Random(12), 12))
+    mixed = msgspec.structs.replace(announce(image), manifest_digest=other.manifest_digest)
+    deployment = Deployment(mixed, lambda: device)
+    assert not deployment.store_block(block_of(0, 0, image.manifest.encode()))
+    wrong_size = msgspec.structs.replace(announce(image), image=other.image)
+    deployment = Deployment(wrong_size, lambda: device)
+    assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
+    with pytest.raises(ManifestError, match="another disk size"):
+        deployment.load_manifest()
+    assert device.operations == 0
+
+
+def test_a_target_that_is_refused_stays_untouched(image: SimulatedImage) -> None:
+    small = MemoryDevice(len(image.disk) - SECTOR)
+    deployment = Deployment(announce(image), lambda: small)
+    assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
+    with pytest.raises(TargetError):
+        deployment.load_manifest()
+    assert small.operations == 0
+
+
+def test_a_write_error_is_the_disks(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = with_manifest(image, device)
+    sbn = body_sbn(image)
+    device.bad_sectors = {image.manifest[sbn].offset // SECTOR}
+    with pytest.raises(DiskError):
+        deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+
+
+def test_a_sync_error_is_final(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = with_manifest(image, device)
+    store_disk(deployment, image)
+    deployment.write_zero_ranges(lambda: False)
+    device.fails_next_sync = True
+    with pytest.raises(DiskError):
+        read_back(deployment)
+    for call in (lambda: read_back(deployment), deployment.commit):
+        with pytest.raises(DiskError):
+            call()
+    assert not is_bootable(device.platter())
+
+
+def test_damage_is_named_and_mended_by_the_same_block_again(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = with_manifest(image, device)
+    store_disk(deployment, image)
+    deployment.write_zero_ranges(lambda: False)
+    sbn = body_sbn(image)
+    device.corrupt(image.manifest[sbn].offset + 5)
+    assert read_back(deployment) == [sbn]
+    with pytest.raises(SessionStateError):
+        deployment.commit()
+    assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+    assert read_back(deployment) == []
+    deployment.commit()
+    assert image.is_on(device.platter())
+
+
+def test_a_disk_that_keeps_other_bytes_is_given_up(image: SimulatedImage, device: MemoryDevice) -> None:
+    deployment = with_manifest(image, device)
+    sbn = body_sbn(image)
+    device.lying_sectors = {image.manifest[sbn].offset // SECTOR}
+    store_disk(deployment, image)
+    deployment.write_zero_ranges(lambda: False)
+    assert read_back(deployment) == [sbn]
+    assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+    with pytest.raises(IntegrityError, match="keeps other bytes"):
+        read_back(deployment)
+    assert not is_bootable(device.platter())
+
+
+def test_a_disk_that_loses_its_marker_is_found_before_anything_else(
+    image: SimulatedImage, device: MemoryDevice
+) -> None:
+    device.lying_sectors = {0}
+    deployment = Deployment(announce(image), lambda: device)
+    assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
+    with pytest.raises(IntegrityError):
+        deployment.load_manifest()
+
+
+def test_a_manifest_of_several_blocks_is_put_together_in_any_order(image: SimulatedImage) -> None:
+    count = 4000
+    chunks = [StoredChunk(number, number * CHUNK_SIZE, CHUNK_SIZE, 9, bytes(32), bytes(32)) for number in range(count)]
+    header = msgspec.structs.replace(image.manifest.header, disk_size=count * CHUNK_SIZE, zero_ranges=())
+    manifest = build_manifest(header, chunks)
+    announcement = build_announcement(
+        manifest, tsi=1, session_secret=bytes(32), group="239.192.0.1", port=7000, oti=FecOti()
+    )
+    announcement = msgspec.structs.replace(announcement, oti=FecOti(encoding_symbol_length=LONG_SYMBOL))
+    blocks = [manifest.read(offset, MANIFEST_BLOCK_SIZE) for offset in (0, MANIFEST_BLOCK_SIZE)]
+    deployment = Deployment(announcement, lambda: MemoryDevice(count * CHUNK_SIZE))
+    assert deployment.store_block(block_of(0, 1, blocks[1], symbol_length=LONG_SYMBOL))
+    with pytest.raises(ManifestError):
+        deployment.load_manifest()
+    assert deployment.store_block(block_of(0, 0, blocks[0], symbol_length=LONG_SYMBOL))
+    assert deployment.load_manifest().encode() == manifest.encode()
