@@ -117,7 +117,10 @@ class Receiver:
             _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
             self._active = _ActiveSession(announcement, self._config, self._receiver_id, link)
             self.session = self._active.session
-            return await self._active.run()
+            outcome = await self._active.run()
+            if self._active.session.has_lost_sender:
+                self._seen.discard(announcement.tsi)  # joined again as soon as it is announced again
+            return outcome
         finally:
             self._active = None
             listener.cancel()
@@ -203,7 +206,12 @@ class _ActiveSession:
             resources.callback(loop.remove_reader, self._socket.fileno())
             self._resume_reading()
             is_acknowledged = await self._speak_until_left()
-        return SessionOutcome(self.session.state, self.session.reason, is_acknowledged)
+        return SessionOutcome(self.session.state, self._reason(), is_acknowledged)
+
+    def _reason(self) -> str:
+        if self.session.state.is_final:
+            return self.session.reason
+        return f"the broadcaster {'fell silent' if self.session.has_lost_sender else 'ended the session'}"
 
     def receive_message(self, message: Message) -> None:
         """Take a message of the broadcaster."""
@@ -231,6 +239,7 @@ class _ActiveSession:
                 self._link.publish(topic_of(message), encode_message(message))
                 if isinstance(message, ReceiverReport):
                     self.session.counters.buffer_fill_ratio = 0.0
+            self._pump()  # silence of the broadcaster is an event, too
             if self.session.state.is_final:
                 final_since = now if final_since is None else final_since
                 if now - final_since > FAREWELL_LIMIT:

@@ -37,6 +37,10 @@ from protocol.ranges import RangeSet
 from protocol.wire import TOI_DISK, TOI_MANIFEST
 from receiver.repair import RepairTimer
 
+SENDER_LEASE: Final = 15.0
+"""[s] Without a word of the sender for so long, its session is over: it says something every 0.5 s, and by then it has
+given up a receiver that it does not hear (10 s); a broker that restarts takes less."""
+
 REPORT_INTERVAL: Final = 0.5
 """[s] How stale an operator's picture of a seat may be."""
 
@@ -67,7 +71,9 @@ class ObjectCompleted:
 
 @dataclass(frozen=True, slots=True)
 class SessionLeft:
-    """Nothing more is to be done here: the final report is acknowledged, or the broadcaster has ended the session."""
+    """Nothing more is to be done here: the final report is acknowledged, or the session was ended, or the broadcaster
+    has fallen silent.
+    """
 
     is_acknowledged: bool
 
@@ -109,6 +115,8 @@ class ReceiverSession:
         self.target = target
         self.state = ReceiverState.READY
         self.reason = ""
+        self.has_lost_sender = False
+        """It left because the sender fell silent, so that the session may still come back."""
         self.counters = Counters()
         self._symbol_length = announcement.oti.encoding_symbol_length
         self._manifest: Manifest | None = None
@@ -123,6 +131,7 @@ class ReceiverSession:
         self._joined_at_sbn: list[int | None] = [None, None]
         self._status: SessionStatus | None = None
         self._last_arrival = [now, now]
+        self._status_heard_at = now
         self._timers = (RepairTimer(rng, now), RepairTimer(rng, now))
         self._has_left = False
         self._sequence = 0
@@ -173,6 +182,7 @@ class ReceiverSession:
         if self._status is not None and message.sequence <= self._status.sequence:
             return
         self._status = message
+        self._status_heard_at = now
         if self.state.is_final and self.receiver_id in message.settled:
             self._leave(is_acknowledged=True)
         elif message.phase is SessionPhase.ENDED:
@@ -233,6 +243,9 @@ class ReceiverSession:
 
     def next_message(self, now: float) -> ReceiverReport | RepairRequest | None:
         """A message that is due, or None; call until None."""
+        if not self._has_left and now - max(self._status_heard_at, *self._last_arrival) >= SENDER_LEASE:
+            self.has_lost_sender = True
+            self._leave(is_acknowledged=False)
         if self._has_left:
             return None
         self._believe_status(now)

@@ -124,11 +124,12 @@ async def _patient_link(
 
 def _say(console: Console, seat: str, target: str, outcome: SessionOutcome) -> None:
     words = {
+        ReceiverState.READY: "was not written",
         ReceiverState.VERIFIED: "is written and verified",
         ReceiverState.REFUSED: "was refused, nothing was written",
         ReceiverState.FAILED: "failed and is marked incomplete",
         ReceiverState.DAMAGED: "is damaged and marked incomplete",
-    }.get(outcome.state, "is incomplete: the broadcaster ended the session")
+    }.get(outcome.state, "is incomplete")
     reason = f": {outcome.reason}" if outcome.reason else ""
     unheard = "" if outcome.is_acknowledged else " (the broadcaster did not acknowledge it)"
     if console.is_terminal:
