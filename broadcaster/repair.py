@@ -3,6 +3,7 @@
 Per block the requests of all receivers merge to their maximum, since one fresh repair symbol mends a different hole at
 every receiver. A request that may have left before the last repair arrived is discounted by what that repair held.
 When the fresh repair symbols of a block are used up, its source symbols are sent again and the count starts over.
+Blocks that are wanted whole take turns: a seat that asks for the first ones for ever keeps nobody from the last.
 Pure: no time but ``now``, no payload.
 """
 
@@ -25,6 +26,7 @@ class RepairQueue:
         self._max_repair_symbols = max_repair_symbols
         self._deficits: dict[int, int] = {}
         self._absent = RangeSet()
+        self._next_absent = 0
         self._repair_symbols_used: dict[int, int] = {}
         self._in_flight: dict[int, tuple[float, int]] = {}
 
@@ -58,7 +60,8 @@ class RepairQueue:
             sbn = next(iter(self._deficits))
             esis = self._fresh_symbols(sbn, self._deficits.pop(sbn))
         elif self._absent:
-            sbn = self._absent.pop_first()
+            sbn = self._absent.pop_next(self._next_absent)
+            self._next_absent = sbn + 1
             esis = range(self._source_block_length(sbn))
         else:
             return None

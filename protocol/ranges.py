@@ -51,20 +51,19 @@ class RangeSet:
         """The (start, stop) pairs in ascending order; the set must not change meanwhile."""
         return zip(self._starts, self._stops, strict=True)
 
-    def ranges_below(self, limit: int) -> Iterator[tuple[int, int]]:
-        """The (start, stop) pairs of the members that are smaller than ``limit``."""
-        for start, stop in self.ranges():
-            if start >= limit:
-                return
-            yield start, min(stop, limit)
+    def ranges_within(self, first: int, limit: int) -> Iterator[tuple[int, int]]:
+        """The (start, stop) pairs of the members from ``first`` up to but without ``limit``; skips the rest unseen."""
+        for index in range(bisect_right(self._stops, first), bisect_left(self._starts, limit)):
+            yield max(self._starts[index], first), min(self._stops[index], limit)
 
-    def pop_first(self) -> int:
-        """Remove the smallest member and return it; KeyError if the set is empty."""
+    def pop_next(self, first: int) -> int:
+        """Remove and return the smallest member from ``first`` on, or else the smallest; KeyError if there is none."""
         if not self._count:
             raise KeyError("the range set is empty")
-        first = self._starts[0]
-        self.discard(first)
-        return first
+        index = bisect_right(self._stops, first)
+        value = max(self._starts[index], first) if index < len(self._stops) else self._starts[0]
+        self.discard(value)
+        return value
 
     def __contains__(self, value: int) -> bool:
         """Whether the integer is a member."""

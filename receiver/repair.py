@@ -7,6 +7,7 @@ spreads them in time. Pure: no time but ``now``, no randomness but the generator
 
 import random
 from collections.abc import Iterable
+from itertools import islice
 from math import inf
 from typing import Final
 
@@ -55,15 +56,13 @@ class RepairTimer:
         """
         self._schedule(now)
         deficits: list[tuple[int, int]] = []
-        wholly_absent = RangeSet(missing.ranges_below(limit))
+        here = set(excluded)
         for block in partial:
-            wholly_absent.discard(block.sbn)
+            here.add(block.sbn)
             if self._may_ask(block, limit, now) and len(deficits) < MAX_REPAIR_ENTRIES:
                 self._asked_at[block.sbn] = now
                 deficits.append((block.sbn, block.deficit))
-        for sbn in excluded:
-            wholly_absent.discard(sbn)
-        return tuple(deficits), self._absent(wholly_absent, now)
+        return tuple(deficits), self._absent(missing, here, limit, now)
 
     def _may_ask(self, block: BlockBuffer, limit: int, now: float) -> bool:
         return (
@@ -73,12 +72,16 @@ class RepairTimer:
             and now - self._asked_at.get(block.sbn, -inf) >= HOLDOFF
         )
 
-    def _absent(self, wholly_absent: RangeSet, now: float) -> Absent:
-        if not wholly_absent or now - self._absent_asked_at < HOLDOFF:
+    def _absent(self, missing: RangeSet, here: set[int], limit: int, now: float) -> Absent:
+        if now - self._absent_asked_at < HOLDOFF:
             return ()
-        self._absent_asked_at = now
-        ranges = [(start, stop - 1) for start, stop in wholly_absent.ranges()]
-        return tuple(ranges[:MAX_REPAIR_ENTRIES])
+        # A block that is here can empty one range, so these many suffice, however torn the set is.
+        wholly_absent = RangeSet(islice(missing.ranges_within(0, limit), MAX_REPAIR_ENTRIES + len(here)))
+        for sbn in here:
+            wholly_absent.discard(sbn)
+        if wholly_absent:
+            self._absent_asked_at = now
+        return tuple((start, stop - 1) for start, stop in islice(wholly_absent.ranges(), MAX_REPAIR_ENTRIES))
 
     def _schedule(self, now: float) -> None:
         self._due_at = now + REPAIR_CYCLE * self._rng.uniform(0.8, 1.2)

@@ -128,7 +128,8 @@ class ReceiverSession:
         self._touched: list[tuple[BlockBuffer, int]] = []
         self._highest_sbn = [-1, -1]
         self._gone_by = [0, 0]
-        self._joined_at_sbn: list[int | None] = [None, None]
+        self._counts_from: int | None = None
+        """first sbn of the disk that was sent when we could receive it; None until the sender has said where it is"""
         self._status: SessionStatus | None = None
         self._last_arrival = [now, now]
         self._status_heard_at = now
@@ -182,6 +183,8 @@ class ReceiverSession:
         if self._status is not None and message.sequence <= self._status.sequence:
             return
         self._status = message
+        if self._counts_from is None and self._manifest is not None:
+            self._counts_from = message.position if message.phase is SessionPhase.DISK else 0
         self._status_heard_at = now
         if self.state.is_final and self.receiver_id in message.settled:
             self._leave(is_acknowledged=True)
@@ -199,6 +202,8 @@ class ReceiverSession:
         """Object 0 is decoded and checked, the target is marked incomplete: object 1 may be received."""
         self._expect(ReceiverState.READY)
         self._manifest = manifest
+        if self._status is not None and self._status.phase is not SessionPhase.DISK:
+            self._counts_from = 0
         self._block_counts[TOI_DISK] = len(manifest)
         self._missing[TOI_DISK].add(0, len(manifest))
         self._enter(ReceiverState.RECEIVING, now)
@@ -212,11 +217,13 @@ class ReceiverSession:
 
     def block_rejected(self, block: BlockBuffer) -> None:
         """The block did not have the right digest: it is missing again, from its first symbol on."""
+        self._go_by(block.toi, block.sbn + 1)
         self._release(block)
 
     def read_back_failed(self, sbns: list[int], now: float) -> None:
         """These blocks were not on the disk as written: they are missing again."""
         self._expect(ReceiverState.VERIFYING)
+        self._go_by(TOI_DISK, self.blocks_total)
         for sbn in sbns:
             self._missing[TOI_DISK].add(sbn)
         self._enter(ReceiverState.RECEIVING, now)
@@ -272,8 +279,8 @@ class ReceiverSession:
             seat=self.seat,
             sequence=self._sequence,
             state=self.state,
-            reason=self.reason[:400],
-            target=self.target[-64:],
+            reason=_encodable(self.reason)[:400],
+            target=_encodable(self.target)[-64:],
             has_manifest=self._manifest is not None,
             blocks_total=self.blocks_total,
             blocks_missing=self.blocks_missing,
@@ -349,15 +356,12 @@ class ReceiverSession:
     def _go_by(self, toi: int, position: int) -> None:
         """The first pass is at ``position``: what is incomplete below it was lost, or was sent before we came."""
         position = min(position, self._block_counts[toi])
-        joined_at_sbn = self._joined_at_sbn[toi]
-        if joined_at_sbn is None and self._highest_sbn[toi] >= 0:
-            self._joined_at_sbn[toi] = joined_at_sbn = self._highest_sbn[toi]
         first = self._gone_by[toi]
         if position <= first:
             return
-        if joined_at_sbn is not None:
-            for start, stop in self._missing[toi].ranges_below(position):
-                for sbn in range(max(start, first, joined_at_sbn), stop):
+        if toi == TOI_DISK and self._counts_from is not None:
+            for start, stop in self._missing[toi].ranges_within(max(first, self._counts_from), position):
+                for sbn in range(start, stop):
                     if sbn not in self._being_stored[toi]:
                         self._note_first_pass(toi, sbn, self._partial[toi].get(sbn))
         self._gone_by[toi] = position
@@ -368,9 +372,9 @@ class ReceiverSession:
 
     def _note_first_pass(self, toi: int, sbn: int, block: BlockBuffer | None) -> None:
         """Count expected and lost symbols once per block: when it completes, or when the first pass has gone by."""
-        if toi != TOI_DISK:
+        if toi != TOI_DISK or self._counts_from is None:
             return
-        if sbn < self._gone_by[toi]:
+        if sbn < max(self._gone_by[toi], self._counts_from):
             self.counters.blocks_repaired += block is not None and block.deficit == 0
             return
         length = self._length_of(toi, sbn)
@@ -409,3 +413,8 @@ class ReceiverSession:
         if not self._has_left:
             self._has_left = True
             self._events.append(SessionLeft(is_acknowledged))
+
+
+def _encodable(text: str) -> str:
+    """The text with what no JSON can carry escaped: a path may hold bytes that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()

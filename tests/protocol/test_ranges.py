@@ -10,8 +10,8 @@ SMALL = st.integers(min_value=0, max_value=40)
 OPERATIONS = st.lists(st.tuples(st.sampled_from(["add", "discard"]), SMALL, SMALL), max_size=30)
 
 
-@given(OPERATIONS, SMALL)
-def test_behaves_as_a_set_of_integers(operations: list[tuple[str, int, int]], limit: int) -> None:
+@given(OPERATIONS, SMALL, SMALL)
+def test_behaves_as_a_set_of_integers(operations: list[tuple[str, int, int]], first: int, limit: int) -> None:
     ranges, model = RangeSet(), set[int]()
     for verb, start, stop in operations:
         getattr(ranges, verb)(start, stop)
@@ -19,8 +19,12 @@ def test_behaves_as_a_set_of_integers(operations: list[tuple[str, int, int]], li
         assert list(ranges) == sorted(model)
         assert len(ranges) == len(model)
         assert all(((value in ranges) == (value in model)) for value in range(42))
-    below = [value for start, stop in ranges.ranges_below(limit) for value in range(start, stop)]
-    assert below == sorted(value for value in model if value < limit)
+    within = [value for start, stop in ranges.ranges_within(first, limit) for value in range(start, stop)]
+    assert within == sorted(value for value in model if first <= value < limit)
+    order = sorted(value for value in model if value >= first) + sorted(value for value in model if value < first)
+    for value in order:
+        assert ranges.pop_next(first) == value
+    assert not ranges
 
 
 @given(OPERATIONS)
@@ -39,10 +43,10 @@ def test_single_members() -> None:
     ranges.add(5)
     ranges.discard(4)
     assert list(ranges.ranges()) == [(3, 4), (5, 6)]
-    assert ranges.pop_first() == 3
-    assert ranges.pop_first() == 5
+    assert ranges.pop_next(4) == 5
+    assert ranges.pop_next(4) == 3
     with pytest.raises(KeyError):
-        ranges.pop_first()
+        ranges.pop_next(0)
 
 
 def test_repr_shows_the_ranges_and_other_types_differ() -> None:
