@@ -69,11 +69,12 @@ async def _cast(library: Library, manifest: Manifest, config: CastConfig, settin
         _broker(config.interface, setting) as broker,
         MqttLink(broker, f"broadcaster-{secrets.token_hex(8)}") as link,
     ):
-        broadcast = Broadcast(library, manifest, config, link)
+        # In a thread: it hashes the manifest, and listens whether its group is taken.
+        broadcast = await asyncio.to_thread(Broadcast, library, manifest, config, link)
         announcement = broadcast.session.announcement
         say(
             f"session {announcement.tsi}: {announcement.image.name} to group {announcement.group} "
-            f"at {rate_in_words(config.rate_bits_per_second)}, broker {broker}; "
+            f"on {config.interface.name} at {rate_in_words(config.rate_bits_per_second)}, broker {broker}; "
             f"waiting for {config.policy.expected_seats} seats"
         )
         setting.on_broker(broker)

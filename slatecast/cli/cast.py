@@ -12,7 +12,7 @@ from broadcaster.report import SessionReport
 from broadcaster.service import CastConfig
 from broadcaster.session import StartPolicy
 from protocol.errors import ConfigError
-from protocol.link.interfaces import resolve_interface
+from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverState
 from slatecast.casting import START_RATE, CastSetting, default_rate, run_cast
@@ -66,7 +66,7 @@ def cast(
     address = BrokerAddress.parse(broker) if broker else None
     if report is not None and not report.absolute().parent.is_dir():
         raise ConfigError(f"--report {report}: the folder {report.absolute().parent} does not exist")
-    resolved = resolve_interface(interface)
+    resolved = _resolve_interface(interface, address)
     library = Library.open_or_create(context.library)
     with progress_bars() as progress:
         manifest = find_or_add(library, image, progress=progress)
@@ -80,10 +80,29 @@ def cast(
     setting = CastSetting(address, port, metrics_port)
     outcome = run_cast(library, manifest, config, setting)
     print_report(outcome, Console())
-    if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=2))
     say_what_failed(outcome)
+    if report is not None:
+        _write_report(outcome, report)
     return exit_code(outcome)
+
+
+def _resolve_interface(name: str | None, broker: BrokerAddress | None) -> InterfaceInfo:
+    """Where receivers listen that are told as little: the interface that leads to the broker.
+
+    A broker that is reached over loopback says nothing about the room; then, and for the embedded one, the default.
+    """
+    if name is None and broker is not None:
+        towards = resolve_interface(towards=broker.host)
+        if not towards.is_loopback:
+            return towards
+    return resolve_interface(name)
+
+
+def _write_report(outcome: SessionReport, path: Path) -> None:
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=2))
+    except OSError as error:
+        raise ConfigError(f"--report {path}: {error.strerror or error}; the cast itself has ended") from error
 
 
 def say_what_failed(report: SessionReport) -> None:

@@ -12,7 +12,7 @@ from tests.broadcaster.library.disks import MIB, needs, run, tree
 from tests.brokers import Mosquitto
 from tests.end_to_end.room import OLD_BYTE, Room, free_port, is_bootable
 from tests.lab import Lab, missing_requirement
-from tests.receiver.loop_device import loop_device, mounted, needs_root
+from tests.receiver.loop_device import loop_device, mounted, needs_root, sparse_file
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
@@ -115,6 +115,17 @@ class TestTarget:
         assert reason in complaint
         assert tree(room.folder) == before
 
+    @needs_root
+    def test_a_file_on_a_disk_that_fills_up_fails_and_stays_marked(self, room: Room) -> None:
+        with mounted("tmpfs", room.folder / "small", "-t", "tmpfs", "-o", "size=4m") as folder:
+            target = sparse_file(folder / "seat.disk", 8 * MIB)
+            cast = room.cast(room.source())
+            receiver = room.receive(target, cast.broker())
+            assert receiver.finish() == UNFINISHED
+            assert "failed and is marked incomplete: " in receiver.errors.text
+            assert "No space left on device" in cast.complaint(UNFINISHED)
+            assert not is_bootable(target)
+
     @staticmethod
     def refusal(room: Room, target: Path | str, content: bytes | None = None) -> str:
         """What a receiver says that refuses; its broadcaster names it too, and the target is what it was."""
@@ -134,6 +145,11 @@ class TestSeats:
         complaint = room.cast(room.source(), "--expect", 2, "--wait", 0.5).complaint(REFUSED)
         assert "2 of 2 seats are not verified" in complaint
         assert "never came" in complaint
+
+    def test_a_report_that_cannot_be_written_is_told_after_the_cast(self, room: Room) -> None:
+        cast = room.cast(room.source(), "--report", "/dev/full")
+        assert room.receive(room.target("seat"), cast.broker()).finish() == 0
+        assert "--report /dev/full: No space left on device; the cast itself has ended" in cast.complaint(USAGE)
 
     def test_fewer_come_than_expected_and_are_served(self, room: Room) -> None:
         source, target = room.source(), room.target("seat")
