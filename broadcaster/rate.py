@@ -34,7 +34,10 @@ STEP_UP_INTERVAL: Final = 2.0
 """[s] Slower up than down, so that a room at its limit oscillates within a twentieth."""
 
 CURED_SHARE: Final = 0.7
-"""A step down that leaves more of the loss than this has cured nothing."""
+"""A step down that leaves more than this of the loss that it could have cured has cured nothing."""
+
+MAX_INNATE_LOSS_RATIO: Final = 0.9
+"""Beyond it nobody receives anything worth a rate."""
 
 FLOOR_RATIO: Final = 0.05
 """A repair scheme copes with loss, a rate of nothing copes with nothing."""
@@ -47,6 +50,15 @@ MIN_SAMPLE_SYMBOLS: Final = 200
 class _Sample:
     loss_ratio: float
     buffer_fill_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What was before a step down, to judge it by."""
+
+    rate_bits_per_second: int
+    excess: float
+    is_probing: bool
 
 
 class RateControl:
@@ -63,7 +75,7 @@ class RateControl:
         self._is_probing = True
         self._stepped_at = now
         self._innate_loss_ratio = 0.0
-        self._before_step: tuple[int, float] | None = None
+        self._before_step: _Step | None = None
 
     @property
     def _is_at_ceiling(self) -> bool:
@@ -94,15 +106,18 @@ class RateControl:
         loss_ratio = median(sample.loss_ratio for sample in self._samples.values())
         fill_ratio = median(sample.buffer_fill_ratio for sample in self._samples.values())
         elapsed = now - self._stepped_at
+        excess = self._excess(loss_ratio)
         if elapsed >= STEP_DOWN_INTERVAL and self._before_step is not None:
-            rate_before, loss_before = self._before_step
-            self._before_step = None
-            if loss_ratio > STEP_DOWN_LOSS_RATIO and loss_ratio > loss_before * CURED_SHARE:
-                self._innate_loss_ratio = loss_ratio
-                self._set(rate_before, now)
+            before, self._before_step = self._before_step, None
+            # If the room takes only so much, as much arrives as before: far above that, much is still lost.
+            inevitable = max(0.0, 1 - (1 - before.excess) * before.rate_bits_per_second / self.rate_bits_per_second)
+            if excess > max(STEP_DOWN_LOSS_RATIO, inevitable + (before.excess - inevitable) * CURED_SHARE):
+                self._innate_loss_ratio = min(loss_ratio, MAX_INNATE_LOSS_RATIO)
+                self._is_probing = before.is_probing
+                self._set(before.rate_bits_per_second, now)
                 self.reason = f"kept: the median seat loses {loss_ratio:.1%} at lower rates too"
                 return
-        if loss_ratio > self._innate_loss_ratio + STEP_DOWN_LOSS_RATIO or fill_ratio > STEP_DOWN_BUFFER_FILL:
+        if excess > STEP_DOWN_LOSS_RATIO or fill_ratio > STEP_DOWN_BUFFER_FILL:
             if elapsed >= STEP_DOWN_INTERVAL or self._is_probing:
                 self._step_down(loss_ratio, fill_ratio, now)
         elif not self._is_at_ceiling and fill_ratio <= STEP_UP_BUFFER_FILL:
@@ -110,16 +125,23 @@ class RateControl:
             if elapsed >= interval:
                 self._step_up(now)
 
+    def _excess(self, loss_ratio: float) -> float:
+        """Share of what could arrive that does not: loss beyond the innate."""
+        return max(0.0, (loss_ratio - self._innate_loss_ratio) / (1 - self._innate_loss_ratio))
+
     def _step_down(self, loss_ratio: float, fill_ratio: float, now: float) -> None:
         least, most = STEP_DOWN_FACTORS
-        factor = min(most, max(least, (1 - loss_ratio) * 0.95))
-        self._before_step = (self.rate_bits_per_second, loss_ratio)
+        excess = self._excess(loss_ratio)
+        factor = min(most, max(least, (1 - excess) * 0.95))
         floor = self.ceiling_bits_per_second * FLOOR_RATIO
-        self._set(int(max(floor, self.rate_bits_per_second * factor)), now)
+        lowered = int(max(floor, self.rate_bits_per_second * factor))
+        if excess > STEP_DOWN_LOSS_RATIO and lowered < self.rate_bits_per_second:
+            self._before_step = _Step(self.rate_bits_per_second, excess, self._is_probing)
+        self._set(lowered, now)
         self._is_probing = False
         self.reason = (
             f"lowered: the median seat loses {loss_ratio:.1%}"
-            if loss_ratio > STEP_DOWN_LOSS_RATIO
+            if excess > STEP_DOWN_LOSS_RATIO
             else f"lowered: the median seat's receive buffer is {fill_ratio:.0%} full"
         )
 
