@@ -1,6 +1,7 @@
 """Source blocks: how stored bytes are cut into symbols, and the buffers in which a receiver collects them.
 
-A block's buffer has room for all source symbols and all repair symbols; memory that is never touched costs nothing.
+A block's buffer has room for all source symbols and all repair symbols; who allocates it may leave untouched memory
+unspent, since most blocks need few repair symbols.
 The ledger beside it says what has arrived; it is a plain bytearray because the C step that opens datagrams updates it.
 
     ledger  0..254   1 where the encoding symbol of that esi is present
@@ -9,6 +10,7 @@ The ledger beside it says what has arrived; it is a plain bytearray because the 
             257..320 esi of the i-th repair symbol, which lies in slot K+i of the buffer
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from protocol.errors import SessionStateError
@@ -35,7 +37,7 @@ class BlockBuffer:
 
     __slots__ = ("last_arrival", "ledger", "sbn", "source_block_length", "symbols", "toi")
 
-    def __init__(self, symbols: bytearray) -> None:
+    def __init__(self, symbols: bytearray | memoryview) -> None:
         self.symbols = symbols
         self.ledger = bytearray(LEDGER_LENGTH)
         self.toi = 0
@@ -83,8 +85,18 @@ class BlockBuffer:
 class BlockPool:
     """A bounded stock of block buffers, so that no loss and no slow disk can eat a receiver's memory."""
 
-    def __init__(self, limit_bytes: int, maximum_source_block_length: int, encoding_symbol_length: int) -> None:
-        """Allow ``limit_bytes`` of source symbols (repair symbols come on top: a few per cent where loss is small)."""
+    def __init__(
+        self,
+        limit_bytes: int,
+        maximum_source_block_length: int,
+        encoding_symbol_length: int,
+        allocate: Callable[[int], bytearray | memoryview] = bytearray,
+    ) -> None:
+        """Allow ``limit_bytes`` of source symbols; repair symbols come on top, at most a third as much again.
+
+        ``allocate`` gives that many writable bytes of any content.
+        """
+        self._allocate = allocate
         self._buffer_length = (maximum_source_block_length + MAX_REPAIR_SYMBOLS) * encoding_symbol_length
         self._block_bytes = maximum_source_block_length * encoding_symbol_length
         self._free: list[BlockBuffer] = []
@@ -106,7 +118,7 @@ class BlockPool:
         if self.is_full:
             return None
         self._taken += 1
-        block = self._free.pop() if self._free else BlockBuffer(bytearray(self._buffer_length))
+        block = self._free.pop() if self._free else BlockBuffer(self._allocate(self._buffer_length))
         block.reset(toi, sbn, source_block_length)
         return block
 
