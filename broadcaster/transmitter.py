@@ -60,12 +60,13 @@ class Transmitter:
     def _run(self) -> None:
         try:
             while not self._is_stopping and (symbols := self._queue.get()) is not None:
-                self._send(symbols)
-                self._on_sent(symbols.transmission)
+                if self._send(symbols):
+                    self._on_sent(symbols.transmission)
         except TransportError as error:
             self._on_failure(error)
 
-    def _send(self, symbols: SealedSymbols) -> None:
+    def _send(self, symbols: SealedSymbols) -> bool:
+        """Whether all of it has left before ``stop``."""
         length = symbols.datagram_length
         offset = 0
         while offset < len(symbols.datagrams) and not self._is_stopping:
@@ -81,3 +82,4 @@ class Transmitter:
             self._pacer.spend(len(batch) + datagram_count * self._sender.overhead, time.monotonic())
             self.bytes_sent += len(batch)
             offset += len(batch)
+        return offset >= len(symbols.datagrams)

@@ -1,0 +1,141 @@
+import msgspec
+
+from broadcaster.rate import RateControl
+from broadcaster.report import SeatReport, SessionReport, build_report
+from broadcaster.roster import LEASE, STALL
+from broadcaster.session import SenderSession, StartPolicy, TransferObject
+from protocol.messages import ReceiverState
+from tests.sample_messages import TSI, announcement, receiver_id, report
+
+
+def session_with(*seats: int, start: float = 10.0) -> SenderSession:
+    """A session that begins at ``start`` with these seats."""
+    session = SenderSession(
+        announcement(),
+        manifest_object=TransferObject(1, lambda sbn: 1),
+        disk_object=TransferObject(1, lambda sbn: 1),
+        policy=StartPolicy(len(seats), 1000.0),
+        rate=RateControl(900_000_000, 0.0),
+        now=0.0,
+    )
+    for number in seats:
+        session.receive_message(report(number), start)
+    return session
+
+
+def report_of(session: SenderSession, *, now: float, expected: int = 1) -> SessionReport:
+    return build_report(session, bytes_on_wire=12_345, expected_seats=expected, now=now)
+
+
+def seat_of(session: SenderSession, *, now: float) -> SeatReport:
+    (seat,) = report_of(session, now=now).seats
+    return seat
+
+
+def test_it_says_what_was_cast_and_how_long_it_took() -> None:
+    session = session_with(1, start=10.0)
+    session.datagrams_sent, session.repair_datagrams = 300, 20
+    session.receive_message(report(1, sequence=2, state=ReceiverState.VERIFIED), 13.5)
+    made = report_of(session, now=99.0)
+    assert (made.session, made.image, made.version, made.stored_bytes) == (TSI, "classroom", 3, 5_000_000)
+    assert (made.seconds, made.end_reason) == (3.5, "every seat is settled, lost or stalled")
+    assert (made.bytes_on_wire, made.datagrams_sent, made.repair_datagrams) == (12_345, 300, 20)
+    assert made.rate_bits_per_second == 900_000_000
+
+
+def test_a_verified_seat() -> None:
+    session = session_with(1, start=10.0)
+    final = report(
+        1,
+        sequence=2,
+        state=ReceiverState.VERIFIED,
+        bytes_received=777,
+        symbols_expected=300,
+        symbols_lost=7,
+        blocks_repaired=5,
+    )
+    session.receive_message(final, 13.0)
+    assert seat_of(session, now=50.0) == SeatReport(
+        seat="seat-1",
+        receiver=receiver_id(1),
+        outcome="verified",
+        reason="",
+        seconds=3.0,
+        bytes_received=777,
+        loss_ratio=0.023333,
+        repaired=5,
+        verified=True,
+    )
+
+
+def test_only_verified_counts_as_verified() -> None:
+    for state in (ReceiverState.REFUSED, ReceiverState.FAILED, ReceiverState.DAMAGED):
+        session = session_with(1)
+        session.receive_message(report(1, sequence=2, state=state, reason="sda: says why"), 11.0)
+        seat = seat_of(session, now=12.0)
+        assert (seat.outcome, seat.reason, seat.verified) == (state.value, "sda: says why", False)
+
+
+def test_a_silent_seat_is_lost_with_a_reason() -> None:
+    session = session_with(1)
+    session.next_transmission(11.0 + LEASE)
+    seat = seat_of(session, now=500.0)
+    assert (seat.outcome, seat.verified) == ("lost", False)
+    assert seat.reason.startswith("fell silent")
+
+
+def test_a_seat_that_gets_nowhere_is_stalled_with_a_reason() -> None:
+    session = session_with(1)
+    for half_second in range(200):
+        session.receive_message(report(1, sequence=half_second + 2), 10.0 + half_second / 2)
+    seat = seat_of(session, now=10.0 + STALL + 1.0)
+    assert (seat.outcome, seat.reason) == ("stalled", "reports, but gets nowhere")
+
+
+def test_an_unfinished_seat_of_an_ended_session_is_aborted() -> None:
+    session = session_with(1)
+    session.abort("the operator said so", 12.0)
+    seat = seat_of(session, now=500.0)
+    assert (seat.outcome, seat.reason) == ("aborted", "the session was ended before it was done")
+    assert seat.seconds == 2.0
+
+
+def test_seats_that_never_came_are_named_absent() -> None:
+    seats = report_of(session_with(1), now=11.0, expected=3).seats
+    assert [seat.seat for seat in seats] == ["absent 1", "absent 2", "seat-1"]
+    assert {seat.outcome for seat in seats[:2]} == {"absent"}
+    assert len(report_of(session_with(1, 2), now=11.0, expected=1).seats) == 2
+
+
+def test_a_session_that_never_began_took_no_time() -> None:
+    session = SenderSession(
+        announcement(),
+        manifest_object=TransferObject(1, lambda sbn: 1),
+        disk_object=TransferObject(1, lambda sbn: 1),
+        policy=StartPolicy(2, 5.0),
+        rate=RateControl(900_000_000, 0.0),
+        now=0.0,
+    )
+    assert report_of(session, now=3.0).seconds == 0.0
+    session.next_transmission(5.0)
+    made = report_of(session, now=9.0, expected=2)
+    assert (made.seconds, made.end_reason) == (0.0, "no receiver is ready")
+    assert [seat.outcome for seat in made.seats] == ["absent", "absent"]
+
+
+def test_as_json_it_has_the_documented_fields() -> None:
+    fields = msgspec.json.decode(msgspec.json.encode(report_of(session_with(1), now=11.0)))
+    assert {"session", "image", "seconds", "bytes_on_wire", "datagrams_sent", "repair_datagrams", "seats"} <= set(
+        fields
+    )
+    assert set(fields["seats"][0]) == {
+        "seat",
+        "receiver",
+        "outcome",
+        "reason",
+        "seconds",
+        "bytes_received",
+        "loss_ratio",
+        "repaired",
+        "verified",
+    }
