@@ -2,22 +2,24 @@
 
 The median seat decides, so that one bad port cannot slow the room and a congested trunk does. While nothing is wrong
 the rate rises fast up to its ceiling; after the first sign of trouble it falls to what the median seat really received,
-and then rises slowly. Loss that a lower rate does not cure is not the rate's doing: the step is taken back, and only
-more loss than that counts from then on. Pure: no time but ``now``.
+or could decode and write, and then rises slowly. Loss that a lower rate does not cure is not the rate's doing: the step
+is taken back, and only more loss than that counts from then on. Pure: no time but ``now``.
 """
 
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+from protocol.messages import ReceiverReport
+
 STEP_DOWN_LOSS_RATIO: Final = 0.05
 """Chosen: repair by count carries 5 % for 8 % more datagrams, so below it slowing down costs more than it saves."""
 
 STEP_DOWN_BUFFER_FILL: Final = 0.5
-"""Share of the receive buffer in use; beyond it loss is a quarter of a second away at 1 Gbit/s (32 MiB)."""
+"""Share of the receive buffer or of the memory for blocks in use; beyond it loss is near."""
 
 STEP_UP_BUFFER_FILL: Final = 0.25
-"""A seat that keeps up has its buffer nearly empty."""
+"""A seat that keeps up has its buffers nearly empty."""
 
 STEP_DOWN_FACTORS: Final = (0.3, 0.8)
 """Bounds of one step down; between them the rate falls to the share that arrived, less a twentieth."""
@@ -45,11 +47,30 @@ FLOOR_RATIO: Final = 0.05
 MIN_SAMPLE_SYMBOLS: Final = 200
 """[symbols] Fewer say nothing about a ratio of 5 %."""
 
+MIN_SAMPLE_SECONDS: Final = 0.1
+"""[s] Two reports that the broker delivers together say nothing about a rate."""
+
+
+RATE_IN_USE_RATIO: Final = 0.7
+"""Below this share of the allowed rate something else limits the sender, and allowing more would only arm a burst."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """What a seat had come to when it was last sampled."""
+
+    at: float
+    symbols_expected: int
+    symbols_lost: int
+    bytes_taken: int
+    """received, less what waits in memory to be decoded and written"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
     loss_ratio: float
     buffer_fill_ratio: float
+    taken_bits_per_second: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +91,13 @@ class RateControl:
         self.ceiling_bits_per_second = ceiling_bits_per_second
         self.rate_bits_per_second = min(start, ceiling_bits_per_second)
         self.reason = "at the set rate" if self._is_at_ceiling else "rising: no seat has trouble yet"
-        self._counters: dict[str, tuple[int, int]] = {}
+        self._totals: dict[str, _Totals] = {}
         self._samples: dict[str, _Sample] = {}
+        self._started_at = now
         self._is_probing = True
         self._stepped_at = now
+        self._bytes_sent = 0
+        self._bytes_sent_at_step = 0
         self._innate_loss_ratio = 0.0
         self._before_step: _Step | None = None
 
@@ -81,49 +105,68 @@ class RateControl:
     def _is_at_ceiling(self) -> bool:
         return self.rate_bits_per_second == self.ceiling_bits_per_second
 
-    def seat_reported(
-        self, receiver_id: str, symbols_expected: int, symbols_lost: int, buffer_fill_ratio: float
-    ) -> None:
-        """Take a receiver's running totals, of which only the growth counts, and the fill of its receive buffer."""
-        expected_before, lost_before = self._counters.get(receiver_id, (0, 0))
-        expected = symbols_expected - expected_before
+    def seat_reported(self, report: ReceiverReport, now: float) -> None:
+        """Take a receiver's running totals, of which only the growth counts, and the fill of its buffers."""
+        before = self._totals.get(report.receiver_id, _Totals(self._started_at, 0, 0, 0))
+        bytes_taken = report.bytes_received - report.backlog_bytes
+        totals = _Totals(now, report.symbols_expected, report.symbols_lost, bytes_taken)
+        expected = totals.symbols_expected - before.symbols_expected
         if expected < 0:
-            self._counters[receiver_id] = (symbols_expected, symbols_lost)
+            self._totals[report.receiver_id] = totals
         elif expected >= MIN_SAMPLE_SYMBOLS:
-            self._counters[receiver_id] = (symbols_expected, symbols_lost)
-            loss_ratio = max(0, symbols_lost - lost_before) / expected
-            self._samples[receiver_id] = _Sample(loss_ratio, buffer_fill_ratio)
+            self._totals[report.receiver_id] = totals
+            self._samples[report.receiver_id] = _Sample(
+                max(0, totals.symbols_lost - before.symbols_lost) / expected,
+                report.buffer_fill_ratio,
+                max(0, totals.bytes_taken - before.bytes_taken) * 8 / max(MIN_SAMPLE_SECONDS, now - before.at),
+            )
 
     def forget(self, receiver_id: str) -> None:
         """A receiver that is gone or done decides nothing."""
         self._samples.pop(receiver_id, None)
-        self._counters.pop(receiver_id, None)
+        self._totals.pop(receiver_id, None)
 
-    def update(self, now: float) -> None:
-        """Step the rate if it is time, and at least half of the seats say how they fare."""
-        if not self._samples or 2 * len(self._samples) < len(self._counters):
+    def update(self, bytes_sent: int, now: float) -> None:
+        """Step the rate if it is time, and at least half of the seats say how they fare.
+
+        ``bytes_sent`` is all that has left since the session began.
+        """
+        self._bytes_sent = bytes_sent
+        if not self._samples or 2 * len(self._samples) < len(self._totals):
             return
         loss_ratio = median(sample.loss_ratio for sample in self._samples.values())
         fill_ratio = median(sample.buffer_fill_ratio for sample in self._samples.values())
         elapsed = now - self._stepped_at
-        excess = self._excess(loss_ratio)
-        if elapsed >= STEP_DOWN_INTERVAL and self._before_step is not None:
-            before, self._before_step = self._before_step, None
-            # If the room takes only so much, as much arrives as before: far above that, much is still lost.
-            inevitable = max(0.0, 1 - (1 - before.excess) * before.rate_bits_per_second / self.rate_bits_per_second)
-            if excess > max(STEP_DOWN_LOSS_RATIO, inevitable + (before.excess - inevitable) * CURED_SHARE):
-                self._innate_loss_ratio = min(loss_ratio, MAX_INNATE_LOSS_RATIO)
-                self._is_probing = before.is_probing
-                self._set(before.rate_bits_per_second, now)
-                self.reason = f"kept: the median seat loses {loss_ratio:.1%} at lower rates too"
-                return
-        if excess > STEP_DOWN_LOSS_RATIO or fill_ratio > STEP_DOWN_BUFFER_FILL:
+        if elapsed >= STEP_DOWN_INTERVAL and self._takes_back_last_step(loss_ratio, now):
+            return
+        if self._excess(loss_ratio) > STEP_DOWN_LOSS_RATIO or fill_ratio > STEP_DOWN_BUFFER_FILL:
             if elapsed >= STEP_DOWN_INTERVAL or self._is_probing:
                 self._step_down(loss_ratio, fill_ratio, now)
-        elif not self._is_at_ceiling and fill_ratio <= STEP_UP_BUFFER_FILL:
-            interval = PROBE_INTERVAL if self._is_probing else STEP_UP_INTERVAL
-            if elapsed >= interval:
-                self._step_up(now)
+        elif fill_ratio <= STEP_UP_BUFFER_FILL and self._may_rise(elapsed):
+            self._step_up(now)
+
+    def _takes_back_last_step(self, loss_ratio: float, now: float) -> bool:
+        """Judge the last step down once; if it cured nothing, undo it and take the loss as innate."""
+        before, self._before_step = self._before_step, None
+        if before is None:
+            return False
+        # If the room takes only so much, as much arrives as before: far above that, much is still lost.
+        inevitable = max(0.0, 1 - (1 - before.excess) * before.rate_bits_per_second / self.rate_bits_per_second)
+        cured = inevitable + (before.excess - inevitable) * CURED_SHARE
+        if self._excess(loss_ratio) <= max(STEP_DOWN_LOSS_RATIO, cured):
+            return False
+        self._innate_loss_ratio = min(loss_ratio, MAX_INNATE_LOSS_RATIO)
+        self._is_probing = before.is_probing
+        self._set(before.rate_bits_per_second, now)
+        self.reason = f"kept: the median seat loses {loss_ratio:.1%} at lower rates too"
+        return True
+
+    def _may_rise(self, elapsed: float) -> bool:
+        """Whether a step up is due and would be used."""
+        sent = (self._bytes_sent - self._bytes_sent_at_step) * 8
+        is_used = sent >= self.rate_bits_per_second * elapsed * RATE_IN_USE_RATIO
+        interval = PROBE_INTERVAL if self._is_probing else STEP_UP_INTERVAL
+        return not self._is_at_ceiling and elapsed >= interval and is_used
 
     def _excess(self, loss_ratio: float) -> float:
         """Share of what could arrive that does not: loss beyond the innate."""
@@ -132,7 +175,11 @@ class RateControl:
     def _step_down(self, loss_ratio: float, fill_ratio: float, now: float) -> None:
         least, most = STEP_DOWN_FACTORS
         excess = self._excess(loss_ratio)
-        factor = min(most, max(least, (1 - excess) * 0.95))
+        share = 1 - excess
+        if fill_ratio > STEP_DOWN_BUFFER_FILL:
+            taken = median(sample.taken_bits_per_second for sample in self._samples.values())
+            share = min(share, taken / self.rate_bits_per_second)
+        factor = min(most, max(least, share * 0.95))
         floor = self.ceiling_bits_per_second * FLOOR_RATIO
         lowered = int(max(floor, self.rate_bits_per_second * factor))
         if excess > STEP_DOWN_LOSS_RATIO and lowered < self.rate_bits_per_second:
@@ -142,7 +189,7 @@ class RateControl:
         self.reason = (
             f"lowered: the median seat loses {loss_ratio:.1%}"
             if excess > STEP_DOWN_LOSS_RATIO
-            else f"lowered: the median seat's receive buffer is {fill_ratio:.0%} full"
+            else f"lowered: the median seat's buffers are {fill_ratio:.0%} full, it cannot keep up"
         )
 
     def _step_up(self, now: float) -> None:
@@ -153,4 +200,5 @@ class RateControl:
     def _set(self, rate_bits_per_second: int, now: float) -> None:
         self.rate_bits_per_second = rate_bits_per_second
         self._stepped_at = now
+        self._bytes_sent_at_step = self._bytes_sent
         self._samples.clear()

@@ -30,7 +30,7 @@ from protocol.messages import (
     SessionPhase,
     SessionStatus,
 )
-from protocol.wire import TOI_DISK, TOI_MANIFEST
+from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_DISK, TOI_MANIFEST
 
 STATUS_INTERVAL: Final = 0.5
 """[s] How stale an operator's picture and a receiver's idea of the position may be."""
@@ -98,6 +98,7 @@ class SenderSession:
         self.ended_at: float | None = None
         self._policy = policy
         self._opened_at = now
+        self._datagram_length = HEADER_LENGTH + announcement.oti.encoding_symbol_length + TAG_LENGTH
         self._manifest_left_at: float | None = None
         self._objects = (manifest_object, disk_object)
         self._repairs = tuple(
@@ -130,10 +131,8 @@ class SenderSession:
             self.rate.forget(report.receiver_id)
             self._status_due_at = now
         else:
-            self.rate.seat_reported(
-                report.receiver_id, report.symbols_expected, report.symbols_lost, report.buffer_fill_ratio
-            )
-            self.rate.update(now)
+            self.rate.seat_reported(report, now)
+            self.rate.update(self.datagrams_sent * self._datagram_length, now)
 
     def _receive_repair_request(self, request: RepairRequest, now: float) -> None:
         if not self.roster.hear(request.receiver_id, now):

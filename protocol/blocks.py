@@ -109,6 +109,11 @@ class BlockPool:
         return self._taken * self._block_bytes
 
     @property
+    def fill_ratio(self) -> float:
+        """Share of the bound that is in use, 0 to 1."""
+        return self._taken / self._capacity
+
+    @property
     def is_full(self) -> bool:
         """Whether the bound is reached."""
         return self._taken == self._capacity

@@ -165,7 +165,7 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
     buffer_drops: Count
     """datagrams that the receive buffer of the kernel had no room for"""
     buffer_fill_ratio: Ratio
-    """highest share of the kernel's receive buffer in use since the last report"""
+    """share in use of the memory for blocks, or of the kernel's receive buffer since the last report if that is more"""
     backlog_bytes: Count
     """bytes of blocks held in memory"""
     bytes_to_verify: Count

@@ -295,7 +295,7 @@ class ReceiverSession:
             symbols_lost=self.counters.symbols_lost,
             blocks_repaired=self.counters.blocks_repaired,
             buffer_drops=self.counters.buffer_drops,
-            buffer_fill_ratio=self.counters.buffer_fill_ratio,
+            buffer_fill_ratio=max(self.counters.buffer_fill_ratio, self._pool.fill_ratio),
             backlog_bytes=self.backlog_bytes,
             bytes_to_verify=self.counters.bytes_to_verify,
             bytes_verified=self.counters.bytes_verified,

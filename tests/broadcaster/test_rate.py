@@ -13,9 +13,22 @@ from broadcaster.rate import (
     STEP_UP_INTERVAL,
     RateControl,
 )
+from protocol.messages import ReceiverReport
+from tests.sample_messages import receiver_id, report
 
 CEILING = 1_000_000_000
 START = 100_000_000
+
+
+def seat_report(seat: int, expected: int, lost: int, fill: float = 0.0, taken: int = 0) -> ReceiverReport:
+    return report(
+        seat,
+        symbols_expected=expected,
+        symbols_lost=lost,
+        buffer_fill_ratio=fill,
+        bytes_received=taken,
+        backlog_bytes=0,
+    )
 
 
 class Room:
@@ -24,19 +37,27 @@ class Room:
     def __init__(self, start: int | None = None, seat_count: int = 3) -> None:
         self.rate = RateControl(CEILING, 0.0, start_bits_per_second=start)
         self.seat_count = seat_count
+        self.now = 0.0
+        self.sent = 0
         self._totals = {seat: [0, 0] for seat in range(seat_count)}
 
     def report(self, seat: int, lost_ratio: float, fill: float = 0.0, expected: int = 1000) -> None:
         totals = self._totals.setdefault(seat, [0, 0])
         totals[0] += expected
         totals[1] += round(expected * lost_ratio)
-        self.rate.seat_reported(str(seat), totals[0], totals[1], fill)
+        self.rate.seat_reported(seat_report(seat, totals[0], totals[1], fill), self.now)
 
     def all_report(self, now: float, lost_ratio: float, fill: float = 0.0) -> int:
         for seat in range(self.seat_count):
             self.report(seat, lost_ratio, fill)
-        self.rate.update(now)
+        self.update(now)
         return self.rate.rate_bits_per_second
+
+    def update(self, now: float) -> None:
+        """The sender uses all of the rate."""
+        self.sent += int(self.rate.rate_bits_per_second / 8 * (now - self.now))
+        self.now = now
+        self.rate.update(self.sent, now)
 
 
 def test_a_given_rate_is_used_from_the_first_datagram() -> None:
@@ -116,7 +137,7 @@ def test_a_full_receive_buffer_lowers_the_rate_before_anything_is_lost() -> None
     room = Room()
     assert room.all_report(1.0, 0.0, fill=STEP_DOWN_BUFFER_FILL) == CEILING
     assert room.all_report(1.0, 0.0, fill=0.8) < CEILING
-    assert room.rate.reason == "lowered: the median seat's receive buffer is 80% full"
+    assert room.rate.reason == "lowered: the median seat's buffers are 80% full, it cannot keep up"
 
 
 def test_loss_that_comes_after_full_buffers_is_no_reason_to_send_faster() -> None:
@@ -136,11 +157,11 @@ def test_one_bad_seat_does_not_slow_the_room_and_most_seats_do() -> None:
     room = Room()
     for seat, loss in enumerate([0.9, 0.0, 0.0]):
         room.report(seat, loss)
-    room.rate.update(1.0)
+    room.update(1.0)
     assert room.rate.rate_bits_per_second == CEILING
     for seat, loss in enumerate([0.9, 0.9, 0.0]):
         room.report(seat, loss)
-    room.rate.update(2.0)
+    room.update(2.0)
     assert room.rate.rate_bits_per_second < CEILING
 
 
@@ -152,20 +173,20 @@ def test_a_few_early_reports_do_not_decide_for_the_room() -> None:
     rate = room.rate.rate_bits_per_second
     for seat in range(2):
         room.report(seat, 0.9)
-    room.rate.update(20.0)
+    room.update(20.0)
     assert room.rate.rate_bits_per_second == rate
     room.report(2, 0.9)
-    room.rate.update(20.0)
+    room.update(20.0)
     assert room.rate.rate_bits_per_second < rate
 
 
 def test_too_few_symbols_say_nothing_until_there_are_more() -> None:
     room = Room(seat_count=1)
     room.report(0, 1.0, expected=MIN_SAMPLE_SYMBOLS - 1)
-    room.rate.update(5.0)
+    room.update(5.0)
     assert room.rate.rate_bits_per_second == CEILING
     room.report(0, 1.0, expected=1)
-    room.rate.update(5.0)
+    room.update(5.0)
     assert room.rate.rate_bits_per_second < CEILING
 
 
@@ -180,26 +201,46 @@ def test_who_is_gone_or_done_decides_nothing() -> None:
     room = Room(seat_count=3)
     for seat, loss in enumerate([0.9, 0.9, 0.0]):
         room.report(seat, loss)
-    room.rate.forget("0")
-    room.rate.forget("1")
+    room.rate.forget(receiver_id(0))
+    room.rate.forget(receiver_id(1))
     room.rate.forget("never heard of")
-    room.rate.update(5.0)
+    room.update(5.0)
     assert room.rate.rate_bits_per_second == CEILING
 
 
 def test_totals_that_lie_bring_nothing_out_of_bounds() -> None:
     rate = RateControl(CEILING, 0.0)
     for now, (expected, lost) in enumerate([(1 << 62, 1 << 62), (0, 1 << 62), (500, 0), (1000, 1 << 62), (0, 0)]):
-        rate.seat_reported("liar", expected, lost, 1.0)
-        rate.update(now * 10.0)
+        rate.seat_reported(seat_report(1, expected, lost, 1.0), now * 10.0)
+        rate.update(0, now * 10.0)
         assert CEILING * FLOOR_RATIO <= rate.rate_bits_per_second <= CEILING
         assert len(rate.reason) < 400
 
 
 def test_a_restarted_seat_is_measured_from_its_new_totals() -> None:
     rate = RateControl(CEILING, 0.0)
-    rate.seat_reported("1", 10_000, 0, 0.0)
-    rate.seat_reported("1", 500, 400, 0.0)
-    rate.seat_reported("1", 1500, 400, 0.0)
-    rate.update(5.0)
+    rate.seat_reported(seat_report(1, 10_000, 0), 0.0)
+    rate.seat_reported(seat_report(1, 500, 400), 1.0)
+    rate.seat_reported(seat_report(1, 1500, 400), 2.0)
+    rate.update(0, 5.0)
     assert rate.rate_bits_per_second == CEILING
+
+
+def test_a_seat_that_cannot_keep_up_sets_the_rate_to_what_it_takes() -> None:
+    rate = RateControl(CEILING, 0.0)
+    rate.seat_reported(seat_report(1, 1000, 0, fill=0.1), 1.0)
+    rate.update(0, 1.0)
+    taken_at_half_rate = CEILING // 2 // 8
+    rate.seat_reported(seat_report(1, 2000, 0, fill=0.9, taken=taken_at_half_rate), 2.0)
+    rate.update(CEILING // 8, 2.0)
+    assert rate.rate_bits_per_second == pytest.approx(CEILING * 0.5 * 0.95)
+
+
+def test_a_rate_that_the_sender_does_not_use_is_not_raised() -> None:
+    rate = RateControl(CEILING, 0.0, start_bits_per_second=START)
+    rate.seat_reported(seat_report(1, 1000, 0), 1.0)
+    rate.update(START // 8 // 2, 1.0)
+    assert rate.rate_bits_per_second == START
+    rate.seat_reported(seat_report(1, 2000, 0), 2.0)
+    rate.update(START // 8 * 2, 2.0)
+    assert rate.rate_bits_per_second == START * PROBE_FACTOR
