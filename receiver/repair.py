@@ -47,6 +47,10 @@ class RepairTimer:
         """The block is complete, or starts over."""
         self._asked_at.pop(sbn, None)
 
+    def skip(self, now: float) -> None:
+        """Ask for nothing in this cycle."""
+        self._schedule(now)
+
     def collect(
         self, missing: RangeSet, partial: Iterable[BlockBuffer], excluded: Iterable[int], limit: int, now: float
     ) -> tuple[Deficits, Absent]:

@@ -235,9 +235,10 @@ class _ActiveSession:
         """Say what is due until the session is left; a final report is repeated for FAREWELL_LIMIT at most."""
         final_since: float | None = None
         while not self._left.done():
+            is_caught_up = self._receive_datagrams()
             now = time.monotonic()
             self.session.counters.buffer_drops = self._socket.drop_count
-            while (message := self.session.next_message(now)) is not None:
+            while (message := self.session.next_message(now, is_caught_up=is_caught_up)) is not None:
                 self._link.publish(topic_of(message), encode_message(message))
                 if isinstance(message, ReceiverReport):
                     self.session.counters.buffer_fill_ratio = 0.0
@@ -252,7 +253,8 @@ class _ActiveSession:
                     await self._wake.wait()
         return self._left.result()
 
-    def _receive_datagrams(self) -> None:
+    def _receive_datagrams(self) -> bool:
+        """Open what has arrived, but not for too long; whether nothing is left."""
         counters = self.session.counters
         counters.buffer_fill_ratio = max(counters.buffer_fill_ratio, self._socket.fill_ratio)
         for _ in range(MAX_BATCHES_PER_WAKE):
@@ -264,6 +266,7 @@ class _ActiveSession:
             self._seal.open_batch(batch, datagram_length, self.session.find_block)
             self.session.batch_opened(len(batch), time.monotonic())
         self._pump()
+        return received is None
 
     def _pause_reading(self) -> None:
         if not self._socket.is_buffer_capped:

@@ -196,7 +196,6 @@ class ReceiverSession:
             self._leave(is_acknowledged=True)
         elif message.phase is SessionPhase.ENDED:
             self._leave(is_acknowledged=False)
-        self._believe_status(now)
 
     # --- the worker ----------------------------------------------------------------------------------------------
 
@@ -254,19 +253,26 @@ class ReceiverSession:
 
     # --- time ----------------------------------------------------------------------------------------------------
 
-    def next_message(self, now: float) -> ReceiverReport | RepairRequest | None:
-        """A message that is due, or None; call until None."""
+    def next_message(self, now: float, *, is_caught_up: bool = True) -> ReceiverReport | RepairRequest | None:
+        """A message that is due, or None; call until None.
+
+        Unless ``is_caught_up``, datagrams that have arrived still wait to be opened. Then nothing is asked for: what
+        seems to be missing may be among them, on a busy machine for seconds.
+        """
         if not self._has_left and now - max(self._status_heard_at, *self._last_arrival) >= SENDER_LEASE:
             self.has_lost_sender = True
             self._leave(is_acknowledged=False)
         if self._has_left:
             return None
-        self._believe_status(now)
+        if is_caught_up:
+            self._believe_status(now)
         for toi, timer in enumerate(self._timers):
-            if now >= timer.due_at:
-                request = self._repair_request(toi, timer, now)
-                if request is not None:
-                    return request
+            if now < timer.due_at:
+                continue
+            if not is_caught_up:
+                timer.skip(now)
+            elif (request := self._repair_request(toi, timer, now)) is not None:
+                return request
         if now >= self._report_due_at:
             self._report_due_at = now + REPORT_INTERVAL
             return self.report()

@@ -620,3 +620,14 @@ def test_the_next_timeout_is_when_something_is_due() -> None:
     assert 0.0 < at <= REPAIR_CYCLE * 1.2
     seat.messages(at)
     assert seat.session.next_timeout() > at
+
+
+def test_nothing_is_asked_for_while_datagrams_that_arrived_wait_to_be_opened() -> None:
+    seat = receiving_seat(10)
+    seat.session.receive_message(status(2, position=8), 1.0)
+    behind = []
+    while (message := seat.session.next_message(5.0, is_caught_up=False)) is not None:
+        behind.append(message)
+    assert [type(message) for message in behind] == [ReceiverReport]
+    assert seat.session.next_timeout() > 5.0
+    assert seat.wants(6.0) == ({}, [(0, 7)])
