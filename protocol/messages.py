@@ -19,6 +19,7 @@ import msgspec
 
 from protocol import PROTOCOL_VERSION
 from protocol.errors import MessageError
+from protocol.manifest import CHUNK_SIZE
 from protocol.wire import ENCODING_SYMBOL_LENGTH, MAX_REPAIR_SYMBOLS, MAX_SOURCE_BLOCK_LENGTH
 
 TOPIC_ROOT: Final = f"slatecast/v{PROTOCOL_VERSION}"
@@ -113,6 +114,13 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag="announcement"
     """bytes of object 0"""
     manifest_block_digests: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=2048)]
     """one per 256 KiB of object 0, in order"""
+
+    def __post_init__(self) -> None:
+        """Stops a hostile announcement from making a receiver reserve what no digest vouches for."""
+        if len(self.manifest_block_digests) != -(-self.manifest_length // CHUNK_SIZE):
+            raise ValueError(
+                f"{len(self.manifest_block_digests)} digests for a manifest of {self.manifest_length} bytes"
+            )
 
 
 class SessionStatus(msgspec.Struct, frozen=True, kw_only=True, tag="status", forbid_unknown_fields=True):

@@ -1,0 +1,125 @@
+"""Write messages.json: each MQTT message as topic, fields and the exact JSON that carries them.
+
+    python -m tests.vectors.make_messages
+
+Written out by hand over the standard library's JSON, never by slatecast, so the file changes only with the layout,
+which needs a new protocol version.
+"""
+
+import base64
+import json
+from pathlib import Path
+
+PATH = Path(__file__).with_name("messages.json")
+
+TSI = "0123456789abcdef"
+RECEIVERS = ("00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100")
+
+
+def _bytes(first: int) -> str:
+    return base64.b64encode(bytes(range(first, first + 32))).decode()
+
+
+MESSAGES = (
+    (
+        f"sessions/{TSI}/announcement",
+        "Announcement",
+        {
+            "type": "announcement",
+            "protocol_version": 1,
+            "tsi": TSI,
+            "image": {
+                "name": "classroom-2026",
+                "version": 12,
+                "disk_size": 256060514304,
+                "logical_sector_size": 512,
+                "stored_bytes": 9123456789,
+            },
+            "group": "ff15::8000:1",
+            "port": 7070,
+            "oti": {"encoding_symbol_length": 1416, "maximum_source_block_length": 191, "max_repair_symbols": 64},
+            "session_secret": _bytes(0),
+            "manifest_digest": _bytes(32),
+            "manifest_length": 262145,
+            "manifest_block_digests": [_bytes(64), _bytes(96)],
+        },
+    ),
+    (
+        f"sessions/{TSI}/status",
+        "SessionStatus",
+        {
+            "type": "status",
+            "tsi": TSI,
+            "sequence": 41,
+            "phase": "disk",
+            "position": 4294967295,
+            "rate_bits_per_second": 900000000,
+            "rate_reason": "lowered: the median seat loses 7.0%",
+            "datagrams_sent": 4611686018427387904,
+            "repair_datagrams": 17,
+            "settled": list(RECEIVERS),
+        },
+    ),
+    (
+        f"receivers/{RECEIVERS[0]}/presence",
+        "Presence",
+        {"type": "presence", "receiver_id": RECEIVERS[0], "seat": "Übungsraum 3, Platz 7", "is_online": True},
+    ),
+    (
+        f"receivers/{RECEIVERS[0]}/report",
+        "ReceiverReport",
+        {
+            "type": "report",
+            "tsi": TSI,
+            "receiver_id": RECEIVERS[0],
+            "seat": 'row 3 "window" \\ left',
+            "sequence": 9,
+            "state": "failed",
+            "reason": "/dev/sda: writing at byte 1049088 (sector 2049) failed: Input/output error",
+            "target": "/dev/sda",
+            "has_manifest": True,
+            "blocks_total": 976773,
+            "blocks_missing": 3,
+            "bytes_received": 9000000001,
+            "symbols_expected": 181679778,
+            "symbols_lost": 1816,
+            "blocks_repaired": 1700,
+            "buffer_drops": 44,
+            "buffer_fill_ratio": 0.25,
+            "backlog_bytes": 8113680,
+            "bytes_to_verify": 256060514304,
+            "bytes_verified": 262144,
+        },
+    ),
+    (
+        f"receivers/{RECEIVERS[1]}/repair",
+        "RepairRequest",
+        {
+            "type": "repair",
+            "tsi": TSI,
+            "receiver_id": RECEIVERS[1],
+            "sequence": 10,
+            "toi": 1,
+            "deficits": [[0, 1], [7, 191], [4294967295, 64]],
+            "absent": [[8, 8], [100, 4294967294]],
+        },
+    ),
+)
+
+
+def main() -> None:
+    """Replace the file."""
+    vectors = [
+        {
+            "topic": f"slatecast/v1/{topic}",
+            "type": name,
+            "fields": fields,
+            "payload": json.dumps(fields, separators=(",", ":"), ensure_ascii=False),
+        }
+        for topic, name, fields in MESSAGES
+    ]
+    PATH.write_text(json.dumps({"messages": vectors}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
