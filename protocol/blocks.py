@@ -21,6 +21,9 @@ REPAIR_COUNT: Final = 255
 SYMBOL_COUNT: Final = 256
 REPAIR_ESIS: Final = 257
 
+SLOT_STEP: Final = 32
+"""[symbols] Chosen: six lengths of buffers, a sixth of the memory wasted at most where blocks are half compressed."""
+
 
 def source_block_length(stored_length: int, encoding_symbol_length: int) -> int:
     """K, the source symbols of a block of ``stored_length`` bytes (the last one padded with zeros)."""
@@ -83,7 +86,11 @@ class BlockBuffer:
 
 
 class BlockPool:
-    """A bounded stock of block buffers, so that no loss and no slow disk can eat a receiver's memory."""
+    """A bounded stock of block buffers, so that no loss and no slow disk can eat a receiver's memory.
+
+    Buffers come in a few lengths, so that small blocks take little of the bound, and are used again, since fresh memory
+    costs more than what is written to it.
+    """
 
     def __init__(
         self,
@@ -92,44 +99,71 @@ class BlockPool:
         encoding_symbol_length: int,
         allocate: Callable[[int], bytearray | memoryview] = bytearray,
     ) -> None:
-        """Allow ``limit_bytes`` of source symbols; repair symbols come on top, at most a third as much again.
+        """Keep at most ``limit_bytes`` of source symbols, but always one block; repair symbols come on top.
 
         ``allocate`` gives that many writable bytes of any content.
         """
+        self._limit = limit_bytes
+        self._maximum_source_block_length = maximum_source_block_length
+        self._symbol_length = encoding_symbol_length
         self._allocate = allocate
-        self._buffer_length = (maximum_source_block_length + MAX_REPAIR_SYMBOLS) * encoding_symbol_length
-        self._block_bytes = maximum_source_block_length * encoding_symbol_length
-        self._free: list[BlockBuffer] = []
-        self._capacity = max(1, limit_bytes // self._block_bytes)
-        self._taken = 0
+        self._free: dict[int, list[BlockBuffer]] = {}
+        self._free_bytes = 0
+        self._taken_bytes = 0
 
     @property
     def taken_bytes(self) -> int:
-        """Bytes of the buffers in use."""
-        return self._taken * self._block_bytes
+        """Bytes of the buffers in use, without their repair symbols."""
+        return self._taken_bytes
 
     @property
     def fill_ratio(self) -> float:
         """Share of the bound that is in use, 0 to 1."""
-        return self._taken / self._capacity
+        return min(1.0, self._taken_bytes / self._limit)
 
     @property
     def is_full(self) -> bool:
-        """Whether the bound is reached."""
-        return self._taken == self._capacity
+        """Whether a block of full length would find no room."""
+        return not self._has_room(self._maximum_source_block_length * self._symbol_length)
 
     def take(self, toi: int, sbn: int, source_block_length: int) -> BlockBuffer | None:
         """An empty buffer for this block, or None when the bound is reached: the block then stays missing."""
-        if self.is_full:
+        slots = self._slots(source_block_length)
+        length = slots * self._symbol_length
+        if not self._has_room(length):
             return None
-        self._taken += 1
-        block = self._free.pop() if self._free else BlockBuffer(self._allocate(self._buffer_length))
+        free = self._free.setdefault(slots, [])
+        if free:
+            block = free.pop()
+            self._free_bytes -= length
+        else:
+            self._release_free_buffers(self._limit - self._taken_bytes - length)
+            block = BlockBuffer(self._allocate((slots + MAX_REPAIR_SYMBOLS) * self._symbol_length))
+        self._taken_bytes += length
         block.reset(toi, sbn, source_block_length)
         return block
 
     def give_back(self, block: BlockBuffer) -> None:
         """Return a buffer; the caller must not touch it again."""
-        if self._taken == 0:
+        slots = self._slots(block.source_block_length)
+        length = slots * self._symbol_length
+        if self._taken_bytes < length:
             raise SessionStateError("a block buffer was given back twice")
-        self._taken -= 1
-        self._free.append(block)
+        self._taken_bytes -= length
+        self._free_bytes += length
+        self._free.setdefault(slots, []).append(block)
+
+    def _slots(self, source_block_length: int) -> int:
+        """Source symbols that a buffer for such a block has room for."""
+        rounded = -(-source_block_length // SLOT_STEP) * SLOT_STEP
+        return min(rounded, self._maximum_source_block_length)
+
+    def _has_room(self, length: int) -> bool:
+        return self._taken_bytes == 0 or self._taken_bytes + length <= self._limit
+
+    def _release_free_buffers(self, allowed_bytes: int) -> None:
+        """Let go of unused buffers of other lengths until they fit beside what is in use."""
+        for slots, buffers in self._free.items():
+            while buffers and self._free_bytes > allowed_bytes:
+                buffers.pop()
+                self._free_bytes -= slots * self._symbol_length

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +128,53 @@ class TestPool:
         pool.give_back(block)
         with pytest.raises(SessionStateError):
             pool.give_back(block)
+
+
+class TestPoolOfManyLengths:
+    def test_small_blocks_take_little_of_the_bound(self) -> None:
+        pool = BlockPool(640 * 10, 191, 10)
+        small = [pool.take(1, sbn, 5) for sbn in range(20)]
+        assert None not in small
+        assert (pool.taken_bytes, pool.is_full) == (6400, True)
+        assert pool.take(1, 99, 5) is None
+
+    def test_unused_buffers_of_other_lengths_make_room(self) -> None:
+        allocated: list[int] = []
+
+        def allocate(length: int) -> bytearray:
+            allocated.append(length)
+            return bytearray(length)
+
+        pool = BlockPool(2000, 191, 10, allocate)
+        for block in [pool.take(1, sbn, 32) for sbn in range(6)]:
+            assert block is not None
+            pool.give_back(block)
+        assert pool.take(1, 6, 150) is not None
+        assert pool.take(1, 7, 32) is not None
+        assert allocated == [960] * 6 + [2240]
+        assert pool.take(1, 8, 32) is None
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_what_is_kept_never_exceeds_the_bound(self, seed: int) -> None:
+        rng, kept_bytes = random.Random(seed), 0
+
+        class Memory(bytearray):
+            def __del__(self) -> None:
+                nonlocal kept_bytes
+                kept_bytes -= len(self) - MAX_REPAIR_SYMBOLS * 10
+
+        def allocate(length: int) -> bytearray:
+            nonlocal kept_bytes
+            kept_bytes += length - MAX_REPAIR_SYMBOLS * 10
+            return Memory(length)
+
+        pool = BlockPool(10_000, 191, 10, allocate)
+        taken: list[BlockBuffer] = []
+        for sbn in range(300):
+            block = pool.take(1, sbn, rng.randrange(1, 192))
+            assert kept_bytes <= 10_000
+            if block is not None:
+                taken.append(block)
+            if block is None or rng.random() < 0.4:
+                pool.give_back(taken.pop(rng.randrange(len(taken))))
+            del block

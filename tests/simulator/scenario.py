@@ -105,7 +105,11 @@ class _Room:
 
     def _came_too_late(self, receiver: SimulatedReceiver) -> bool:
         """Whether it joined when every other seat was done, so that the session was over before it spoke."""
-        return receiver.receiver_id not in {seat.report.receiver_id for seat in self.sender.session.roster.seats()}
+        session = self.sender.session
+        in_time = (
+            seat for seat in session.roster.seats() if session.ended_at is None or seat.joined_at < session.ended_at
+        )
+        return receiver.receiver_id not in {seat.report.receiver_id for seat in in_time}
 
     def _crash_somebody(self) -> None:
         if self.receivers:
