@@ -41,7 +41,7 @@ BLOCKS = 20
 COUNT = st.integers(0, 1 << 62) | st.integers(0, 300)
 SBN = st.integers(0, (1 << 32) - 1) | st.integers(0, BLOCKS + 2)
 SESSION = st.sampled_from([TSI, TSI, TSI, OTHER_TSI])
-SEAT = st.integers(0, 3)
+SEAT = st.integers(0, 5)
 
 FROM_RECEIVERS: st.SearchStrategy[Message] = st.one_of(
     st.builds(lambda seat, *, online: presence(seat, is_online=online), SEAT, online=st.booleans()),
@@ -97,8 +97,8 @@ def test_fuzz_any_bytes_are_a_datagram_header_or_a_wire_error(data: bytes) -> No
         assert header.payload_id.esi < header.payload_id.source_block_length + 64
 
 
-@given(STEPS)
-def test_fuzz_the_sender_survives_whatever_is_said(steps: list[tuple[float, Message]]) -> None:
+@given(STEPS, st.booleans())
+def test_fuzz_the_sender_survives_whatever_is_said(steps: list[tuple[float, Message]], has_begun: bool) -> None:
     now = 0.0
     session = SenderSession(
         announcement(),
@@ -108,6 +108,14 @@ def test_fuzz_the_sender_survives_whatever_is_said(steps: list[tuple[float, Mess
         rate=RateControl(900_000_000, now),
         now=now,
     )
+    if has_begun:
+        for number in (4, 5):
+            session.receive_message(report(number), now)
+        while (transmission := session.next_transmission(now)) is not None:
+            session.transmitted(transmission, now)
+        for number in (4, 5):
+            session.receive_message(report(number, 2, state=ReceiverState.RECEIVING, has_manifest=True), now)
+        assert session.phase is SessionPhase.DISK
     for pause, message in steps:
         now += pause
         phase = list(SessionPhase).index(session.phase)

@@ -69,6 +69,14 @@ def test_holdoff_counts_from_when_the_symbols_really_left() -> None:
     assert repairs
 
 
+def test_a_block_that_left_again_does_not_keep_the_others_in_flight() -> None:
+    repairs = queue()
+    for sbn, at in [(7, 0.0), (8, 0.1), (7, 0.2)]:
+        repairs.left(sbn, 3, at)
+    repairs.request([(8, 3)], [], LIMIT, 0.15 + HOLDOFF)
+    assert drain(repairs, 0.15 + HOLDOFF) == [(8, range(10, 13))]
+
+
 def test_source_symbols_follow_when_the_repair_symbols_are_used_up() -> None:
     repairs = queue(max_repair_symbols=8)
     sent = []

@@ -68,6 +68,14 @@ def test_a_verified_seat() -> None:
     )
 
 
+def test_a_seat_that_was_done_before_the_others_took_its_own_time() -> None:
+    session = session_with(1, 2, start=10.0)
+    session.receive_message(report(2, sequence=2, state=ReceiverState.VERIFIED), 12.0)
+    session.receive_message(report(1, sequence=2, state=ReceiverState.FAILED), 15.0)
+    made = report_of(session, now=99.0)
+    assert (made.seconds, [seat.seconds for seat in made.seats]) == (5.0, [5.0, 2.0])
+
+
 def test_only_verified_counts_as_verified() -> None:
     for state in (ReceiverState.REFUSED, ReceiverState.FAILED, ReceiverState.DAMAGED):
         session = session_with(1)

@@ -271,6 +271,25 @@ def test_repair_is_sent_for_what_has_left_only() -> None:
     assert (session.repair_datagrams, session.datagrams_sent) == (K + 3, 2 + 4 * K + K + 3)
 
 
+def test_what_is_handed_out_but_has_not_left_is_not_repaired() -> None:
+    session, clock = in_disk_phase()
+    for _ in range(4):
+        session.next_transmission(0.0)
+    clock.ask(1, 0.0, absent=((0, 3),))
+    assert session.next_transmission(0.0) is None
+
+
+def test_a_request_is_discounted_by_repair_that_has_only_just_left() -> None:
+    session, clock = in_disk_phase()
+    send(session, 0.0)
+    clock.ask(1, 0.0, deficits=((0, 3),))
+    repair = session.next_transmission(0.0)
+    assert repair is not None
+    session.transmitted(repair, 2.0)  # a long transmit queue
+    clock.ask(1, 2.1, deficits=((0, 3),))
+    assert session.next_transmission(2.1) is None
+
+
 def test_repair_has_its_share_of_the_first_pass_and_no_more() -> None:
     session, clock = in_disk_phase(disk_blocks=2000)
     sent = send(session, 0.0, limit=100)

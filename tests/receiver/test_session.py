@@ -311,6 +311,19 @@ def test_a_rejected_block_starts_over() -> None:
     assert seat.store() == [0]
 
 
+def test_a_rejected_block_is_asked_for_without_waiting_for_the_holdoff() -> None:
+    seat = receiving_seat(5)
+    seat.arrive(0, range(K - 1), now=1.0)
+    seat.arrive(4, [0], now=1.0)
+    assert seat.wants(1.1)[0] == {0: 1}
+    seat.arrive(0, [K], now=1.15)
+    (event,) = seat.events()
+    assert isinstance(event, BlockDecodable)
+    seat.session.block_rejected(event.block)
+    seat.arrive(0, [0], now=1.2)
+    assert seat.wants(1.4)[0] == {0: K - 1}
+
+
 # --- bounded memory ------------------------------------------------------------------------------------------------
 
 
