@@ -94,12 +94,21 @@ class TestReceive:
         assert good.read_bytes() == source.read_bytes()
 
 
+IMPATIENT_RECEIVER = """
+from receiver import session
+session.SENDER_LEASE = 4.0
+from slatecast.__main__ import main
+main()
+"""
+"""As every receiver, in a quarter of the time."""
+
+
 def test_a_killed_broadcaster_leaves_the_disk_unbootable_and_its_successor_completes_it(room: Room) -> None:
     source, target, port = room.source(), room.target("seat"), free_port()
     cast = room.cast(source, "--rate", SLOW, "--port", port)
     watch = room.watch(cast.broker())
     argv = ("--target", target, "--server", f"127.0.0.1:{port}", "--interface", "lo", "--seat", "seat")
-    receiver = room.start("receive", *argv)
+    receiver = room.start_python("-c", IMPATIENT_RECEIVER, "receive", *argv)
     watch.until(SessionStatus, lambda status: status.phase is SessionPhase.DISK and status.position > 2)
     cast.kill()
     assert not is_bootable(target)
