@@ -59,6 +59,9 @@ MAX_GROUP_TRIES: Final = 8
 FAREWELL_SECONDS: Final = 2.0
 """[s] How long the last words (session ended, announcement withdrawn) may take to reach the broker."""
 
+INTERRUPTED: Final = "interrupted by the operator"
+"""End reason of a session whose ``run`` was cancelled."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -233,7 +236,7 @@ class Broadcast:
                     return
                 await self._woken(max(0.0, self.session.next_timeout() - time.monotonic()))
         finally:
-            self.session.abort("interrupted by the operator", time.monotonic())
+            self.session.abort(INTERRUPTED, time.monotonic())
             self._speak()
             self._link.publish(announcement_topic(self.session.announcement.tsi), b"", retain=True)
             with contextlib.suppress(TimeoutError):

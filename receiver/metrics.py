@@ -40,6 +40,11 @@ class _ReceiverCollector(Collector):
             ),
             ("symbols_lost", "Of these, the ones that did not arrive in the first pass.", counters.symbols_lost),
             ("blocks_repaired", "Blocks completed by repair.", counters.blocks_repaired),
+            (
+                "datagrams_rejected",
+                "Datagrams whose seal did not match.",
+                counters.datagrams_rejected,
+            ),
             ("buffer_drops", "Datagrams that the kernel's receive buffer had no room for.", counters.buffer_drops),
         ):
             yield CounterMetricFamily(f"{PREFIX}_{name}", help_text, value=value)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
 from protocol import PROTOCOL_VERSION
@@ -24,7 +25,7 @@ from protocol.blocks import BlockBuffer
 from protocol.errors import DiskError, IntegrityError, ManifestError, MessageError, TargetError
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
-from protocol.link.multicast import MulticastReceiver
+from protocol.link.multicast import RECEIVE_BUFFER_BYTES, MulticastReceiver
 from protocol.messages import (
     ALL_SESSIONS,
     Announcement,
@@ -72,6 +73,8 @@ class ReceiverConfig:
     """path of the disk"""
     interface: InterfaceInfo
     broker: BrokerAddress
+    ca_file: Path | None = None
+    """PEM file of the authority of an mqtts broker; None trusts the system's"""
     buffer_limit: int = DEFAULT_BUFFER_LIMIT
     """bytes of blocks in memory"""
 
@@ -104,6 +107,7 @@ class Receiver:
             self._config.broker,
             self._receiver_id,
             will=LastWill(topic_of(will), encode_message(will), retain=True),
+            ca_file=self._config.ca_file,
             on_reconnect=self._say_hello,
         )
 
@@ -205,6 +209,13 @@ class _ActiveSession:
                     tsi=decode_tsi(self._announcement.tsi),
                 )
             )
+            if self._socket.is_buffer_capped:
+                _logger.warning(
+                    "the kernel allows a receive buffer of %d bytes only, so datagrams may be lost at high rates: "
+                    "run as root, or 'sysctl -w net.core.rmem_max=%d'",
+                    self._socket.receive_buffer_bytes,
+                    RECEIVE_BUFFER_BYTES,
+                )
             resources.callback(loop.remove_reader, self._socket.fileno())
             self._resume_reading()
             is_acknowledged = await self._speak_until_left()
@@ -263,7 +274,8 @@ class _ActiveSession:
                 self._pause_reading()
                 break
             batch, datagram_length = received
-            self._seal.open_batch(batch, datagram_length, self.session.find_block)
+            counts = self._seal.open_batch(batch, datagram_length, self.session.find_block)
+            counters.datagrams_rejected += counts.rejected
             self.session.batch_opened(len(batch), time.monotonic())
         self._pump()
         return received is None

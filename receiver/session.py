@@ -91,6 +91,7 @@ class Counters:
     symbols_lost: int = 0
     blocks_repaired: int = 0
     buffer_drops: int = 0
+    datagrams_rejected: int = 0
     buffer_fill_ratio: float = 0.0
     bytes_to_verify: int = 0
     bytes_verified: int = 0

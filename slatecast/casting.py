@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -41,12 +42,14 @@ class CastSetting:
     port: int | None = None
     """of the embedded broker; None takes the standard one, or a free one when that is taken"""
     metrics_port: int | None = None
+    ca_file: Path | None = None
+    """PEM file of the authority of an mqtts broker; None trusts the system's"""
     on_broker: Callable[[BrokerAddress], None] = lambda _: None
     """called when receivers can connect"""
 
 
 def run_cast(library: Library, manifest: Manifest, config: CastConfig, setting: CastSetting) -> SessionReport:
-    """Cast one image and say what became of every seat.
+    """Cast one image and say what became of every seat; after Ctrl-C, what had become of them by then.
 
     Raises:
         TransportError: interface, group, broker or a port cannot be used.
@@ -67,7 +70,7 @@ def default_rate(interface: InterfaceInfo) -> int:
 async def _cast(library: Library, manifest: Manifest, config: CastConfig, setting: CastSetting) -> SessionReport:
     async with (
         _broker(config.interface, setting) as broker,
-        MqttLink(broker, f"broadcaster-{secrets.token_hex(8)}") as link,
+        MqttLink(broker, f"broadcaster-{secrets.token_hex(8)}", ca_file=setting.ca_file) as link,
     ):
         # In a thread: it hashes the manifest, and listens whether its group is taken.
         broadcast = await asyncio.to_thread(Broadcast, library, manifest, config, link)
@@ -79,7 +82,10 @@ async def _cast(library: Library, manifest: Manifest, config: CastConfig, settin
         )
         setting.on_broker(broker)
         with BroadcasterMetrics(broadcast, setting.metrics_port), room_display(broadcast, Console(stderr=True)):
-            return await broadcast.run()
+            try:
+                return await broadcast.run()
+            except asyncio.CancelledError:
+                return broadcast.report()  # Ctrl-C: the session has been ended, and what it came to is worth telling
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from rich.console import Console
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.library import Library
 from broadcaster.report import SessionReport
-from broadcaster.service import CastConfig
+from broadcaster.service import INTERRUPTED, CastConfig
 from broadcaster.session import StartPolicy
 from protocol.errors import ConfigError
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
@@ -17,7 +17,7 @@ from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverState
 from slatecast.casting import START_RATE, CastSetting, default_rate, run_cast
 from slatecast.cli.context import Context, library_option
-from slatecast.cli.parameters import Rate
+from slatecast.cli.parameters import Rate, ca_file_option
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report, say
 
@@ -41,6 +41,7 @@ from slatecast.cli.room_display import print_report, say
 )
 @click.option("--ipv6", is_flag=True, help="Multicast over IPv6.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
+@ca_file_option
 @library_option
 @click.pass_obj
 def cast(
@@ -56,6 +57,7 @@ def cast(
     port: int | None,
     ipv6: bool,
     metrics_port: int | None,
+    ca_file: Path | None,
 ) -> int:
     """Cast IMAGE, a name in the library or a file, to EXPECT seats at once.
 
@@ -77,12 +79,16 @@ def cast(
         start_rate_bits_per_second=rate or START_RATE,
         use_ipv6=ipv6,
     )
-    setting = CastSetting(address, port, metrics_port)
+    setting = CastSetting(address, port, metrics_port, ca_file)
     outcome = run_cast(library, manifest, config, setting)
-    print_report(outcome, Console())
-    say_what_failed(outcome)
     if report is not None:
         _write_report(outcome, report)
+    is_interrupted = outcome.end_reason == INTERRUPTED
+    if not is_interrupted or any(seat.receiver for seat in outcome.seats):
+        print_report(outcome, Console())
+    if is_interrupted:
+        raise KeyboardInterrupt
+    say_what_failed(outcome)
     return exit_code(outcome)
 
 

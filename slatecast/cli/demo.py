@@ -15,7 +15,7 @@ from rich.console import Console
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library
-from broadcaster.service import CastConfig
+from broadcaster.service import INTERRUPTED, CastConfig
 from broadcaster.session import StartPolicy
 from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import BrokerAddress
@@ -70,6 +70,8 @@ def demo(*, image: Path | None, seats: int, rate: int, folder: Path | None) -> i
         config = CastConfig(interface, StartPolicy(seats, START_PATIENCE), rate, rate, use_ipv6=False)
         setting = CastSetting(port=FREE_PORT, on_broker=lambda broker: receivers.start(stack, broker))
         outcome = run_cast(library, manifest, config, setting)
+        if outcome.end_reason == INTERRUPTED:
+            raise KeyboardInterrupt
         receivers.wait()
         print_report(outcome, console)
         if (code := exit_code(outcome)) != 0:

@@ -1,6 +1,7 @@
 """Parameter types that several commands share."""
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -27,3 +28,10 @@ class Rate(click.ParamType[int]):
         if rate < MIN_RATE:
             self.fail(f"{value!r} is only {rate} bit/s: write 900M for 900 Mbit/s", param, ctx)
         return rate
+
+
+ca_file_option: Final = click.option(
+    "--ca-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="PEM file of the authority that signed the certificate of an mqtts broker.",
+)

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -18,6 +19,7 @@ from protocol.messages import ReceiverState
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver, ReceiverConfig, SessionOutcome
 from receiver.target_rule import resolve_target
+from slatecast.cli.parameters import ca_file_option
 from slatecast.cli.receiver_display import receiver_display
 
 RETRY_SECONDS = 0.5
@@ -46,6 +48,7 @@ EXIT_CODES = {
     "--wait", type=click.FloatRange(min=0), default=300.0, show_default=True, help="Seconds to wait for a broadcaster."
 )
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
+@ca_file_option
 def receive(
     *,
     target: str,
@@ -55,6 +58,7 @@ def receive(
     once: bool,
     wait: float,
     metrics_port: int | None,
+    ca_file: Path | None,
 ) -> int:
     """Wait for a session and overwrite one disk with its image.
 
@@ -64,28 +68,24 @@ def receive(
     if not 1 <= len(seat) <= 64 or not seat.isprintable():
         raise ConfigError("--seat must be 1 to 64 printable characters")
     disk = resolve_target(target).path
-    return asyncio.run(_receive(disk, server, interface, seat, once=once, wait=wait, metrics_port=metrics_port))
+    address = BrokerAddress.parse(server) if server else None
+
+    async def find_and_receive() -> int:
+        broker = address or await _discover(interface, wait)
+        config = ReceiverConfig(seat, disk, resolve_interface(interface, towards=broker.host), broker, ca_file)
+        return await _receive(config, once=once, wait=wait, metrics_port=metrics_port)
+
+    return asyncio.run(find_and_receive())
 
 
-async def _receive(
-    target: str,
-    server: str | None,
-    interface_name: str | None,
-    seat: str,
-    *,
-    once: bool,
-    wait: float,
-    metrics_port: int | None,
-) -> int:
+async def _receive(config: ReceiverConfig, *, once: bool, wait: float, metrics_port: int | None) -> int:
     console = Console(stderr=True)
-    broker = BrokerAddress.parse(server) if server else await _discover(interface_name, wait)
-    interface = resolve_interface(interface_name, towards=broker.host)
-    receiver = Receiver(ReceiverConfig(seat, target, interface, broker))
+    receiver = Receiver(config)
     with ReceiverMetrics(receiver, metrics_port), receiver_display(receiver, console):
-        async with _patient_link(receiver, broker, wait, console) as link:
+        async with _patient_link(receiver, config.broker, wait, console) as link:
             while True:
                 outcome = await receiver.run_session(link)
-                _say(console, seat, target, outcome)
+                _say(console, config.seat, config.target, outcome)
                 if once:
                     receiver.say_goodbye()
                     return EXIT_CODES.get(outcome.state, 4)
