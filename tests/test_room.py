@@ -2,6 +2,7 @@
 
 import pytest
 
+from protocol.messages import ReceiverState
 from tests.simulator.scenario import run_seed
 
 SEEDS_PER_TEST = 10
@@ -18,6 +19,12 @@ def test_every_live_seat_gets_the_image(first_seed: int) -> None:
     outcomes = [run_seed(seed) for seed in range(first_seed, first_seed + SEEDS_PER_TEST)]
     failures = [f"--first-seed {each.seed} --seeds 1: {each.problems}" for each in outcomes if each.problems]
     assert not failures, "\n".join(failures)
+
+
+@pytest.mark.slow
+def test_rooms_end_in_every_way() -> None:
+    states = {state for seed in range(40) for state in run_seed(seed).states.values()}
+    assert states >= {ReceiverState.VERIFIED, ReceiverState.FAILED, ReceiverState.DAMAGED, ReceiverState.READY}
 
 
 @pytest.mark.slow

@@ -20,6 +20,8 @@ class LinkFaults:
     corrupt_ratio: float = 0.0
     reorder_seconds: float = 0.0
     """delay is drawn from 0 to this, so datagrams overtake each other"""
+    is_black_hole: bool = False
+    """nothing arrives, ever: a switch that forwards MQTT and no multicast"""
 
 
 class SimulatedMulticast:
@@ -41,6 +43,8 @@ class SimulatedMulticast:
 
     def send(self, datagram: bytes) -> None:
         for name, (_, faults) in self._members.items():
+            if faults.is_black_hole:
+                continue
             if self._schedule.now >= self.faults_end_at:
                 self._deliver_later(name, datagram, 0.0)
             elif not self._is_lost(name, faults):

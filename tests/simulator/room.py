@@ -13,8 +13,8 @@ from protocol.messages import Announcement, FecOti, Message, Presence, SessionPh
 from protocol.seal import Seal
 from receiver.deployment import Deployment
 from receiver.session import BlockDecodable, Event, ObjectCompleted, ReceiverSession
-from tests.receiver.memory_device import MemoryDevice
 from tests.simulator.broker import SimulatedBroker
+from tests.simulator.disk import SimulatedDisk
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage
 from tests.simulator.network import LinkFaults, SimulatedMulticast
 from tests.simulator.schedule import Schedule
@@ -107,7 +107,7 @@ class SimulatedReceiver:
         network: SimulatedMulticast,
         broker: SimulatedBroker,
         rng: random.Random,
-        device: MemoryDevice,
+        device: SimulatedDisk,
         faults: LinkFaults,
         seat: str,
     ) -> None:
@@ -115,7 +115,7 @@ class SimulatedReceiver:
         self._network = network
         self._broker = broker
         self._rng = rng
-        self._faults = faults
+        self.faults = faults
         self.device = device
         self.seat = seat
         self.start()
@@ -164,7 +164,7 @@ class SimulatedReceiver:
             buffer_limit=self._rng.choice([20_000, 10_000_000]) + 191 * ENCODING_SYMBOL_LENGTH,
         )
         self._deployment = Deployment(announcement, lambda: self.device)
-        self._network.join(self.receiver_id, self._receive_datagram, self._faults)
+        self._network.join(self.receiver_id, self._receive_datagram, self.faults)
 
     def _receive_datagram(self, datagram: bytes) -> None:
         assert self.session is not None
