@@ -8,6 +8,7 @@ from broadcaster.encoder import BlockEncoder, SealedSymbols
 from broadcaster.pacing import Pacer
 from broadcaster.rate import RateControl
 from broadcaster.session import SenderSession, StartPolicy
+from protocol.blocks import BlockBuffer
 from protocol.errors import DiskError, IntegrityError
 from protocol.messages import Announcement, FecOti, Message, Presence, SessionPhase, announcement_topic, decode_tsi
 from protocol.seal import Seal
@@ -116,6 +117,7 @@ class SimulatedReceiver:
         self._broker = broker
         self._rng = rng
         self.faults = faults
+        self._bad_memory_ratio = rng.choice([0.0, 0.0, 0.0, 0.05])
         self.device = device
         self.seat = seat
         self.start()
@@ -188,6 +190,7 @@ class SimulatedReceiver:
         assert self.session is not None
         try:
             if isinstance(event, BlockDecodable):
+                self._damage_in_memory(event.block)
                 if self._deployment.store_block(event.block):
                     self.session.block_stored(event.block, self._schedule.now)
                 else:
@@ -202,6 +205,11 @@ class SimulatedReceiver:
         except IntegrityError as error:
             self.session.damaged(str(error), self._schedule.now)
         self._pump()
+
+    def _damage_in_memory(self, block: BlockBuffer) -> None:
+        """Bad memory behind the seal: only the digest of the block can find it."""
+        if self._rng.random() < self._bad_memory_ratio:
+            block.symbols[self._rng.randrange(block.source_block_length * ENCODING_SYMBOL_LENGTH)] ^= 0x04
 
     def _finish(self) -> None:
         assert self.session is not None
