@@ -9,7 +9,7 @@ arithmetic, socket, disk or clock.
     RECEIVING --nothing is missing-->  VERIFYING
     VERIFYING --read-back found damage-->  RECEIVING
     VERIFYING --committed-->  VERIFIED
-    VERIFYING --the disk does not keep what it is given-->  DAMAGED
+    RECEIVING, VERIFYING --the image contradicts itself, or the disk does not keep what it is given-->  DAMAGED
     READY     --target refused-->  REFUSED
     any       --disk or manifest fails-->  FAILED
 
