@@ -7,6 +7,7 @@ is taken back, and only more loss than that counts from then on. Pure: no time b
 """
 
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 from typing import Final
 
@@ -93,7 +94,6 @@ class RateControl:
         self.reason = "at the set rate" if self._is_at_ceiling else "rising: no seat has trouble yet"
         self._totals: dict[str, _Totals] = {}
         self._samples: dict[str, _Sample] = {}
-        self._started_at = now
         self._is_probing = True
         self._stepped_at = now
         self._bytes_sent = 0
@@ -107,7 +107,8 @@ class RateControl:
 
     def seat_reported(self, report: ReceiverReport, now: float) -> None:
         """Take a receiver's running totals, of which only the growth counts, and the fill of its buffers."""
-        before = self._totals.get(report.receiver_id, _Totals(self._started_at, 0, 0, 0))
+        # A seat's first report says nothing about its speed: it may have waited for long before anything was sent.
+        before = self._totals.get(report.receiver_id, _Totals(-inf, 0, 0, 0))
         bytes_taken = report.bytes_received - report.backlog_bytes
         totals = _Totals(now, report.symbols_expected, report.symbols_lost, bytes_taken)
         expected = totals.symbols_expected - before.symbols_expected
@@ -118,7 +119,9 @@ class RateControl:
             self._samples[report.receiver_id] = _Sample(
                 max(0, totals.symbols_lost - before.symbols_lost) / expected,
                 report.buffer_fill_ratio,
-                max(0, totals.bytes_taken - before.bytes_taken) * 8 / max(MIN_SAMPLE_SECONDS, now - before.at),
+                inf
+                if before.at == -inf
+                else max(0, totals.bytes_taken - before.bytes_taken) * 8 / max(MIN_SAMPLE_SECONDS, now - before.at),
             )
 
     def forget(self, receiver_id: str) -> None:

@@ -2,7 +2,7 @@
 
 Per block the requests of all receivers merge to their maximum, since one fresh repair symbol mends a different hole at
 every receiver. A request that may have left before the last repair arrived is discounted by what that repair held.
-When the fresh repair symbols of a block are used up, its source symbols are sent again and the count starts over.
+When the fresh repair symbols of a block are used up, its source symbols are sent again, as often as it takes.
 Blocks that are wanted whole take turns: a seat that asks for the first ones for ever keeps nobody from the last.
 Pure: no time but ``now``, no payload.
 """
@@ -77,7 +77,8 @@ class RepairQueue:
         length = self._source_block_length(sbn)
         used = self._repair_symbols_used.get(sbn, 0)
         if used + deficit > self._max_repair_symbols:
-            self._repair_symbols_used.pop(sbn, None)
+            # They stay used up: who needs this block once more may hold all of them already.
+            self._repair_symbols_used[sbn] = self._max_repair_symbols
             return range(length)
         self._repair_symbols_used[sbn] = used + deficit
         return range(length + used, length + used + deficit)

@@ -112,7 +112,7 @@ class Broadcast:
             now=now,
         )
         self._transmitter: Transmitter | None = None
-        self._failure: SlatecastError | None = None
+        self._failure: Exception | None = None
         self._slots = asyncio.Semaphore(LOOKAHEAD)
         self._wake = asyncio.Event()
 
@@ -256,7 +256,7 @@ class Broadcast:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
-    def _fail(self, error: SlatecastError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
         self.abort(str(error))
 

@@ -13,7 +13,6 @@ from typing import Final
 from broadcaster.encoder import SealedSymbols
 from broadcaster.pacing import Pacer
 from broadcaster.session import Transmission
-from protocol.errors import TransportError
 from protocol.link.multicast import MAX_BATCH_DATAGRAMS, MulticastSender
 
 BATCH_SECONDS: Final = 0.001
@@ -28,7 +27,7 @@ class Transmitter:
         sender: MulticastSender,
         rate_bits_per_second: int,
         on_sent: Callable[[Transmission], object],
-        on_failure: Callable[[TransportError], object],
+        on_failure: Callable[[Exception], object],
     ) -> None:
         """Both callbacks are called in the thread of the transmitter; after ``on_failure`` nothing is sent any more."""
         self._sender = sender
@@ -62,7 +61,7 @@ class Transmitter:
             while not self._is_stopping and (symbols := self._queue.get()) is not None:
                 if self._send(symbols):
                     self._on_sent(symbols.transmission)
-        except TransportError as error:
+        except Exception as error:
             self._on_failure(error)
 
     def _send(self, symbols: SealedSymbols) -> bool:

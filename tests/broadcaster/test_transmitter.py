@@ -37,7 +37,7 @@ class Bench:
     def __init__(self, rate: int = FAST, *, fails_after: int | None = None) -> None:
         self.sender = RecordingSender(fails_after)
         self.sent: queue.Queue[Transmission] = queue.Queue()
-        self.failures: queue.Queue[TransportError] = queue.Queue()
+        self.failures: queue.Queue[Exception] = queue.Queue()
         self.transmitter = Transmitter(
             self.sender,  # type: ignore[arg-type]  # has the sender's interface without its socket
             rate,

@@ -50,7 +50,8 @@ class Room:
             self.symbols = (
                 self.symbols[: (k - 1) * L + last_symbol_length] + bytes(L - last_symbol_length) + self.symbols[k * L :]
             )
-        self.block = BlockBuffer(bytearray(len(self.symbols)))
+        self.slots = bytearray(len(self.symbols))
+        self.block = BlockBuffer(self.slots)
         self.asked: list[tuple[int, int, int]] = []
 
     def seal(self, *esis: int) -> bytes:
@@ -70,7 +71,7 @@ class Room:
     def find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         self.asked.append((toi, sbn, source_block_length))
         wanted = (self.toi, self.sbn, self.k)
-        return (self.block.symbols, self.block.ledger) if (toi, sbn, source_block_length) == wanted else None
+        return (self.slots, self.block.ledger) if (toi, sbn, source_block_length) == wanted else None
 
     def open(self, batch: bytes | bytearray, datagram_length: int = DATAGRAM) -> BatchCounts:
         return self.receiver.open_batch(memoryview(batch), datagram_length, self.find_block)
@@ -105,18 +106,18 @@ class TestKernels:
         datagram = bytes.fromhex(vector["datagram"])
         answer = session.open_batch(datagram, len(datagram), lambda *_: (block.symbols, block.ledger))
         assert answer == BatchCounts(1, 0, 0, 0, 0, len(symbol))
-        assert block.symbols[min(esi, k) * length :][: len(symbol)] == symbol
+        assert bytes(block.symbols[min(esi, k) * length :][: len(symbol)]) == symbol
 
     @pytest.mark.parametrize("k", [1, 2, 12, 190, MAX_SOURCE_BLOCK_LENGTH])
     @pytest.mark.parametrize("last_symbol_length", [1, L - 1, L])
     def test_a_whole_block_comes_back_with_its_padding(self, k: int, last_symbol_length: int) -> None:
         room = Room(k, last_symbol_length)
-        room.block.symbols[:] = b"\xff" * len(room.block.symbols)
+        room.slots[:] = b"\xff" * len(room.slots)
         batch = room.seal(*range(k))
         assert len(batch) == k * DATAGRAM - (L - last_symbol_length)
         assert room.open(batch) == BatchCounts(k, 0, 0, 0, 0, (k - 1) * L + last_symbol_length)
-        assert room.block.symbols[: k * L] == room.symbols[: k * L]
-        assert room.block.symbols[k * L :] == b"\xff" * (MAX_REPAIR_SYMBOLS * L)
+        assert room.slots[: k * L] == room.symbols[: k * L]
+        assert room.slots[k * L :] == b"\xff" * (MAX_REPAIR_SYMBOLS * L)
         assert room.block.missing_source_symbols() == []
         assert (room.block.deficit, room.block.source_symbol_count) == (0, k)
         assert room.asked == [(1, 5, k)]
@@ -140,7 +141,7 @@ class TestKernels:
         assert room.block.repair_esis() == [40, 12, 75]
         assert room.block.symbol_count == 4
         for slot, esi in ((0, 0), (12, 40), (13, 12), (14, 75)):
-            assert room.block.symbols[slot * L : (slot + 1) * L] == room.symbols[esi * L : (esi + 1) * L]
+            assert room.slots[slot * L : (slot + 1) * L] == room.symbols[esi * L : (esi + 1) * L]
         assert [esi for esi in range(255) if room.block.ledger[esi]] == [0, 12, 40, 75]
 
     def test_a_repeated_symbol_is_a_duplicate_and_not_even_decrypted(self) -> None:
@@ -148,9 +149,9 @@ class TestKernels:
         assert room.open(room.seal(3, 20, 3, 20)) == counts(opened=2, duplicate=2)
         forged = bytearray(room.seal(3, 20))
         forged[20] ^= 1
-        symbols, ledger = bytes(room.block.symbols), bytes(room.block.ledger)
+        symbols, ledger = bytes(room.slots), bytes(room.block.ledger)
         assert room.open(forged) == counts(duplicate=2)
-        assert room.block.symbols == symbols
+        assert room.slots == symbols
         assert room.block.ledger == ledger
 
     def test_a_complete_block_takes_no_more(self) -> None:
@@ -200,7 +201,7 @@ class TestKernels:
         ledger, datagram = bytes(room.block.ledger), room.seal(esi)
 
         def find_block(_toi: int, _sbn: int, k: int) -> tuple[bytearray, bytearray] | None:
-            return (room.block.symbols, room.block.ledger) if k == room.k else None  # any block, but never another K
+            return (room.slots, room.block.ledger) if k == room.k else None  # any block, but never another K
 
         for position in range(len(datagram)):
             for flip in (0x01, 0x80, 0xFF):
@@ -213,9 +214,7 @@ class TestKernels:
                 assert answer.rejected + answer.foreign == 1 or position in {16, 17}  # K, esi
                 assert room.block.ledger == ledger
         for slot, present_esi in ((1, 1), (5, 5), (12, 30)):
-            assert (
-                room.block.symbols[slot * L : (slot + 1) * L] == room.symbols[present_esi * L : (present_esi + 1) * L]
-            )
+            assert room.slots[slot * L : (slot + 1) * L] == room.symbols[present_esi * L : (present_esi + 1) * L]
         assert room.open(datagram, len(datagram)).opened == 1
 
     @pytest.mark.parametrize("esi", [0, 11, 12])
@@ -237,8 +236,8 @@ class TestKernels:
         batch[DATAGRAM - 1] ^= 1
         batch[DATAGRAM + 20] ^= 1
         assert room.open(batch) == counts(opened=2, rejected=2)
-        assert room.block.symbols[4 * L : 5 * L] == room.symbols[4 * L : 5 * L]
-        assert room.block.symbols[12 * L : 13 * L] == room.symbols[30 * L : 31 * L]
+        assert room.slots[4 * L : 5 * L] == room.symbols[4 * L : 5 * L]
+        assert room.slots[12 * L : 13 * L] == room.symbols[30 * L : 31 * L]
 
     def test_slots_beyond_the_buffer_do_not_exist(self) -> None:
         room = Room(k=4)
@@ -255,7 +254,7 @@ class TestKernels:
 
     def test_a_larger_k_than_the_block_has_stays_within_the_buffer(self) -> None:
         small, large = Room(k=2), Room(k=MAX_SOURCE_BLOCK_LENGTH)
-        small.find_block = lambda *_: (small.block.symbols, small.block.ledger)  # type: ignore[method-assign]  # wants all
+        small.find_block = lambda *_: (small.slots, small.block.ledger)  # type: ignore[method-assign]  # wants all
         assert small.open(large.seal(65)) == counts(opened=1)
         assert small.open(large.seal(66, 190, 191, 254)) == counts(unwanted=4)
 
@@ -271,7 +270,7 @@ class TestKernels:
         room = Room()
         for ledger in (bytearray(), bytearray(LEDGER_LENGTH - 1)):
             with pytest.raises(SessionStateError, match="ledger"):
-                room.receiver.open_batch(room.seal(0), DATAGRAM, lambda *_, it=ledger: (room.block.symbols, it))
+                room.receiver.open_batch(room.seal(0), DATAGRAM, lambda *_, it=ledger: (room.slots, it))
 
     @pytest.mark.parametrize("datagram_length", [0, -1])
     def test_datagrams_without_length_are_our_own_fault(self, datagram_length: int) -> None:
@@ -286,7 +285,7 @@ class TestKernels:
 
         with pytest.raises(LookupError, match="of the caller"):
             room.receiver.open_batch(room.seal(0), DATAGRAM, fail)
-        room.block.symbols.extend(b"nothing holds the buffer")
+        room.slots.extend(b"nothing holds the buffer")
 
     def test_an_empty_batch_is_nothing(self) -> None:
         assert Room().open(b"") == counts()
@@ -343,7 +342,7 @@ class TestKernels:
             encode_header(TSI, 1, 5, 12, 0)[:12] + junk[start + 12 : start + datagram_length]
             for start in range(0, len(junk), datagram_length)
         )
-        answer = room.receiver.open_batch(batch, datagram_length, lambda *_: (room.block.symbols, room.block.ledger))
+        answer = room.receiver.open_batch(batch, datagram_length, lambda *_: (room.slots, room.block.ledger))
         assert answer.opened == 0
         assert room.block.ledger == bytes(LEDGER_LENGTH)
 
@@ -382,7 +381,7 @@ def test_kernels_agree_on_any_traffic(seed: int) -> None:
             tail = rng.randrange(DATAGRAM)
 
             def find_block(toi: int, sbn: int, k: int, rooms: list[Room] = rooms) -> tuple[bytearray, bytearray] | None:
-                return (rooms[sbn].block.symbols, rooms[sbn].block.ledger) if sbn < len(rooms) and toi == 1 else None
+                return (rooms[sbn].slots, rooms[sbn].block.ledger) if sbn < len(rooms) and toi == 1 else None
 
             answers.append(rooms[0].receiver.open_batch(batch[: len(batch) - tail], DATAGRAM, find_block))
         results.append((answers, [(room.block.ledger, present_symbols(room)) for room in rooms]))
@@ -392,7 +391,7 @@ def test_kernels_agree_on_any_traffic(seed: int) -> None:
 
 def present_symbols(room: Room) -> list[bytes]:
     """What the ledger vouches for; other slots may hold garbage."""
-    ledger, symbols = room.block.ledger, room.block.symbols
+    ledger, symbols = room.block.ledger, room.slots
     slots = [esi for esi in range(room.k) if ledger[esi]] + [room.k + i for i in range(ledger[REPAIR_COUNT])]
     assert ledger[SYMBOL_COUNT] == len(slots)
     assert not any(ledger[REPAIR_ESIS + ledger[REPAIR_COUNT] :])

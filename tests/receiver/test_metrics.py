@@ -51,6 +51,7 @@ def test_a_scrape_reads_the_session_as_it_is() -> None:
     session.counters.symbols_lost = 3
     session.counters.blocks_repaired = 2
     session.counters.buffer_drops = 1
+    session.counters.datagrams_rejected = 4
     session.counters.bytes_verified = 77
     values = scrape(session)
     states = {name.split()[1]: values.pop(name) for name in list(values) if " " in name}
@@ -61,6 +62,7 @@ def test_a_scrape_reads_the_session_as_it_is() -> None:
         "slatecast_receiver_symbols_lost_total": 3,
         "slatecast_receiver_blocks_repaired_total": 2,
         "slatecast_receiver_buffer_drops_total": 1,
+        "slatecast_receiver_datagrams_rejected_total": 4,
         "slatecast_receiver_missing_blocks": 20,
         "slatecast_receiver_backlog_bytes": 0,
         "slatecast_receiver_verified_bytes": 77,
