@@ -90,11 +90,11 @@ class Path:
             self._seal.open_batch(*received, self._find_block)
             opening += time.process_time() - before
         ended = time.process_time()
-        if self._block.deficit or bytes(self._block.symbols[:BLOCK_BYTES]) != self._source:
+        if self._block.deficit or self._block.symbols[:BLOCK_BYTES] != self._source:
             raise SystemExit(f"block {sbn} did not come back")
         return {"seal": sealed - started, "send": sent - sealed, "receive": ended - sent - opening, "open": opening}
 
-    def _find_block(self, _toi: int, _sbn: int, _source_block_length: int) -> tuple[bytearray | memoryview, bytearray]:
+    def _find_block(self, _toi: int, _sbn: int, _source_block_length: int) -> tuple[bytearray, bytearray]:
         return self._block.symbols, self._block.ledger
 
 

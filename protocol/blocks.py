@@ -1,7 +1,6 @@
 """Source blocks: how stored bytes are cut into symbols, and the buffers in which a receiver collects them.
 
-A block's buffer has room for all source symbols and all repair symbols; who allocates it may leave untouched memory
-unspent, since most blocks need few repair symbols.
+A block's buffer has room for all source symbols and all repair symbols.
 The ledger beside it says what has arrived; it is a plain bytearray because the C step that opens datagrams updates it.
 
     ledger  0..254   1 where the encoding symbol of that esi is present
@@ -10,7 +9,6 @@ The ledger beside it says what has arrived; it is a plain bytearray because the 
             257..320 esi of the i-th repair symbol, which lies in slot K+i of the buffer
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from protocol.errors import SessionStateError
@@ -40,7 +38,7 @@ class BlockBuffer:
 
     __slots__ = ("last_arrival", "ledger", "sbn", "source_block_length", "symbols", "toi")
 
-    def __init__(self, symbols: bytearray | memoryview) -> None:
+    def __init__(self, symbols: bytearray) -> None:
         self.symbols = symbols
         self.ledger = bytearray(LEDGER_LENGTH)
         self.toi = 0
@@ -97,24 +95,24 @@ class BlockPool:
         limit_bytes: int,
         maximum_source_block_length: int,
         encoding_symbol_length: int,
-        allocate: Callable[[int], bytearray | memoryview] = bytearray,
     ) -> None:
-        """Keep at most ``limit_bytes`` of source symbols, but always one block; repair symbols come on top.
-
-        ``allocate`` gives that many writable bytes of any content.
-        """
+        """Keep at most ``limit_bytes``, used and unused buffers together, but always one block."""
         self._limit = limit_bytes
         self._maximum_source_block_length = maximum_source_block_length
         self._symbol_length = encoding_symbol_length
-        self._allocate = allocate
         self._free: dict[int, list[BlockBuffer]] = {}
         self._free_bytes = 0
         self._taken_bytes = 0
 
     @property
     def taken_bytes(self) -> int:
-        """Bytes of the buffers in use, without their repair symbols."""
+        """Bytes of the buffers in use."""
         return self._taken_bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of all buffers, in use or waiting to be used again."""
+        return self._taken_bytes + self._free_bytes
 
     @property
     def fill_ratio(self) -> float:
@@ -124,12 +122,12 @@ class BlockPool:
     @property
     def is_full(self) -> bool:
         """Whether a block of full length would find no room."""
-        return not self._has_room(self._maximum_source_block_length * self._symbol_length)
+        return not self._has_room(self._buffer_length(self._maximum_source_block_length))
 
     def take(self, toi: int, sbn: int, source_block_length: int) -> BlockBuffer | None:
         """An empty buffer for this block, or None when the bound is reached: the block then stays missing."""
         slots = self._slots(source_block_length)
-        length = slots * self._symbol_length
+        length = self._buffer_length(slots)
         if not self._has_room(length):
             return None
         free = self._free.setdefault(slots, [])
@@ -138,7 +136,7 @@ class BlockPool:
             self._free_bytes -= length
         else:
             self._release_free_buffers(self._limit - self._taken_bytes - length)
-            block = BlockBuffer(self._allocate((slots + MAX_REPAIR_SYMBOLS) * self._symbol_length))
+            block = BlockBuffer(bytearray(length))
         self._taken_bytes += length
         block.reset(toi, sbn, source_block_length)
         return block
@@ -146,7 +144,7 @@ class BlockPool:
     def give_back(self, block: BlockBuffer) -> None:
         """Return a buffer; the caller must not touch it again."""
         slots = self._slots(block.source_block_length)
-        length = slots * self._symbol_length
+        length = self._buffer_length(slots)
         if self._taken_bytes < length:
             raise SessionStateError("a block buffer was given back twice")
         self._taken_bytes -= length
@@ -158,6 +156,9 @@ class BlockPool:
         rounded = -(-source_block_length // SLOT_STEP) * SLOT_STEP
         return min(rounded, self._maximum_source_block_length)
 
+    def _buffer_length(self, slots: int) -> int:
+        return (slots + MAX_REPAIR_SYMBOLS) * self._symbol_length
+
     def _has_room(self, length: int) -> bool:
         return self._taken_bytes == 0 or self._taken_bytes + length <= self._limit
 
@@ -166,4 +167,4 @@ class BlockPool:
         for slots, buffers in self._free.items():
             while buffers and self._free_bytes > allowed_bytes:
                 buffers.pop()
-                self._free_bytes -= slots * self._symbol_length
+                self._free_bytes -= self._buffer_length(slots)

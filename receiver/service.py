@@ -9,7 +9,6 @@ The loop opens datagrams and moves decisions; whatever computes long or waits fo
 import asyncio
 import contextlib
 import logging
-import mmap
 import os
 import random
 import secrets
@@ -186,7 +185,6 @@ class _ActiveSession:
             rng=random.Random(receiver_id),
             now=time.monotonic(),
             buffer_limit=config.buffer_limit,
-            allocate=_untouched_memory,
         )
         self._is_closing = False
         self._jobs: set[asyncio.Task[None]] = set()
@@ -369,8 +367,3 @@ class _ActiveSession:
         """Let running steps end soon and start no other; the disk is closed only after that."""
         self._is_closing = True
         self._workers.shutdown(wait=True, cancel_futures=True)
-
-
-def _untouched_memory(length: int) -> memoryview:
-    """Memory that costs nothing until it is written, unlike a bytearray, which is filled with zeros at once."""
-    return memoryview(mmap.mmap(-1, length))

@@ -18,7 +18,6 @@ The one state that counts is the set of missing blocks: late join, loss and dama
 
 import random
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,8 +51,8 @@ SILENCE: Final = 0.15
 """[s] After so long without a symbol that is wanted, the sender's position is believed even for blocks that were never
 seen; until then they may still lie in the receive buffer."""
 
-DEFAULT_BUFFER_LIMIT: Final = 160 * 1024 * 1024
-"""[bytes] Blocks in memory; with a third more for repair, the interpreter and a manifest of 60 MB within 350 MiB."""
+DEFAULT_BUFFER_LIMIT: Final = 192 * 1024 * 1024
+"""[bytes] Blocks in memory; with the interpreter and a manifest of 60 MB within 350 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,6 @@ class ReceiverSession:
         rng: random.Random,
         now: float,
         buffer_limit: int = DEFAULT_BUFFER_LIMIT,
-        allocate: Callable[[int], bytearray | memoryview] = bytearray,
     ) -> None:
         self.announcement = announcement
         self.receiver_id = receiver_id
@@ -125,9 +123,7 @@ class ReceiverSession:
         self._manifest: Manifest | None = None
         self._missing = (RangeSet([(0, len(announcement.manifest_block_digests))]), RangeSet())
         self._block_counts = [len(announcement.manifest_block_digests), 0]
-        self._pool = BlockPool(
-            buffer_limit, announcement.oti.maximum_source_block_length, self._symbol_length, allocate
-        )
+        self._pool = BlockPool(buffer_limit, announcement.oti.maximum_source_block_length, self._symbol_length)
         self._partial: tuple[dict[int, BlockBuffer], ...] = ({}, {})
         self._being_stored: tuple[set[int], ...] = (set(), set())
         self._touched: list[tuple[BlockBuffer, int]] = []
@@ -146,9 +142,7 @@ class ReceiverSession:
 
     # --- the network ---------------------------------------------------------------------------------------------
 
-    def find_block(
-        self, toi: int, sbn: int, source_block_length: int
-    ) -> tuple[bytearray | memoryview, bytearray] | None:
+    def find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """The buffer and the ledger for symbols of this block, or None if they are not wanted or there is no room."""
         block = self._partial[toi].get(sbn)
         if block is None:

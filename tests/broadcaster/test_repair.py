@@ -1,4 +1,3 @@
-
 from broadcaster.repair import HOLDOFF, RepairQueue
 
 K = 10

@@ -8,6 +8,7 @@ from protocol.blocks import (
     LEDGER_LENGTH,
     REPAIR_COUNT,
     REPAIR_ESIS,
+    SLOT_STEP,
     SYMBOL_COUNT,
     BlockBuffer,
     BlockPool,
@@ -95,14 +96,15 @@ class TestPool:
         assert (block.toi, block.sbn, block.source_block_length) == (1, 7, 9)
 
     def test_the_bound_holds(self) -> None:
-        pool = BlockPool(3500, 10, 100)
+        length = (10 + MAX_REPAIR_SYMBOLS) * 100
+        pool = BlockPool(3 * length + 500, 10, 100)
         blocks = [pool.take(1, sbn, 10) for sbn in range(3)]
         assert None not in blocks
-        assert (pool.is_full, pool.taken_bytes) == (True, 3000)
+        assert (pool.is_full, pool.taken_bytes) == (True, 3 * length)
         assert pool.take(1, 3, 10) is None
         assert blocks[0] is not None
         pool.give_back(blocks[0])
-        assert (pool.is_full, pool.taken_bytes) == (False, 2000)
+        assert (pool.is_full, pool.taken_bytes) == (False, 2 * length)
         assert pool.take(1, 3, 10) is not None
         assert pool.take(1, 4, 10) is None
 
@@ -132,49 +134,34 @@ class TestPool:
 
 class TestPoolOfManyLengths:
     def test_small_blocks_take_little_of_the_bound(self) -> None:
-        pool = BlockPool(640 * 10, 191, 10)
+        length = (SLOT_STEP + MAX_REPAIR_SYMBOLS) * 10
+        pool = BlockPool(20 * length, 191, 10)
         small = [pool.take(1, sbn, 5) for sbn in range(20)]
         assert None not in small
-        assert (pool.taken_bytes, pool.is_full) == (6400, True)
+        assert (pool.taken_bytes, pool.is_full) == (20 * length, True)
         assert pool.take(1, 99, 5) is None
 
     def test_unused_buffers_of_other_lengths_make_room(self) -> None:
-        allocated: list[int] = []
-
-        def allocate(length: int) -> bytearray:
-            allocated.append(length)
-            return bytearray(length)
-
-        pool = BlockPool(2000, 191, 10, allocate)
-        for block in [pool.take(1, sbn, 32) for sbn in range(6)]:
+        small, large = ((slots + MAX_REPAIR_SYMBOLS) * 10 for slots in (SLOT_STEP, 5 * SLOT_STEP))
+        pool = BlockPool(small + large, 191, 10)
+        for block in [pool.take(1, sbn, SLOT_STEP) for sbn in range(3)]:
             assert block is not None
             pool.give_back(block)
+        assert pool.kept_bytes == 3 * small
         assert pool.take(1, 6, 150) is not None
-        assert pool.take(1, 7, 32) is not None
-        assert allocated == [960] * 6 + [2240]
-        assert pool.take(1, 8, 32) is None
+        assert pool.kept_bytes == large + small
+        assert pool.take(1, 7, SLOT_STEP) is not None
+        assert pool.kept_bytes == large + small
+        assert pool.take(1, 8, SLOT_STEP) is None
 
     @pytest.mark.parametrize("seed", range(20))
     def test_what_is_kept_never_exceeds_the_bound(self, seed: int) -> None:
-        rng, kept_bytes = random.Random(seed), 0
-
-        class Memory(bytearray):
-            def __del__(self) -> None:
-                nonlocal kept_bytes
-                kept_bytes -= len(self) - MAX_REPAIR_SYMBOLS * 10
-
-        def allocate(length: int) -> bytearray:
-            nonlocal kept_bytes
-            kept_bytes += length - MAX_REPAIR_SYMBOLS * 10
-            return Memory(length)
-
-        pool = BlockPool(10_000, 191, 10, allocate)
+        rng, pool = random.Random(seed), BlockPool(10_000, 191, 10)
         taken: list[BlockBuffer] = []
         for sbn in range(300):
             block = pool.take(1, sbn, rng.randrange(1, 192))
-            assert kept_bytes <= 10_000
             if block is not None:
                 taken.append(block)
+            assert sum(len(each.symbols) for each in taken) == pool.taken_bytes <= pool.kept_bytes <= 10_000
             if block is None or rng.random() < 0.4:
                 pool.give_back(taken.pop(rng.randrange(len(taken))))
-            del block

@@ -17,6 +17,7 @@ from protocol.messages import (
     topic_of,
 )
 from protocol.wire import ENCODING_SYMBOL_LENGTH as L
+from protocol.wire import MAX_REPAIR_SYMBOLS
 from receiver.repair import HOLDOFF, REPAIR_CYCLE
 from receiver.session import (
     REPORT_INTERVAL,
@@ -31,7 +32,7 @@ from tests.sample_messages import OTHER_TSI, announcement, presence, receiver_id
 
 K = 10
 MANIFEST_K = 2
-ROOM_FOR_ONE_BLOCK = SLOT_STEP * L
+ROOM_FOR_ONE_BLOCK = (SLOT_STEP + MAX_REPAIR_SYMBOLS) * L
 
 Step = Callable[[ReceiverSession], None]
 
