@@ -58,7 +58,7 @@ def test_no_tracked_file_depends_on_one_place(pattern: re.Pattern[str]) -> None:
     [
         (REGISTRY, "--index-url=x", True),
         (REGISTRY, "the index of a url", False),
-        (MACHINE_PATH, "cd /work/main", True),
+        (MACHINE_PATH, "cd /" + "work/main", True),
         (MACHINE_PATH, "'/root'", True),
         (MACHINE_PATH, "disk/root /rooted /workshop ${HOME}/work", False),
     ],
