@@ -25,8 +25,9 @@ from broadcaster.rate import RateControl
 from broadcaster.report import SessionReport, build_report
 from broadcaster.session import SenderSession, StartPolicy, Transmission
 from broadcaster.transmitter import Transmitter
-from protocol.errors import MessageError, SlatecastError, TransportError
+from protocol.errors import SlatecastError, TransportError
 from protocol.link.interfaces import InterfaceInfo
+from protocol.link.message_stream import received_messages
 from protocol.link.mqtt import MqttLink
 from protocol.link.multicast import DATA_PORT, MulticastSender, group_for, listen_for_foreign
 from protocol.manifest import Manifest
@@ -36,7 +37,6 @@ from protocol.messages import (
     FecOti,
     SessionPhase,
     announcement_topic,
-    decode_message,
     encode_message,
     topic_of,
 )
@@ -210,14 +210,7 @@ class Broadcast:
         self._slots.release()
 
     async def _listen(self) -> None:
-        async for topic, payload in self._link.messages():
-            if not payload:
-                continue  # a retained message was cleared
-            try:
-                message = decode_message(topic, payload)
-            except MessageError as error:
-                _logger.debug("message dropped: %s", error)
-                continue
+        async for message in received_messages(self._link):
             self.session.receive_message(message, time.monotonic())
             self._follow_rate()
             self._wake.set()

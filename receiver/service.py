@@ -21,8 +21,9 @@ from typing import Final, TypeVar, TypeVarTuple
 
 from protocol import PROTOCOL_VERSION
 from protocol.blocks import BlockBuffer
-from protocol.errors import DiskError, IntegrityError, ManifestError, MessageError, TargetError
+from protocol.errors import DiskError, IntegrityError, ManifestError, TargetError
 from protocol.link.interfaces import InterfaceInfo
+from protocol.link.message_stream import received_messages
 from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
 from protocol.link.multicast import RECEIVE_BUFFER_BYTES, MulticastReceiver
 from protocol.messages import (
@@ -32,7 +33,6 @@ from protocol.messages import (
     Presence,
     ReceiverReport,
     ReceiverState,
-    decode_message,
     decode_tsi,
     encode_message,
     topic_of,
@@ -135,14 +135,7 @@ class Receiver:
         self._link.publish(topic_of(goodbye), encode_message(goodbye), retain=True)
 
     async def _listen(self) -> None:
-        async for topic, payload in self._link.messages():
-            if not payload:
-                continue  # a retained message was cleared
-            try:
-                message = decode_message(topic, payload)
-            except MessageError as error:
-                _logger.debug("message dropped: %s", error)
-                continue
+        async for message in received_messages(self._link):
             self._receive(message)
 
     def _receive(self, message: Message) -> None:

@@ -48,7 +48,7 @@ def scrape(port: int) -> dict[str | tuple[str, str], float]:
     ):
         text = page.read().decode()
         return {
-            (sample.name, *sample.labels.values()) if sample.labels else sample.name: sample.value  # type: ignore[misc]
+            (sample.name, *sample.labels.values()) if sample.labels else sample.name: sample.value  # type: ignore[misc]  # a key is a name, or a name with labels
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }

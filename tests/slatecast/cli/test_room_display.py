@@ -11,32 +11,11 @@ from broadcaster.announcement import build_announcement
 from broadcaster.rate import RateControl
 from broadcaster.report import SeatReport, SessionReport
 from broadcaster.session import SenderSession, StartPolicy, TransferObject
-from protocol.messages import FecOti, ReceiverReport, ReceiverState
+from protocol.messages import FecOti, ReceiverState
 from slatecast.cli import room_display as module
 from slatecast.cli.room_display import print_report, room_display, say
+from tests.sample_messages import report as receiver_report
 from tests.simulator.image import draw_image
-
-RECEIVER_REPORT = ReceiverReport(
-    tsi=f"{7:016x}",
-    receiver_id="0" * 32,
-    seat="seat",
-    sequence=1,
-    state=ReceiverState.READY,
-    reason="",
-    target="/dev/sda",
-    has_manifest=False,
-    blocks_total=0,
-    blocks_missing=0,
-    bytes_received=0,
-    symbols_expected=0,
-    symbols_lost=0,
-    blocks_repaired=0,
-    buffer_drops=0,
-    buffer_fill_ratio=0.0,
-    backlog_bytes=0,
-    bytes_to_verify=0,
-    bytes_verified=0,
-)
 
 
 @pytest.fixture
@@ -57,7 +36,7 @@ def session() -> SenderSession:
 
 
 def hear(session: SenderSession, number: int, now: float, **fields: Any) -> None:
-    report = msgspec.structs.replace(RECEIVER_REPORT, receiver_id=f"{number:032x}", seat=f"seat-{number}", **fields)
+    report = receiver_report(number, tsi=f"{7:016x}", **fields)
     session.receive_message(report, now)
 
 
