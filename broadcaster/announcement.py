@@ -11,7 +11,14 @@ MAX_MANIFEST_BLOCKS = 2048
 
 
 def build_announcement(
-    manifest: Manifest, *, tsi: int, session_secret: bytes, group: str, port: int, oti: FecOti
+    manifest: Manifest,
+    *,
+    tsi: int,
+    session_secret: bytes,
+    group: str,
+    port: int,
+    oti: FecOti,
+    catch_up_url: str = "",
 ) -> Announcement:
     """The announcement of a session that sends ``manifest`` and its chunks to ``group``.
 
@@ -42,4 +49,5 @@ def build_announcement(
         manifest_block_digests=tuple(
             digest.of(offset, len(block), block) for offset in offsets for block in (manifest.read(offset, CHUNK_SIZE),)
         ),
+        catch_up_url=catch_up_url,
     )

@@ -238,6 +238,8 @@ class SenderSession:
             datagrams_sent=self.datagrams_sent,
             repair_datagrams=self.repair_datagrams,
             settled=self.roster.settled_ids(),
+            catch_up=(),
+            must_leave_group=(),
         )
 
     def _advance(self, now: float) -> None:

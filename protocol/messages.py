@@ -5,6 +5,7 @@
     slatecast/v1/receivers/{receiver_id}/presence Presence, retained, also the last will
     slatecast/v1/receivers/{receiver_id}/report   ReceiverReport, twice a second while in a session
     slatecast/v1/receivers/{receiver_id}/repair   RepairRequest, when blocks fall short
+    slatecast/v1/receivers/{receiver_id}/missing  MissingBlocks, when the receiver knows what its disk lacks
 
 The broker may lose, delay, duplicate or reorder any of them, so each says a whole truth and supersedes the earlier
 one of its sender by ``sequence``; nothing is a difference. Every decoder here takes any bytes and raises nothing but
@@ -29,8 +30,11 @@ MAX_MESSAGE_LENGTH: Final = 256 * 1024
 MAX_REPAIR_ENTRIES: Final = 512
 """[entries] of each kind in one RepairRequest: under 16 KiB of JSON; what does not fit is asked for a cycle later."""
 
-MAX_SEATS: Final = 4096
-"""[receivers] in one session: a SessionStatus that names all of them is 160 KiB of JSON."""
+MAX_BITMAP_BLOCKS: Final = 1 << 20
+"""[blocks] in one MissingBlocks: 128 KiB of bits, 175 KB of JSON when they do not deflate; 256 GiB of disk."""
+
+MAX_SEATS: Final = 3072
+"""[receivers] in one session: a SessionStatus that names each of them twice is 210 KiB of JSON."""
 
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
@@ -41,6 +45,8 @@ BlockNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 SymbolCount = Annotated[int, msgspec.Meta(ge=1, le=MAX_SOURCE_BLOCK_LENGTH)]
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Toi = Annotated[int, msgspec.Meta(ge=0, le=1)]
+BitmapBlocks = Annotated[int, msgspec.Meta(ge=1, le=MAX_BITMAP_BLOCKS)]
+Bitmap = Annotated[bytes, msgspec.Meta(max_length=MAX_BITMAP_BLOCKS // 8 + 1024)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
@@ -114,6 +120,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag="announcement"
     """bytes of object 0"""
     manifest_block_digests: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=2048)]
     """one per 256 KiB of object 0, in order"""
+    catch_up_url: ShortText
+    """where a seat on the catch-up lane fetches blocks by HTTP; empty when there is no such lane"""
 
     def __post_init__(self) -> None:
         """Stops a hostile announcement from making a receiver reserve what no digest vouches for."""
@@ -124,19 +132,26 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag="announcement"
 
 
 class SessionStatus(msgspec.Struct, frozen=True, kw_only=True, tag="status", forbid_unknown_fields=True):
-    """How far the broadcaster is; a receiver asks only for blocks below ``position``."""
+    """How far the broadcaster is; a receiver asks only for blocks below ``position``.
+
+    The upper half of ``sequence`` counts the starts of the broadcaster, so that one that resumes is never out of date.
+    """
 
     tsi: Tsi
     sequence: Count
     phase: SessionPhase
     position: BlockNumber
-    """blocks of the phase's object whose source symbols have all left in the first pass"""
+    """all blocks of the phase's object below it have left in the first pass, were not wanted, or come in the second"""
     rate_bits_per_second: Count
     rate_reason: LongText
     datagrams_sent: Count
     repair_datagrams: Count
     settled: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=MAX_SEATS)]
     """receivers whose final report has arrived: they may leave"""
+    catch_up: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=MAX_SEATS)]
+    """receivers that fetch what they miss from the catch-up lane"""
+    must_leave_group: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=MAX_SEATS)]
+    """of these, the ones whose link the multicast would only flood"""
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True, tag="presence", forbid_unknown_fields=True):
@@ -162,8 +177,16 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
     blocks_total: Count
     """blocks of object 1, 0 while the manifest is not there"""
     blocks_missing: Count
+    blocks_to_scan: Count
+    """blocks that the disk is searched for before anything is asked for, 0 when it is not"""
+    blocks_scanned: Count
+    """of these, the ones that have been looked at; equal when the scan is over"""
+    has_scanned: bool
+    """what the disk lacks is known"""
     bytes_received: Count
-    """UDP payload bytes of this session, duplicates included"""
+    """UDP payload bytes of this session that came by multicast, duplicates included"""
+    catch_up_bytes: Count
+    """bytes that came by the catch-up lane"""
     symbols_expected: Count
     """source symbols of the blocks that the first pass has gone by"""
     symbols_lost: Count
@@ -172,10 +195,18 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
     """blocks rebuilt with the help of repair symbols or re-sent source symbols"""
     buffer_drops: Count
     """datagrams that the receive buffer of the kernel had no room for"""
+    blocks_without_room: Count
+    """blocks that passed by while the memory for blocks was full; they do not count as lost"""
     buffer_fill_ratio: Ratio
     """share in use of the memory for blocks, or of the kernel's receive buffer since the last report if that is more"""
     backlog_bytes: Count
     """bytes of blocks held in memory"""
+    bytes_written: Count
+    """raw bytes that the disk has taken"""
+    disk_busy_ratio: Ratio
+    """share of the time since the last report in which the disk was writing"""
+    link_bits_per_second: Count
+    """speed of the receiver's interface, 0 when it does not tell"""
     bytes_to_verify: Count
     """bytes that read-back goes over, 0 before it begins"""
     bytes_verified: Count
@@ -195,13 +226,25 @@ class RepairRequest(msgspec.Struct, frozen=True, kw_only=True, tag="repair", for
     """(first sbn, last sbn), both included, of blocks of which nothing is there"""
 
 
-ReceiverMessage = Presence | ReceiverReport | RepairRequest
+class MissingBlocks(msgspec.Struct, frozen=True, kw_only=True, tag="missing", forbid_unknown_fields=True):
+    """What a receiver misses of object 1, in part or whole: a disk of more than MAX_BITMAP_BLOCKS takes several."""
+
+    tsi: Tsi
+    receiver_id: ReceiverId
+    sequence: Count
+    first_sbn: BlockNumber
+    block_count: BitmapBlocks
+    bitmap: Bitmap
+    """one bit a block, deflated; see protocol.bitmap"""
+
+
+ReceiverMessage = Presence | ReceiverReport | RepairRequest | MissingBlocks
 BroadcasterMessage = Announcement | SessionStatus
 Message = ReceiverMessage | BroadcasterMessage
 
 _TOPIC: Final = re.compile(
     rf"{TOPIC_ROOT}/(?:sessions/(?P<tsi>[0-9a-f]{{16}})/(?P<down>announcement|status)"
-    r"|receivers/(?P<receiver_id>[0-9a-f]{32})/(?P<up>presence|report|repair))"
+    r"|receivers/(?P<receiver_id>[0-9a-f]{32})/(?P<up>presence|report|repair|missing))"
 )
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "announcement": msgspec.json.Decoder(Announcement),
@@ -209,6 +252,7 @@ _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "presence": msgspec.json.Decoder(Presence),
     "report": msgspec.json.Decoder(ReceiverReport),
     "repair": msgspec.json.Decoder(RepairRequest),
+    "missing": msgspec.json.Decoder(MissingBlocks),
 }
 _LEAVES: Final[dict[type, str]] = {
     Announcement: "announcement",
@@ -216,6 +260,7 @@ _LEAVES: Final[dict[type, str]] = {
     Presence: "presence",
     ReceiverReport: "report",
     RepairRequest: "repair",
+    MissingBlocks: "missing",
 }
 
 ALL_SESSIONS: Final = f"{TOPIC_ROOT}/sessions/+/#"

@@ -36,6 +36,9 @@ MAX_SOURCE_BLOCK_LENGTH: Final = 191
 MAX_REPAIR_SYMBOLS: Final = 64
 MAX_ENCODING_SYMBOLS: Final = MAX_SOURCE_BLOCK_LENGTH + MAX_REPAIR_SYMBOLS
 
+INTERLEAVED_BLOCKS: Final = 8
+"""[blocks] that a broadcaster sends side by side at most: a lost batch of 44 datagrams costs each about six symbols."""
+
 TOI_MANIFEST: Final = 0
 TOI_DISK: Final = 1
 

@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 
 from protocol import PROTOCOL_VERSION
+from protocol.bitmap import encode_bitmap
 from protocol.messages import (
     Announcement,
     FecOti,
     ImageSummary,
+    MissingBlocks,
     Presence,
     ReceiverReport,
     ReceiverState,
@@ -16,6 +18,7 @@ from protocol.messages import (
     SessionPhase,
     SessionStatus,
 )
+from protocol.ranges import RangeSet
 
 TSI = "0123456789abcdef"
 OTHER_TSI = "fedcba9876543210"
@@ -40,6 +43,7 @@ def announcement(**changes: Any) -> Announcement:
         manifest_digest=bytes(range(32, 64)),
         manifest_length=2000,
         manifest_block_digests=(bytes(range(64, 96)),),
+        catch_up_url="",
     )
     return msgspec.structs.replace(plain, **changes)
 
@@ -56,6 +60,8 @@ def status(sequence: int = 1, **changes: Any) -> SessionStatus:
         datagrams_sent=0,
         repair_datagrams=0,
         settled=(),
+        catch_up=(),
+        must_leave_group=(),
     )
     return msgspec.structs.replace(plain, **changes)
 
@@ -78,13 +84,21 @@ def report(number: int = 1, sequence: int = 1, **changes: Any) -> ReceiverReport
         has_manifest=False,
         blocks_total=0,
         blocks_missing=0,
+        blocks_to_scan=0,
+        blocks_scanned=0,
+        has_scanned=False,
         bytes_received=0,
+        catch_up_bytes=0,
         symbols_expected=0,
         symbols_lost=0,
         blocks_repaired=0,
         buffer_drops=0,
+        blocks_without_room=0,
         buffer_fill_ratio=0.0,
         backlog_bytes=0,
+        bytes_written=0,
+        disk_busy_ratio=0.0,
+        link_bits_per_second=0,
         bytes_to_verify=0,
         bytes_verified=0,
     )
@@ -94,4 +108,19 @@ def report(number: int = 1, sequence: int = 1, **changes: Any) -> ReceiverReport
 def repair_request(number: int = 1, sequence: int = 1, **changes: Any) -> RepairRequest:
     """Asks for nothing yet."""
     plain = RepairRequest(tsi=TSI, receiver_id=receiver_id(number), sequence=sequence, toi=1, deficits=(), absent=())
+    return msgspec.structs.replace(plain, **changes)
+
+
+def missing_blocks(
+    number: int = 1, sequence: int = 1, *, ranges: list[tuple[int, int]], block_count: int, **changes: Any
+) -> MissingBlocks:
+    """The (start, stop) ranges of a disk of ``block_count`` blocks."""
+    plain = MissingBlocks(
+        tsi=TSI,
+        receiver_id=receiver_id(number),
+        sequence=sequence,
+        first_sbn=0,
+        block_count=block_count,
+        bitmap=encode_bitmap(RangeSet(ranges), 0, block_count),
+    )
     return msgspec.structs.replace(plain, **changes)
