@@ -2,7 +2,8 @@
 
 Each host is a network namespace with one interface, ``eth0``, whose other end is a port of a bridge in a namespace
 of its own; nothing is created in the namespace of the caller and no traffic leaves the lab. Faults are the kernel's:
-nftables drops at the host's ingress, tc tbf shapes, the bridge stops flooding multicast. It needs root, iproute2 and
+nftables drops at the host's ingress, tc tbf shapes and mirred doubles, the bridge stops flooding multicast, ports move
+to an island. What no kernel here can do (delay, reorder, corruption) is tests/relay.py's. It needs root, iproute2 and
 nftables, and refuses to start without them.
 
 Invariant: when a Lab is closed, by its ``with`` block or by an exception, its namespaces and every process in them are
@@ -31,6 +32,9 @@ INTERFACE: Final = "eth0"
 
 _NAME: Final = re.compile(r"slatecast-(?P<owner>\d+)-\d+-\w+")
 _serial = itertools.count()
+
+_IS_MULTICAST: Final = "4,48 0 0 0,69 0 1 1,6 0 0 4294967295,6 0 0 0"
+"""Classic BPF: whether the lowest bit of a link header's first byte, of the address that it goes to, is set."""
 
 _TBF_BURST: Final = 131_072
 """[bytes] Two batches of 44 datagrams, so that tbf does not have to cut a batch apart; about 1 ms at 1 Gbit/s."""
@@ -79,8 +83,9 @@ class Host:
         self.interface = INTERFACE
         self.ipv4 = f"10.77.{number >> 8}.{number & 0xFF}"
         self.ipv6 = f"fd00:77::{number:x}"
-        self._port = f"port{number}"
-        self._switch = switch
+        self.port = f"port{number}"
+        """the other end of its cable, in the namespace ``switch``"""
+        self.switch = switch
         self._processes: list[subprocess.Popen[str]] = []
 
     def command(self, argv: Sequence[str | Path]) -> list[str]:
@@ -124,17 +129,13 @@ class Host:
         if not 0 <= ratio <= 1:
             raise ValueError(f"loss is a ratio from 0 to 1, not {ratio}")
         drops = round(ratio * 10_000)
-        _call(["ip", "-n", self._switch, "link", "set", self._port, "gso_max_segs", "1" if drops else "65535"])
-        rules = "add table netdev lab; delete table netdev lab;"
-        if drops:
-            rules += f"""
-                table netdev lab {{
-                    chain ingress {{
-                        type filter hook ingress device {INTERFACE} priority 0;
-                        numgen random mod 10000 <= {drops - 1} counter drop
-                    }}
-                }}"""
-        _call(self.command(["nft", "-f", "-"]), rules)
+        self._drop_where(f"numgen random mod 10000 <= {drops - 1}" if drops else None)
+
+    def set_burst_loss(self, lost: int, period: int) -> None:
+        """Drop the first ``lost`` of every ``period`` datagrams that arrive, in one run; ``set_loss(0)`` heals it."""
+        if not 0 < lost < period:
+            raise ValueError(f"of {period} datagrams {lost} cannot be lost in a burst")
+        self._drop_where(f"numgen inc mod {period} <= {lost - 1}")
 
     def shape_sending(self, rate: str | None) -> None:
         """Let this host send no more than ``rate`` (tc's words, "1gbit"); a sender blocks. None ends it."""
@@ -142,20 +143,25 @@ class Host:
 
     def shape_receiving(self, rate: str | None) -> None:
         """Let the port pass no more than ``rate`` to this host; what its buffer cannot hold is lost. None ends it."""
-        _shape(self._switch, self._port, rate, _RECEIVING_QUEUE)
+        _shape(self.switch, self.port, rate, _RECEIVING_QUEUE)
 
     def blackhole_multicast(self, on: bool = True) -> None:
         """Forward no multicast to this host, as a switch that snoops without a querier; unicast still passes."""
         flood = "off" if on else "on"
-        _call(["bridge", "-n", self._switch, "link", "set", "dev", self._port, "mcast_flood", flood])
+        _call(["bridge", "-n", self.switch, "link", "set", "dev", self.port, "mcast_flood", flood])
+
+    def set_mtu(self, size: int) -> None:
+        """Let the cable carry no more than ``size`` bytes of IP at once, at both of its ends; 1500 is usual."""
+        _call(["ip", "-n", self.namespace, "link", "set", INTERFACE, "mtu", str(size)])
+        _call(["ip", "-n", self.switch, "link", "set", self.port, "mtu", str(size)])
 
     def unplug(self) -> None:
         """Take the carrier away at the port; the host keeps its addresses, as with a pulled cable."""
-        _call(["ip", "-n", self._switch, "link", "set", self._port, "down"])
+        _call(["ip", "-n", self.switch, "link", "set", self.port, "down"])
 
     def plug(self) -> None:
         """Give the carrier back."""
-        _call(["ip", "-n", self._switch, "link", "set", self._port, "up"])
+        _call(["ip", "-n", self.switch, "link", "set", self.port, "up"])
 
     def counters(self) -> Counters:
         """What the kernel has counted up to now."""
@@ -169,6 +175,19 @@ class Host:
             lost=sum(expression["counter"]["packets"] for expression in expressions if "counter" in expression),
             buffer_errors=sum(udp.values()),
         )
+
+    def _drop_where(self, condition: str | None) -> None:
+        _call(["ip", "-n", self.switch, "link", "set", self.port, "gso_max_segs", "1" if condition else "65535"])
+        rules = "add table netdev lab; delete table netdev lab;"
+        if condition:
+            rules += f"""
+                table netdev lab {{
+                    chain ingress {{
+                        type filter hook ingress device {INTERFACE} priority 0;
+                        {condition} counter drop
+                    }}
+                }}"""
+        _call(self.command(["nft", "-f", "-"]), rules)
 
     def stop(self) -> None:
         """Kill every process on this host, those that its processes started included, and reap our own."""
@@ -209,6 +228,21 @@ class Lab:
         """All other hosts."""
         return self.hosts[1:]
 
+    def double_multicast(self, source: Host, *hosts: Host) -> None:
+        """Let every multicast datagram of ``source`` arrive twice at ``hosts``; a batch is doubled as one."""
+        tc = ["tc", "-n", self._switch]
+        actions = [word for host in hosts for word in ("action", "mirred", "egress", "mirror", "dev", host.port)]
+        _call([*tc, "qdisc", "add", "dev", source.port, "clsact"])
+        _call([*tc, "filter", "add", "dev", source.port, "ingress", "bpf", "bytecode", _IS_MULTICAST, *actions])
+
+    def cut_off(self, *hosts: Host) -> None:
+        """Move these hosts to an island, as when the cable between two switches breaks: they reach each other only."""
+        _batch(self._switch, *(f"link set {host.port} master island" for host in hosts))
+
+    def rejoin(self, *hosts: Host) -> None:
+        """Bring hosts back from the island."""
+        _batch(self._switch, *(f"link set {host.port} master switch" for host in hosts))
+
     def __enter__(self) -> Self:
         remove_leftovers()
         try:
@@ -237,7 +271,13 @@ class Lab:
 
     def _build_switch(self) -> None:
         _create_namespace(self._switch)
-        _batch(self._switch, f"link add switch type bridge mcast_snooping {int(self._snooping)}", "link set switch up")
+        _batch(
+            self._switch,
+            f"link add switch type bridge mcast_snooping {int(self._snooping)}",
+            "link set switch up",
+            "link add island type bridge mcast_snooping 0",
+            "link set island up",
+        )
         if self._snooping:
             # A bridge floods until its first query could have been answered: 10 s by default, here 0.1 s.
             _batch(

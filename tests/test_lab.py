@@ -159,6 +159,50 @@ def test_loss_takes_batches_apart() -> None:
         assert second["bytes"] == 4000 * DATAGRAM
 
 
+def test_bursts_are_lost_in_one_run_each() -> None:
+    with Lab(1) as lab:
+        host = lab.receivers[0]
+        host.set_burst_loss(100, 1000)
+        listener = Listener(host)
+        send(lab.broadcaster, 4000)
+        # Of other traffic (MLD) a few may be among the counted.
+        assert 3600 <= listener.received() <= 3610
+
+
+@pytest.mark.parametrize(("lost", "period"), [(0, 10), (10, 10), (-1, 10)])
+def test_a_burst_is_shorter_than_its_period(lost: int, period: int) -> None:
+    with Lab(1) as lab, pytest.raises(ValueError, match="burst"):
+        lab.receivers[0].set_burst_loss(lost, period)
+
+
+def test_multicast_is_doubled_where_it_should_be() -> None:
+    with Lab(3) as lab:
+        lab.double_multicast(lab.broadcaster, *lab.receivers[:2])
+        listeners = [Listener(host) for host in lab.receivers]
+        send(lab.broadcaster, 400, batch=40)
+        assert [listener.received() for listener in listeners] == [800, 800, 400]
+
+
+def test_hosts_on_the_island_reach_each_other_only() -> None:
+    with Lab(3) as lab:
+        first, second, other = lab.receivers
+        lab.cut_off(first, second)
+        listeners = [Listener(host) for host in lab.receivers]
+        send(lab.broadcaster, 50)
+        send(first, 30)
+        assert [listener.received() for listener in listeners] == [30, 30, 50]
+        lab.rejoin(first, second)
+        other.run([sys.executable, "-c", PROBE, first.ipv4])
+
+
+def test_a_datagram_that_is_longer_than_the_mtu_does_not_pass() -> None:
+    with Lab(2) as lab:
+        lab.receivers[0].set_mtu(1000)
+        listeners = [Listener(host) for host in lab.receivers]
+        send(lab.broadcaster, 50)
+        assert [listener.received() for listener in listeners] == [0, 50]
+
+
 def test_a_shaped_sender_keeps_to_the_rate_and_loses_nothing() -> None:
     with Lab(1) as lab:
         lab.broadcaster.shape_sending("100mbit")
