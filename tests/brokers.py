@@ -119,7 +119,7 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Callable[..., Mosquitto]]:
 
     yield make
     for broker in made:
-        _thaw(broker)
+        thaw(broker)
         await broker.stop()
 
 
@@ -131,7 +131,7 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     running: RunningBroker = Amqtt() if request.param == "amqtt" else Mosquitto(tmp_path)
     await running.start()
     yield running
-    _thaw(running)
+    thaw(running)
     await running.stop()
 
 
@@ -141,7 +141,8 @@ def freeze(broker: RunningBroker) -> None:
     os.kill(broker.pid, signal.SIGSTOP)
 
 
-def _thaw(broker: RunningBroker) -> None:
+def thaw(broker: RunningBroker) -> None:
+    """Let it answer again."""
     if broker.pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(broker.pid, signal.SIGCONT)

@@ -1,8 +1,8 @@
 """A queue of messages that never grows beyond its bound: the oldest make room, and are counted.
 
 It belongs to one event loop, with any number of producers and one consumer. The consumer looks at the oldest message
-and removes it when it has been dealt with, so that one whose delivery failed is still there. A retained message is
-the state of its topic: it takes the place of the one that still waits.
+and removes it when it has been dealt with, so that one whose delivery failed is still there. A message that is the
+state of its topic, as a retained one always is, takes the place of the one that still waits.
 """
 
 import asyncio
@@ -25,6 +25,8 @@ class Message(NamedTuple):
     """0 at most once, 1 at least once"""
     retain: bool = False
     """the broker keeps it as the state of the topic"""
+    supersedes: bool = False
+    """it says the whole truth of its topic: an earlier one that still waits is void"""
 
 
 class Backlog:
@@ -45,8 +47,8 @@ class Backlog:
 
     def put(self, message: Message) -> None:
         """Append; the oldest messages are dropped when there is no room."""
-        if message.retain:
-            for stale in [queued for queued in self._messages if queued.retain and queued.topic == message.topic]:
+        if _is_state(message):
+            for stale in [queued for queued in self._messages if _is_state(queued) and queued.topic == message.topic]:
                 self.remove(stale)
         self._messages.append(message)
         self._length += _cost(message)
@@ -92,3 +94,7 @@ class Backlog:
 
 def _cost(message: Message) -> int:
     return MESSAGE_OVERHEAD + len(message.payload)
+
+
+def _is_state(message: Message) -> bool:
+    return message.retain or message.supersedes

@@ -66,6 +66,19 @@ def test_retained_message_replaces_the_queued_state_of_its_topic_only() -> None:
     assert backlog.dropped_count == 0
 
 
+def test_message_that_supersedes_replaces_only_its_like() -> None:
+    backlog = Backlog()
+    for message in (
+        Message("a", b"old", supersedes=True),
+        Message("a", b"event"),
+        Message("b", b"other", supersedes=True),
+        Message("a", b"new", supersedes=True),
+    ):
+        backlog.put(message)
+    assert asyncio.run(_payloads(backlog)) == [b"event", b"other", b"new"]
+    assert backlog.dropped_count == 0
+
+
 @pytest.mark.asyncio
 async def test_drained_waits_for_removal() -> None:
     backlog = Backlog()

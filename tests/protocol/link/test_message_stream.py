@@ -1,10 +1,11 @@
 import pytest
 
-from protocol.link.message_stream import received_messages
+from protocol.errors import MessageError
+from protocol.link.message_stream import received_messages, sender_of
 from protocol.link.mqtt import MqttLink
-from protocol.messages import ALL_RECEIVERS, Message, announcement_topic, encode_message, topic_of
+from protocol.messages import ALL_RECEIVERS, TOPIC_ROOT, Message, announcement_topic, encode_message, topic_of
 from tests.brokers import RunningBroker
-from tests.sample_messages import TSI, presence, report
+from tests.sample_messages import TSI, announcement, presence, receiver_id, repair_request, report
 
 
 @pytest.mark.system
@@ -12,6 +13,12 @@ from tests.sample_messages import TSI, presence, report
 async def test_messages_pass_and_the_rest_is_dropped(broker: RunningBroker) -> None:
     first, last = report(1, 1), report(1, 2)
     arrived: list[Message] = []
+    rejected: list[str] = []
+
+    def reject(topic: str, error: MessageError) -> None:
+        assert str(error)
+        rejected.append(topic)
+
     async with MqttLink(broker.address, "reader") as reader, MqttLink(broker.address, "writer") as writer:
         await reader.subscribe(ALL_RECEIVERS)
         await reader.subscribe(announcement_topic(TSI))
@@ -20,8 +27,25 @@ async def test_messages_pass_and_the_rest_is_dropped(broker: RunningBroker) -> N
         writer.publish(topic_of(first), b"{}")
         writer.publish(topic_of(presence(2)), encode_message(first))
         writer.publish(topic_of(last), encode_message(last))
-        async for message in received_messages(reader):
+        async for message in received_messages(reader, reject):
             arrived.append(message)
             if message == last:
                 break
     assert arrived == [first, last]
+    assert rejected == [topic_of(first), topic_of(presence(2))]
+
+
+@pytest.mark.parametrize(
+    ("topic", "sender"),
+    [
+        (topic_of(report(7)), receiver_id(7)),
+        (topic_of(repair_request(8)), receiver_id(8)),
+        (f"{TOPIC_ROOT}/receivers/{receiver_id(9)}/nonsense", receiver_id(9)),
+        (f"{TOPIC_ROOT}/receivers/{receiver_id(9)}0/report", None),
+        (f"{TOPIC_ROOT}/receivers/{'x' * 60_000}/report", None),
+        (topic_of(announcement()), None),
+        ("", None),
+    ],
+)
+def test_sender_is_known_by_the_topic_alone(topic: str, sender: str | None) -> None:
+    assert sender_of(topic) == sender

@@ -3,9 +3,12 @@ import contextlib
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,9 @@ from cryptography.x509.oid import NameOID
 from broadcaster.library.system_tools import find_tool
 from protocol.errors import ConfigError, SessionStateError, TransportError
 from protocol.link import mqtt
+from protocol.link.backlog import MESSAGE_OVERHEAD
 from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
-from tests.brokers import Mosquitto, RunningBroker, freeze
+from tests.brokers import Mosquitto, RunningBroker, freeze, thaw
 
 LOOPBACK = "127.0.0.1"
 
@@ -189,18 +193,106 @@ async def test_machine_that_comes_again_is_not_declared_dead_by_its_old_connecti
 @pytest.mark.asyncio
 async def test_link_survives_a_restarted_broker(broker: RunningBroker) -> None:
     returned = asyncio.Event()
-    async with MqttLink(broker.address, "ada", on_reconnect=returned.set) as ada:
+    changes: list[str] = []
+
+    def come_back() -> None:
+        changes.append("back")
+        returned.set()
+
+    async with MqttLink(
+        broker.address, "ada", on_reconnect=come_back, on_disconnect=lambda: changes.append("lost")
+    ) as ada:
         await ada.subscribe("room/#")
         await broker.stop()
         async with asyncio.timeout(10):
             await _until(lambda: not ada.is_connected)
-        ada.publish("room/1", b"published while the broker was away")
+        assert changes == ["lost"]
+        ada.publish("room/1", b"superseded while the broker was away", supersedes=True)
+        ada.publish("room/1", b"published while the broker was away", supersedes=True)
         assert not returned.is_set()
         await broker.start()
         async with asyncio.timeout(15):
             await returned.wait()
             assert [message async for message in _first(ada, 1)] == [("room/1", b"published while the broker was away")]
         assert (ada.is_connected, ada.reconnect_count) == (True, 1)
+    assert changes == ["lost", "back"]
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_sixty_receivers_are_back_within_five_seconds_of_a_restart(broker: RunningBroker) -> None:
+    async with contextlib.AsyncExitStack() as room:
+        back: asyncio.Queue[None] = asyncio.Queue()
+        seats = [
+            MqttLink(broker.address, f"seat{number}", on_reconnect=lambda: back.put_nowait(None))
+            for number in range(60)
+        ]
+        for seat in seats:
+            await room.enter_async_context(seat)
+            await seat.subscribe("down")
+        await broker.stop()
+        async with asyncio.timeout(10):
+            await _until(lambda: not any(seat.is_connected for seat in seats))
+        await asyncio.sleep(2)  # so that every link waits as long as it ever does
+        await broker.start()
+        async with asyncio.timeout(5):
+            for _ in seats:
+                await back.get()
+        seats[0].publish("down", b"to all")
+        for seat in seats:
+            assert [message async for message in _first(seat, 1)] == [("down", b"to all")]
+
+
+@pytest.mark.system
+@pytest.mark.asyncio
+async def test_flood_of_one_sender_pushes_out_nobody_else(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "MAX_BACKLOG", 20 * MESSAGE_OVERHEAD)
+    asked: list[str] = []
+
+    def admit(topic: str) -> bool:
+        asked.append(topic)
+        return topic != "up/eve"
+
+    async with MqttLink(broker.address, "head", admit=admit) as head, MqttLink(broker.address, "eve") as eve:
+        await head.subscribe("up/#")
+        eve.publish("up/ada", b"first")
+        for _ in range(100):
+            eve.publish("up/eve", b"flood")
+        eve.publish("up/ada", b"last")
+        await eve.flush()
+        assert [message async for message in _first(head, 2)] == [("up/ada", b"first"), ("up/ada", b"last")]
+        assert asked == ["up/ada", *["up/eve"] * 100, "up/ada"]
+        assert head.dropped_count == 0
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.parametrize("broker", ["amqtt"], indirect=True)
+@pytest.mark.asyncio
+async def test_frozen_broker_is_noticed_in_time_and_stalls_nothing(broker: RunningBroker) -> None:
+    changes: asyncio.Queue[str] = asyncio.Queue()
+    async with MqttLink(
+        broker.address,
+        "ada",
+        on_disconnect=lambda: changes.put_nowait("lost"),
+        on_reconnect=lambda: changes.put_nowait("back"),
+    ) as ada:
+        loop = asyncio.get_running_loop()
+        freeze(broker)
+        frozen_at = loop.time()
+        async with watched_loop() as stalls:
+            async with asyncio.timeout(12):
+                assert await changes.get() == "lost"
+            assert loop.time() - frozen_at > mqtt.KEEPALIVE / 2
+            assert not ada.is_connected
+            await asyncio.sleep(mqtt.ANSWER_TIMEOUT / 2)  # it tries to connect meanwhile
+            thaw(broker)
+            async with asyncio.timeout(mqtt.ANSWER_TIMEOUT + mqtt.LONGEST_BACKOFF + 1):
+                assert await changes.get() == "back"
+        assert stalls.worst <= 0.1, stalls
 
 
 @pytest.mark.system
@@ -406,6 +498,47 @@ async def _count(link: MqttLink) -> int:
 async def _until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110 - the link tells its state to whoever asks, there is no event to await
         await asyncio.sleep(0.02)
+
+
+class Stalls:
+    """How long the event loop did nothing, beyond what the machine kept a plain thread waiting meanwhile."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self.machine_worst = 0.0
+
+    def __repr__(self) -> str:
+        return f"loop {self.worst:.3f} s beyond the machine's {self.machine_worst:.3f} s"
+
+
+@contextlib.asynccontextmanager
+async def watched_loop(tick: float = 0.01) -> AsyncIterator[Stalls]:
+    stalls = Stalls()
+    done = threading.Event()
+    beats = [time.monotonic()]
+
+    def beat() -> None:
+        while not done.wait(tick):
+            beats.append(time.monotonic())
+
+    async def listen() -> None:
+        while True:
+            began, heard = time.monotonic(), len(beats)
+            await asyncio.sleep(tick)
+            pauses = [later - earlier for earlier, later in pairwise([*beats[heard - 1 :], time.monotonic()])]
+            machine = max(pauses, default=0.0)
+            stalls.machine_worst = max(stalls.machine_worst, machine)
+            stalls.worst = max(stalls.worst, time.monotonic() - began - tick - machine)
+
+    watcher = threading.Thread(target=beat)
+    watcher.start()
+    listener = asyncio.create_task(listen())
+    try:
+        yield stalls
+    finally:
+        listener.cancel()
+        done.set()
+        watcher.join()
 
 
 @contextlib.asynccontextmanager
