@@ -201,7 +201,7 @@ class DiskDevice:
             position = hole
 
     def read_uncached(self, offset: int, length: int, buffer: mmap.mmap) -> memoryview:
-        """Read with O_DIRECT; where the file system has none, drop the (synced, so clean) pages first and read then."""
+        """Read with O_DIRECT; where the file system has none, drop the (synced, so clean) pages before and after."""
         self._check(offset, length)
         start = offset // DIRECT_ALIGNMENT * DIRECT_ALIGNMENT
         span = memoryview(buffer)[: _round_up(offset + length) - start]
@@ -212,6 +212,8 @@ class DiskDevice:
             if not (self._reads_direct and self._read_direct(start, span, needed)):
                 os.posix_fadvise(self._fd, start, len(span), os.POSIX_FADV_DONTNEED)
                 self._read_in_full(self._fd, start, span, needed)
+                # A pass over a large disk must not push everything else out of the memory of the PC.
+                os.posix_fadvise(self._fd, start, len(span), os.POSIX_FADV_DONTNEED)
         except OSError as error:
             raise self._disk_error("read", error, offset) from error
         return span[offset - start : needed]

@@ -1,11 +1,12 @@
 """How far each chunk has come on its way to the disk; the proof that nothing is committed unverified.
 
-    MISSING --start_write--> MISSING --finish_write--> WRITTEN --start_sync--> SYNCING --finish_sync--> SYNCED
-    SYNCED  --verify(match)--> VERIFIED          SYNCED --verify(no match)--> MISSING
-    MISSING --hold--> HELD                       any    --start_write--> MISSING
+    any       --start_write--> MISSING --finish_write--> WRITTEN --start_sync--> SYNCING --finish_sync--> SYNCED
+    SYNCED    --verify(match)--> VERIFIED        SYNCED    --verify(no match)--> MISSING
+    UNTOUCHED --adopt--> VERIFIED                any       --hold--> HELD
 
-A chunk that is written while an fsync runs stays WRITTEN: the fsync says nothing about it. Holds one byte for each
-chunk (200 GiB: 0.8 MB), knows nothing of bytes or disks, and may be called by any thread.
+A chunk that is written while an fsync runs stays WRITTEN: the fsync says nothing about it. No way leads back to
+UNTOUCHED, so ``adopt`` can never prove a chunk by bytes that were read before somebody began to write it. Holds one
+byte for each chunk (200 GiB: 0.8 MB), knows nothing of bytes or disks, and may be called by any thread.
 """
 
 from collections.abc import Iterable
@@ -17,17 +18,19 @@ from typing import Final
 class ChunkState(IntEnum):
     """Where the bytes of a chunk are."""
 
-    MISSING = 0
+    UNTOUCHED = 0
+    """nobody has begun to write it in this cast; what the disk holds there is not known"""
+    MISSING = 1
     """not on the disk, or half"""
-    WRITTEN = 1
+    WRITTEN = 2
     """given to the operating system"""
-    SYNCING = 2
+    SYNCING = 3
     """an fsync that covers it runs"""
-    SYNCED = 3
+    SYNCED = 4
     """the disk says that it has it"""
-    VERIFIED = 4
-    """read back from the disk and equal"""
-    HELD = 5
+    VERIFIED = 5
+    """read from the disk, after an fsync that covers it, and equal"""
+    HELD = 6
     """kept in memory until commit, which verifies it itself"""
 
 
@@ -56,6 +59,19 @@ class ChunkLedger:
         """The bytes are in memory until commit."""
         with self._lock:
             self._states[index] = ChunkState.HELD
+
+    def untouched(self, indexes: Iterable[int]) -> list[int]:
+        """Those that nobody has begun to write."""
+        with self._lock:
+            return [index for index in indexes if self._states[index] == ChunkState.UNTOUCHED]
+
+    def adopt(self, indexes: Iterable[int]) -> list[int]:
+        """Note chunks that the disk was found to hold; gives those that nobody had begun to write, now VERIFIED."""
+        with self._lock:
+            adopted = [index for index in indexes if self._states[index] == ChunkState.UNTOUCHED]
+            for index in adopted:
+                self._states[index] = ChunkState.VERIFIED
+        return adopted
 
     def start_sync(self) -> None:
         """Call before fsync: what is written now is covered by it."""

@@ -1,7 +1,8 @@
 """The worker's side of one session: stores blocks, loads the manifest, reads the disk back and commits. Blocking.
 
 Object 0 is collected in memory, object 1 goes to the disk. Many executor threads may store blocks at once; the other
-steps come one at a time, in the order load_manifest, write_zero_ranges, read_back, commit.
+steps come one at a time, in the order load_manifest, write_zero_ranges, read_back, commit; ``scan`` may run beside all
+of them but the commit.
 """
 
 import threading
@@ -15,16 +16,24 @@ from protocol.messages import Announcement
 from protocol.wire import TOI_MANIFEST
 from receiver.blockdevice import BlockDevice
 from receiver.decoder import ChunkUnpacker, recover_stored
-from receiver.disk import DiskWriter, Progress
+from receiver.disk import DiskWriter
+from receiver.readback import Progress, StopRequest
+from receiver.scan import OnPresent
 
 
 class Deployment:
     """Puts one image on one disk."""
 
-    def __init__(self, announcement: Announcement, open_device: Callable[[], BlockDevice]) -> None:
-        """``open_device`` is called once, when the manifest has proved itself; raises TargetError or DiskError."""
+    def __init__(
+        self, announcement: Announcement, open_device: Callable[[], BlockDevice], *, is_delta: bool = True
+    ) -> None:
+        """``open_device`` is called once, when the manifest has proved itself; raises TargetError or DiskError.
+
+        Without ``is_delta`` nothing that the disk holds already is of use, and everything is written.
+        """
         self._announcement = announcement
         self._open_device = open_device
+        self._is_delta = is_delta
         self._symbol_length = announcement.oti.encoding_symbol_length
         self._manifest_bytes = bytearray(announcement.manifest_length)
         self._manifest_digest = StoredDigest.for_manifest(announcement.manifest_digest)
@@ -59,6 +68,8 @@ class Deployment:
     def load_manifest(self) -> Manifest:
         """Read object 0, open the target and mark it incomplete: the first write of the session.
 
+        What the edges of the disk hold of the image is read before, and reported by ``scan``.
+
         Raises:
             ManifestError: object 0 is as announced but not a manifest, or not the announced one.
             TargetError: the target may not be overwritten with this image; nothing was written.
@@ -70,10 +81,41 @@ class Deployment:
             raise ManifestError("the manifest is not the announced one")
         if manifest.header.disk_size != self._announcement.image.disk_size:
             raise ManifestError("the announcement gives another disk size than the manifest")
-        self._writer = DiskWriter(self._open_device(), manifest)
-        self._writer.mark_incomplete()
+        writer = DiskWriter(self._open_device(), manifest)
+        if self._is_delta:
+            writer.keep_old_edges()
+        self._writer = writer
+        writer.mark_incomplete()
         self._manifest = manifest
         return manifest
+
+    def scan(self, on_present: OnPresent, progress: Progress, should_stop: StopRequest) -> None:
+        """Tell which blocks the disk holds already, by their hashes; may run beside ``store_block``.
+
+        The scan must have ended, or been stopped, before ``commit``.
+
+        Args:
+            on_present: told sbns, each once, in batches and from any thread; they need not be sent.
+            progress: told the blocks looked at and to look at, 0 if the disk is not worth a scan; from any thread.
+            should_stop: asked before each read; what was found until then stays found.
+
+        Raises:
+            DiskError: another step had failed before. A block that cannot be read is only missing.
+        """
+        if self._is_delta:
+            self._open_writer().scan(on_present, progress, should_stop)
+        else:
+            progress(0, 0)
+
+    @property
+    def bytes_written(self) -> int:
+        """Raw bytes that the disk has taken."""
+        return 0 if self._writer is None else self._writer.bytes_written
+
+    @property
+    def disk_busy_seconds(self) -> float:
+        """Seconds in which the disk was writing, zeroing or syncing; never faster than the clock."""
+        return 0.0 if self._writer is None else self._writer.busy_seconds
 
     def write_zero_ranges(self, should_stop: Callable[[], bool]) -> None:
         """Zero what the image says is zero; may run beside ``store_block``. Raises DiskError."""

@@ -2,10 +2,11 @@
 
 ``DiskWriter`` blanks the edges of the disk first, writes chunks and zeros in any order, syncs, reads everything back
 past the cache, and commits the edges last. It refuses to commit while one chunk or zero range is not verified.
-It checks no digest before a write (the decoder did), only lengths.
+What the disk holds already need not be written (see ``scan``). No digest is checked before a write (the decoder did),
+only lengths.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from functools import partial
@@ -19,11 +20,20 @@ from receiver.blockdevice import BlockDevice, new_read_buffer
 from receiver.chunk_ledger import ChunkLedger, ChunkState
 from receiver.disk_edges import DiskEdges
 from receiver.disk_layout import DiskLayout
-from receiver.readback import READ_LENGTH, Job, StopRequest, contiguous_runs, differing_chunks, is_zero, run_jobs
+from receiver.readback import (
+    READ_LENGTH,
+    Job,
+    Progress,
+    ProgressCounter,
+    StopRequest,
+    contiguous_runs,
+    differing_chunks,
+    is_zero,
+    run_jobs,
+)
+from receiver.scan import DiskScan, OnPresent, body_sbns
 from receiver.target import check_geometry
-
-Progress = Callable[[int, int], None]
-"""Told bytes done and bytes in all, from any thread, one call at a time."""
+from receiver.write_meter import MeteredDevice
 
 
 class DiskState(IntEnum):
@@ -54,8 +64,9 @@ class DiskWriter:
     """One image on its way to one disk; blocking, for executor threads.
 
         state    call                                          next state
+        OPENED   keep_old_edges                                OPENED
         OPENED   mark_incomplete                               MARKING, then MARKED
-        MARKED   write_chunk, write_zero_ranges, sync,
+        MARKED   write_chunk, write_zero_ranges, scan, sync,
                  read_back: any of them, at the same time      MARKED
         MARKED   commit, when everything is verified
                  and no other call runs                        COMMITTING, then COMPLETE
@@ -69,10 +80,12 @@ class DiskWriter:
 
     def __init__(self, device: BlockDevice, manifest: Manifest) -> None:
         check_geometry(device.name, device.size, device.logical_sector_size, manifest.header)
-        self._device = device
+        self._device = MeteredDevice(device)
         self._manifest = manifest
         self._layout = DiskLayout(manifest.header, device.size)
-        self._edges = DiskEdges(device, manifest, self._layout)
+        self._edges = DiskEdges(self._device, manifest, self._layout)
+        self._kept: list[int] = []
+        self._was_marked = False
         self._chunks = ChunkLedger(len(manifest))
         self._zeros = ChunkLedger(len(self._layout.zero_pieces))
         self._lock = Lock()
@@ -89,6 +102,29 @@ class DiskWriter:
     def zero_bytes(self) -> int:
         """Bytes that ``write_zero_ranges`` has to make zero."""
         return sum(piece.length for piece in self._layout.zero_pieces)
+
+    @property
+    def bytes_written(self) -> int:
+        """Raw bytes of chunks and edges that the disk has taken."""
+        return self._device.bytes_written
+
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds in which the disk was writing, zeroing or syncing, a write that still runs included."""
+        return self._device.busy_seconds
+
+    def keep_old_edges(self) -> None:
+        """Keep for the commit what head and tail hold of the image, before ``mark_incomplete`` blanks them. Reads only.
+
+        At most 2.25 MiB; but where two chunks of a hundred have changed, as much as these.
+        """
+        with self._operation(DiskState.OPENED):
+            self._was_marked = self._edges.has_marker()
+            body = body_sbns(self._manifest, self._layout)
+            for sbn in (*range(body.start), *range(body.stop, len(self._manifest))):
+                if self._edges.keep_matching(self._manifest[sbn]):
+                    self._chunks.hold(sbn)
+                    self._kept.append(sbn)
 
     def mark_incomplete(self) -> None:
         """Make the disk unbootable and say so in sector 0; that is on the disk when this returns.
@@ -128,14 +164,35 @@ class DiskWriter:
             DiskError: the disk erred.
         """
         with self._operation(DiskState.MARKED):
-            count = _Counter(self.zero_bytes, progress)
+            count = ProgressCounter(self.zero_bytes, progress)
             for index, piece in enumerate(self._layout.zero_pieces):
                 if should_stop():
                     return
-                if self._zeros[index] == ChunkState.MISSING:
+                if self._zeros[index] in (ChunkState.UNTOUCHED, ChunkState.MISSING):
                     self._device.zero_range(*piece)
                     self._zeros.finish_write(index)
                 count.add(piece.length)
+
+    def scan(self, on_present: OnPresent, progress: Progress, should_stop: StopRequest) -> None:
+        """Find out which chunks the disk holds already and need not be written; may run beside ``write_chunk``.
+
+        First come the edges that were kept. A disk that neither has the marker of this very image nor holds a chunk of
+        a sample is left at that, with 0 blocks to scan. ``progress`` counts blocks; ``should_stop`` ends the scan
+        within one read, and what was found until then stays found. Chunks that cannot be read are not there.
+        """
+
+        def must_stop() -> bool:
+            return self._failure is not None or should_stop()
+
+        with self._operation(DiskState.MARKED):
+            if self._kept:
+                on_present(list(self._kept))
+            body = body_sbns(self._manifest, self._layout)
+            scan = DiskScan(self._device, self._manifest, body, self._chunks)
+            if self._was_marked or scan.finds_any(must_stop):
+                scan.run(on_present, progress, must_stop)
+            else:
+                progress(0, 0)
 
     def sync(self) -> None:
         """Bring everything that was written before this call to the disk.
@@ -162,7 +219,7 @@ class DiskWriter:
             zeros = self._zeros.having(ChunkState.SYNCED)
             total = sum(self._manifest[sbn].raw_length for sbn in sbns)
             total += sum(self._layout.zero_pieces[index].length for index in zeros)
-            run_jobs(self._read_back_jobs(sbns, zeros, _Counter(total, progress)), should_stop)
+            run_jobs(self._read_back_jobs(sbns, zeros, ProgressCounter(total, progress)), should_stop)
             for index in zeros:
                 if self._zeros[index] == ChunkState.MISSING:
                     self._zero_again(index)
@@ -189,19 +246,19 @@ class DiskWriter:
                 raise
             self._state = DiskState.COMPLETE
 
-    def _read_back_jobs(self, sbns: list[int], zeros: list[int], count: "_Counter") -> Iterator[Job]:
+    def _read_back_jobs(self, sbns: list[int], zeros: list[int], count: ProgressCounter) -> Iterator[Job]:
         for run in contiguous_runs(self._manifest, sbns):
             yield partial(self._read_back_chunks, run, count)
         for index in zeros:
             yield partial(self._read_back_zeros, index, count)
 
-    def _read_back_chunks(self, run: list[int], count: "_Counter", buffer: mmap) -> None:
+    def _read_back_chunks(self, run: list[int], count: ProgressCounter, buffer: mmap) -> None:
         differing = differing_chunks(self._device, self._manifest, run, buffer)
         for sbn in run:
             self._chunks.verify(sbn, matches=sbn not in differing)
             count.add(self._manifest[sbn].raw_length)
 
-    def _read_back_zeros(self, index: int, count: "_Counter", buffer: mmap) -> None:
+    def _read_back_zeros(self, index: int, count: ProgressCounter, buffer: mmap) -> None:
         piece = self._layout.zero_pieces[index]
         self._zeros.verify(index, matches=is_zero(self._device, piece, buffer))
         count.add(piece.length)
@@ -252,18 +309,3 @@ class DiskWriter:
         finally:
             with self._lock:
                 self._running -= 1
-
-
-class _Counter:
-    """Adds up what several threads have done and tells ``progress``."""
-
-    def __init__(self, total: int, progress: Progress) -> None:
-        self._done = 0
-        self._total = total
-        self._progress = progress
-        self._lock = Lock()
-
-    def add(self, length: int) -> None:
-        with self._lock:
-            self._done += length
-            self._progress(self._done, self._total)

@@ -6,12 +6,13 @@ between two syncs. So after a power cut at any moment the disk is untouched, or 
 written here is synced and read back before the call returns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from protocol.digests import Buffer, raw_digest
-from protocol.errors import IntegrityError
-from protocol.manifest import Manifest
+from protocol.errors import DiskError, IntegrityError
+from protocol.manifest import Manifest, StoredChunk
 from receiver.blockdevice import BlockDevice, new_read_buffer
 from receiver.disk_layout import MARKER_LENGTH, DiskLayout, Extent, incomplete_marker
 
@@ -29,6 +30,7 @@ class DiskEdges:
         areas = (layout.head, layout.tail, layout.beyond)
         self._final = {area: bytearray(area.length) for area in areas if area.length}
         self._buffer = new_read_buffer(max(area.length for area in areas))
+        self._is_marked = False
 
     def hold(self, offset: int, raw: Buffer) -> bool:
         """Keep a chunk for ``commit``; False if it lies in the body and is to be written at once."""
@@ -39,12 +41,45 @@ class DiskEdges:
         self._final[area][start : start + len(raw)] = raw
         return True
 
+    def keep_matching(self, chunk: StoredChunk) -> bool:
+        """Keep an edge chunk for ``commit`` if the disk, not blanked yet, holds its bytes; False if not."""
+        try:
+            raw = self._device.read_uncached(chunk.offset, chunk.raw_length, self._buffer)
+        except DiskError:  # a sector that cannot be read may still take a write, which decides
+            return False
+        return raw_digest(raw) == chunk.raw_digest and self.hold(chunk.offset, raw)
+
+    def has_marker(self) -> bool:
+        """Whether an earlier cast of the very same image began here; a hint, since anybody can write that sector."""
+        try:
+            return bytes(self._device.read_uncached(0, MARKER_LENGTH, self._buffer)) == self._marker
+        except DiskError:
+            return False
+
     def blank(self) -> None:
-        """Put the marker into sector 0, then zeros everywhere else, so that no old table revives."""
-        old = self._device.read_uncached(0, min(FIRST_BLOCK_LENGTH, self._layout.head.length), self._buffer)
-        self._device.write_at(0, self._marker + old[MARKER_LENGTH:])
-        self._device.sync()
-        self._write_and_verify(self._marked({area: bytes(area.length) for area in self._final}))
+        """Put the marker into sector 0, then zeros everywhere else, so that no old table revives.
+
+        Until the marker is in its place an error leaves the disk as it was. After that an error keeps no area from
+        being blanked; the first one is raised in the end.
+        """
+        errors: list[DiskError | IntegrityError] = []
+        with _collected(errors):
+            old = self._device.read_uncached(0, min(FIRST_BLOCK_LENGTH, self._layout.head.length), self._buffer)
+            self._device.write_at(0, self._marker + old[MARKER_LENGTH:])
+            self._device.sync()
+            self._is_marked = True
+        if self._is_marked:
+            blanks = self._marked({area: bytes(area.length) for area in self._final})
+            for area, content in blanks.items():
+                with _collected(errors):
+                    self._device.write_at(area.offset, content)
+            with _collected(errors):
+                self._device.sync()
+            for area, content in blanks.items():
+                with _collected(errors):
+                    self._verify({area: content})
+        if errors:
+            raise errors[0]
 
     def commit(self) -> None:
         """Write everything but sector 0, prove it, and only then replace the marker."""
@@ -70,3 +105,12 @@ class DiskEdges:
             if actual != expected:
                 what = f"{self._device.name} does not keep what is written at byte {area.offset}"
                 raise IntegrityError(what, expected, actual)
+
+
+@contextmanager
+def _collected(errors: list[DiskError | IntegrityError]) -> Iterator[None]:
+    """Let the next step run whatever this one finds."""
+    try:
+        yield
+    except (DiskError, IntegrityError) as error:
+        errors.append(error)

@@ -1,8 +1,8 @@
-"""Reads the disk back, past the cache, and says what is not as the manifest promises.
+"""Reads chunks from the disk itself, past the cache, and says which are not as the manifest promises.
 
-``differing_chunks`` works on any set of chunks, so it also answers what an old disk already has. It refuses nothing and
-changes nothing; a chunk is right when the BLAKE3 of its raw bytes is right. Several threads share one pass: one hashes
-(without the interpreter lock) while the other waits for the disk.
+What every pass over the disk is made of, the read-back of what was written and the scan of what was there before. It
+refuses nothing and changes nothing; a chunk is right when the BLAKE3 of its raw bytes is right. Several threads share
+one pass: one hashes (without the interpreter lock) while the other waits for the disk.
 """
 
 import mmap
@@ -25,6 +25,26 @@ READ_THREADS: Final = 2
 
 StopRequest = Callable[[], bool]
 """Asked between two steps, from any thread; True ends the work early."""
+
+Progress = Callable[[int, int], None]
+"""Told what is done and what there is in all (bytes, of a scan blocks), from any thread, one call at a time."""
+
+
+class ProgressCounter:
+    """Adds up what several threads have done and tells ``progress``."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._done = 0
+        self._total = total
+        self._progress = progress
+        self._lock = Lock()
+
+    def add(self, count: int) -> None:
+        """So much more is done."""
+        with self._lock:
+            self._done += count
+            self._progress(self._done, self._total)
+
 
 Job = Callable[[mmap.mmap], None]
 """One read and its check, in a buffer that the thread owns."""
@@ -63,13 +83,19 @@ def is_zero(device: BlockDevice, extent: Extent, buffer: mmap.mmap) -> bool:
     for offset, length in device.data_ranges(*extent):
         for position in range(offset, offset + length, READ_LENGTH):
             part = min(READ_LENGTH, offset + length - position)
-            if raw_digest(device.read_uncached(position, part, buffer)) != _zero_digest(part):
+            if raw_digest(device.read_uncached(position, part, buffer)) != zero_digest(part):
                 return False
     return True
 
 
-def run_jobs(jobs: Iterable[Job], should_stop: StopRequest) -> None:
-    """Run the jobs by ``READ_THREADS`` threads until none is left, one raises, or ``should_stop`` says so."""
+@cache
+def zero_digest(length: int) -> bytes:
+    """The digest of ``length`` zero bytes; only a few lengths are in use, so they are kept."""
+    return raw_digest(bytes(length))
+
+
+def run_jobs(jobs: Iterable[Job], should_stop: StopRequest, threads: int = READ_THREADS) -> None:
+    """Run the jobs by ``threads`` threads until none is left, one raises, or ``should_stop`` says so."""
     queue = iter(jobs)
     lock = Lock()
     failed = False
@@ -88,12 +114,7 @@ def run_jobs(jobs: Iterable[Job], should_stop: StopRequest) -> None:
             failed = True  # ends the other threads after their current job
             raise
 
-    with ThreadPoolExecutor(READ_THREADS, "read-back") as pool:
-        workers = [pool.submit(work) for _ in range(READ_THREADS)]
+    with ThreadPoolExecutor(threads, "disk-read") as pool:
+        workers = [pool.submit(work) for _ in range(threads)]
     for worker in workers:
         worker.result()
-
-
-@cache
-def _zero_digest(length: int) -> bytes:
-    return raw_digest(bytes(length))

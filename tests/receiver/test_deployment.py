@@ -11,6 +11,7 @@ from protocol.manifest import CHUNK_SIZE as MANIFEST_BLOCK_SIZE
 from protocol.manifest import StoredChunk, build_manifest
 from protocol.messages import Announcement, FecOti
 from receiver.deployment import Deployment
+from receiver.disk_layout import DiskLayout
 from tests.receiver.memory_device import SECTOR, MemoryDevice
 from tests.simulator.image import CHUNK_SIZE, ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_image
 from tests.simulator.scenario import is_bootable
@@ -57,9 +58,9 @@ def block_of(
     return block
 
 
-def with_manifest(image: SimulatedImage, device: MemoryDevice) -> Deployment:
+def with_manifest(image: SimulatedImage, device: MemoryDevice, *, is_delta: bool = True) -> Deployment:
     """A deployment that has stored object 0 and marked the disk."""
-    deployment = Deployment(announce(image), lambda: device)
+    deployment = Deployment(announce(image), lambda: device, is_delta=is_delta)
     assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
     assert deployment.load_manifest().digest == image.manifest.digest
     return deployment
@@ -72,6 +73,22 @@ def store_disk(deployment: Deployment, image: SimulatedImage) -> None:
 
 def read_back(deployment: Deployment) -> list[int]:
     return deployment.read_back(lambda done, total: None, lambda: False)
+
+
+def scan(deployment: Deployment) -> tuple[set[int], list[tuple[int, int]]]:
+    """The blocks that are there, and all that was told of the progress."""
+    present: set[int] = set()
+    progress: list[tuple[int, int]] = []
+    deployment.scan(present.update, lambda done, total: progress.append((done, total)), lambda: False)
+    return present, progress
+
+
+def fetch(deployment: Deployment, image: SimulatedImage, missing: set[int]) -> None:
+    for sbn in missing:
+        assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+    deployment.write_zero_ranges(lambda: False)
+    assert read_back(deployment) == []
+    deployment.commit()
 
 
 def body_sbn(image: SimulatedImage) -> int:
@@ -240,3 +257,84 @@ def test_a_manifest_of_several_blocks_is_put_together_in_any_order(image: Simula
         deployment.load_manifest()
     assert deployment.store_block(block_of(0, 0, blocks[0], symbol_length=LONG_SYMBOL))
     assert deployment.load_manifest().encode() == manifest.encode()
+
+
+class TestWhatIsThereAlready:
+    def test_of_the_same_image_is_everything(self, image: SimulatedImage) -> None:
+        everything = set(range(len(image.stored)))
+        device = MemoryDevice(len(image.disk), content=image.disk)
+        deployment = with_manifest(image, device)
+        present, progress = scan(deployment)
+        assert present == everything
+        assert progress[-1][0] == progress[-1][1] > 0
+        fetch(deployment, image, set())
+        assert image.is_on(device.platter())
+        assert is_bootable(device.platter())
+
+    def test_of_another_image_is_nothing(self, image: SimulatedImage, device: MemoryDevice) -> None:
+        deployment = with_manifest(image, device)
+        assert scan(deployment) == (set(), [(0, 0)])
+        fetch(deployment, image, set(range(len(image.stored))))
+        assert image.is_on(device.platter())
+
+    def test_is_of_no_use_without_delta(self, image: SimulatedImage) -> None:
+        device = MemoryDevice(len(image.disk), content=image.disk)
+        deployment = with_manifest(image, device, is_delta=False)
+        assert scan(deployment) == (set(), [(0, 0)])
+        with pytest.raises(SessionStateError, match=f"{len(image.stored)} chunks"):
+            deployment.commit()
+        fetch(deployment, image, set(range(len(image.stored))))
+        assert image.is_on(device.platter())
+
+    def test_of_the_edges_is_read_before_they_are_blanked(self, image: SimulatedImage) -> None:
+        edges = {0, len(image.stored) - 1}
+        content = image.disk[:MIB] + bytes(len(image.disk) - 2 * MIB) + image.disk[-MIB:]
+        device = MemoryDevice(len(image.disk), content=content)
+        deployment = with_manifest(image, device)
+        assert not any(device.platter()[512:MIB])
+        present, progress = scan(deployment)
+        assert present >= edges
+        assert progress == [(0, 0)]
+        fetch(deployment, image, set(range(len(image.stored))) - present)
+        assert image.is_on(device.platter())
+
+    @pytest.mark.parametrize("has_power_cut", [False, True])
+    @pytest.mark.parametrize("seed", range(6))
+    def test_after_a_sudden_end_is_what_was_written(
+        self, image: SimulatedImage, device: MemoryDevice, seed: int, has_power_cut: bool
+    ) -> None:
+        rng = random.Random(f"power cut {seed}")
+        deployment = with_manifest(image, device)
+        written = set(rng.sample(range(len(image.stored)), 8))
+        for sbn in written:
+            assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+        if has_power_cut:
+            device.crash(rng)
+        disk = device.platter()
+        resumed = with_manifest(image, device)
+        present, _ = scan(resumed)
+        layout = DiskLayout(image.manifest.header, device.size)
+        body = {sbn for sbn in written if layout.deferred_area(image.manifest[sbn].offset) is None}
+        kept = {
+            sbn
+            for sbn in body
+            if disk[image.manifest[sbn].offset :][:CHUNK_SIZE] == image.disk[image.manifest[sbn].offset :][:CHUNK_SIZE]
+        }
+        assert present == (kept if has_power_cut else body)
+        fetch(resumed, image, set(range(len(image.stored))) - present)
+        assert image.is_on(device.platter())
+        assert is_bootable(device.platter())
+
+    def test_is_not_asked_for_before_the_manifest(self, image: SimulatedImage, device: MemoryDevice) -> None:
+        with pytest.raises(SessionStateError):
+            scan(Deployment(announce(image), lambda: device))
+
+
+def test_counts_what_the_disk_takes(image: SimulatedImage, device: MemoryDevice) -> None:
+    assert (Deployment(announce(image), lambda: device).bytes_written) == 0
+    deployment = with_manifest(image, device)
+    before, busy_before = deployment.bytes_written, deployment.disk_busy_seconds
+    sbn = body_sbn(image)
+    assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+    assert deployment.bytes_written - before == CHUNK_SIZE
+    assert deployment.disk_busy_seconds > busy_before

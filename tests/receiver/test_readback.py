@@ -10,7 +10,15 @@ import pytest
 from protocol.errors import DiskError
 from receiver.blockdevice import new_read_buffer
 from receiver.disk_layout import Extent
-from receiver.readback import READ_LENGTH, READ_THREADS, contiguous_runs, differing_chunks, is_zero, run_jobs
+from receiver.readback import (
+    READ_LENGTH,
+    READ_THREADS,
+    ProgressCounter,
+    contiguous_runs,
+    differing_chunks,
+    is_zero,
+    run_jobs,
+)
 from tests.receiver.memory_device import MemoryDevice
 from tests.receiver.sample_image import sample_image
 
@@ -70,16 +78,17 @@ def test_bytes_around_a_zero_range_do_not_matter() -> None:
     assert is_zero(device, Extent(4096, 4096), new_read_buffer(READ_LENGTH))
 
 
-def test_jobs_run_at_the_same_time_with_a_buffer_each() -> None:
-    barrier = Barrier(READ_THREADS)
+@pytest.mark.parametrize("threads", [1, READ_THREADS, 5])
+def test_jobs_run_at_the_same_time_with_a_buffer_each(threads: int) -> None:
+    barrier = Barrier(threads)
     buffers = []
 
     def job(buffer: mmap) -> None:
         buffers.append(buffer)
         barrier.wait(10)
 
-    run_jobs([job] * READ_THREADS, never)
-    assert len({id(buffer) for buffer in buffers}) == READ_THREADS
+    run_jobs([job] * threads, never, threads)
+    assert len({id(buffer) for buffer in buffers}) == threads
 
 
 def test_the_first_error_leaves_and_ends_all_threads() -> None:
@@ -98,3 +107,11 @@ def test_a_stop_ends_the_work() -> None:
     ran: list[mmap] = []
     run_jobs((ran.append for _ in count()), lambda: len(ran) >= 5)
     assert 5 <= len(ran) <= 5 + READ_THREADS
+
+
+def test_progress_adds_up() -> None:
+    told: list[tuple[int, int]] = []
+    counter = ProgressCounter(10, lambda done, total: told.append((done, total)))
+    counter.add(3)
+    counter.add(7)
+    assert told == [(3, 10), (10, 10)]
