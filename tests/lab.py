@@ -20,8 +20,8 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -129,13 +129,26 @@ class Host:
         if not 0 <= ratio <= 1:
             raise ValueError(f"loss is a ratio from 0 to 1, not {ratio}")
         drops = round(ratio * 10_000)
-        self._drop_where(f"numgen random mod 10000 <= {drops - 1}" if drops else None)
+        _call(["ip", "-n", self.switch, "link", "set", self.port, "gso_max_segs", "1" if drops else "65535"])
+        rules = "add table netdev lab; delete table netdev lab;"
+        if drops:
+            rules += _drop_where(f"numgen random mod 10000 <= {drops - 1}")
+        _call(self.command(["nft", "-f", "-"]), rules)
 
-    def set_burst_loss(self, lost: int, period: int) -> None:
-        """Drop the first ``lost`` of every ``period`` datagrams that arrive, in one run; ``set_loss(0)`` heals it."""
-        if not 0 < lost < period:
-            raise ValueError(f"of {period} datagrams {lost} cannot be lost in a burst")
-        self._drop_where(f"numgen inc mod {period} <= {lost - 1}")
+    @contextmanager
+    def bursts_lost(self, seconds: float, pause: float) -> Iterator[None]:
+        """Drop all that arrives for ``seconds``, then nothing for ``pause``, again and again while this is open."""
+        self.set_loss(0)
+        on, off = f"nft '{_drop_where('')}' && sleep {seconds}", f"nft delete table netdev lab && sleep {pause}"
+        process = self.popen(["sh", "-c", f"while {on} && {off}; do :; done"])
+        try:
+            yield
+            if process.poll() is not None:
+                raise LabError(f"the bursts at {self.name} have ended by themselves")
+        finally:
+            process.kill()
+            process.wait()
+            self.set_loss(0)
 
     def shape_sending(self, rate: str | None) -> None:
         """Let this host send no more than ``rate`` (tc's words, "1gbit"); a sender blocks. None ends it."""
@@ -175,19 +188,6 @@ class Host:
             lost=sum(expression["counter"]["packets"] for expression in expressions if "counter" in expression),
             buffer_errors=sum(udp.values()),
         )
-
-    def _drop_where(self, condition: str | None) -> None:
-        _call(["ip", "-n", self.switch, "link", "set", self.port, "gso_max_segs", "1" if condition else "65535"])
-        rules = "add table netdev lab; delete table netdev lab;"
-        if condition:
-            rules += f"""
-                table netdev lab {{
-                    chain ingress {{
-                        type filter hook ingress device {INTERFACE} priority 0;
-                        {condition} counter drop
-                    }}
-                }}"""
-        _call(self.command(["nft", "-f", "-"]), rules)
 
     def stop(self) -> None:
         """Kill every process on this host, those that its processes started included, and reap our own."""
@@ -334,6 +334,12 @@ def _kill_all(namespace: str) -> None:
         for pid in map(int, pids):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _drop_where(condition: str) -> str:
+    """The table that drops what arrives at a host and meets a condition; an empty one always holds."""
+    chain = f"type filter hook ingress device {INTERFACE} priority 0; {condition} counter drop;"
+    return f"table netdev lab {{ chain ingress {{ {chain} }}; }}"
 
 
 def _shape(namespace: str, interface: str, rate: str | None, queue: int) -> None:

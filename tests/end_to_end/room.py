@@ -14,12 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, Self, TypeVar
+from typing import IO, Any, Final, Protocol, Self, TypeVar
 
 from broadcaster.broker import LOOPBACK
 from protocol.messages import Announcement, Presence, ReceiverReport, RepairRequest, SessionStatus, decode_message
 from tests.broadcaster.library.disks import MIB, SECTOR, noise, partition_disk, sparse_file
-from tests.lab import Host
 
 ROOT: Final = Path(__file__).parents[2]
 """Where the packages lie: the processes run in the test's folder and still run this code."""
@@ -38,6 +37,14 @@ BOOT_SIGNATURE: Final = b"\x55\xaa"
 
 Found = TypeVar("Found")
 Message = TypeVar("Message", Announcement, Presence, ReceiverReport, RepairRequest, SessionStatus)
+
+
+class Place(Protocol):
+    """Where a process runs: a host of a lab, a control group."""
+
+    def command(self, argv: list[str]) -> list[str]:
+        """The command line that runs ``argv`` there; the process keeps its pid through it."""
+        ...
 
 
 class Lines:
@@ -121,6 +128,11 @@ class Running:
         assert "Traceback" not in self.output.text + self.errors.text, self.output.text + self.errors.text
         return code
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def broker(self) -> str:
         """Where receivers find this cast, as soon as it says so."""
         return self.errors.until(r"broker (mqtt\S+); waiting for")[1]
@@ -161,12 +173,12 @@ class Room:
         for process in self._processes:
             process.kill()
 
-    def start(self, *argv: object, host: Host | None = None, environment: Mapping[str, str] | None = None) -> Running:
+    def start(self, *argv: object, host: Place | None = None, environment: Mapping[str, str] | None = None) -> Running:
         """``slatecast ARGV``, on a host of a lab or on this machine."""
         return self.start_python("-m", "slatecast", *argv, host=host, environment=environment)
 
     def start_python(
-        self, *argv: object, host: Host | None = None, environment: Mapping[str, str] | None = None
+        self, *argv: object, host: Place | None = None, environment: Mapping[str, str] | None = None
     ) -> Running:
         """A Python process of the room."""
         command = [sys.executable, *map(str, argv)]
@@ -174,7 +186,7 @@ class Room:
         self._processes.append(process)
         return process
 
-    def cast(self, image: object, *options: object, interface: str = "lo", host: Host | None = None) -> Running:
+    def cast(self, image: object, *options: object, interface: str = "lo", host: Place | None = None) -> Running:
         """``slatecast cast`` with the room's library."""
         return self.start("cast", image, "--library", self.library, "--interface", interface, *options, host=host)
 
@@ -185,7 +197,7 @@ class Room:
         *options: object,
         seat: str = "seat",
         interface: str | None = "lo",
-        host: Host | None = None,
+        host: Place | None = None,
     ) -> Running:
         """``slatecast receive --once``; without ``broker`` it has to find the broadcaster by itself."""
         argv: list[object] = ["receive", "--once", "--target", target, "--seat", seat, *options]
@@ -193,7 +205,7 @@ class Room:
         argv += ["--interface", interface] if interface else []
         return self.start(*argv, host=host)
 
-    def watch(self, broker: str, host: Host | None = None) -> "Watch":
+    def watch(self, broker: str, host: Place | None = None) -> "Watch":
         """An observer of all that is said over the broker, connected when this returns."""
         process = self.start_python("-m", "tests.end_to_end.watch", broker, host=host)
         process.errors.until("^watching$")

@@ -1,0 +1,81 @@
+"""Datagrams that are lost, doubled, late, out of order or broken: rows 1 to 6 of the table of faults."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from tests.lab import missing_requirement
+from tests.network_faults.classroom import Classroom
+from tests.relay import relay
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.skipif(missing_requirement() is not None, reason=f"{missing_requirement()}"),
+]
+
+MAX_OVERHEAD = {0.01: 0.06, 0.05: 0.15, 0.10: 0.25, 0.30: 5.0}
+"""Repair for each datagram of the first pass, for three seats; at 30 % the 64 repair symbols of a block are too few."""
+
+
+@pytest.mark.parametrize("loss", MAX_OVERHEAD, ids="row 1: {:.0%}".format)
+def test_random_loss_at_every_seat_costs_repair_and_no_byte(classroom: Callable[..., Classroom], loss: float) -> None:
+    rehearsal = classroom(3)
+    for host in rehearsal.lab.receivers:
+        host.set_loss(loss)
+    outcome = rehearsal.fill().prove()
+    print(f"overhead {outcome.overhead:.1%} at {loss:.0%} loss, {outcome.report['seconds']} s")
+    assert 0 < outcome.overhead < MAX_OVERHEAD[loss]
+    assert all(loss * 0.5 < seat["loss_ratio"] < loss * 1.5 for seat in outcome.seats.values())
+
+
+def test_row_2_bursts_that_swallow_whole_blocks_are_mended(classroom: Callable[..., Classroom]) -> None:
+    """Bursts of 50 ms are 135 datagrams at 32 Mbit/s, most of a block; each seat has its own."""
+    rehearsal = classroom(3)
+    with ExitStack() as bursts:
+        for host in rehearsal.lab.receivers:
+            bursts.enter_context(host.bursts_lost(0.05, 0.5))
+        outcome = rehearsal.fill().prove()
+    print(f"overhead {outcome.overhead:.1%}, {outcome.report['seconds']} s")
+    assert outcome.overhead < 1.0
+
+
+def test_row_3_loss_at_one_seat_does_not_slow_the_others(classroom: Callable[..., Classroom]) -> None:
+    rehearsal = classroom(4)
+    lossy, *others = rehearsal.lab.receivers
+    clean = rehearsal.fill().prove()
+    lossy.set_loss(0.05)
+    disturbed = rehearsal.fill().prove()
+    slowest = [max(outcome.seats[host.name]["seconds"] for host in others) for outcome in (clean, disturbed)]
+    print(f"the others took {slowest[0]} s without the loss and {slowest[1]} s with it")
+    assert disturbed.seats[lossy.name]["loss_ratio"] > 0.02
+    assert slowest[1] <= 1.1 * slowest[0] + 0.3
+
+
+def test_row_4_datagrams_that_arrive_twice_count_once(classroom: Callable[..., Classroom]) -> None:
+    rehearsal = classroom(3)
+    *doubled, once = rehearsal.lab.receivers
+    rehearsal.lab.double_multicast(rehearsal.lab.broadcaster, *doubled)
+    outcome = rehearsal.fill().prove()
+    assert outcome.report["repair_datagrams"] == 0
+    assert {seat["loss_ratio"] for seat in outcome.seats.values()} == {0}
+    usual = outcome.seats[once.name]["bytes_received"]
+    assert [outcome.seats[host.name]["bytes_received"] for host in doubled] == [2 * usual, 2 * usual]
+
+
+@pytest.mark.parametrize("window", [1, 30, 1000], ids="row 5: {}".format)
+def test_datagrams_out_of_order_give_the_same_image(classroom: Callable[..., Classroom], window: int) -> None:
+    rehearsal = classroom(2)
+    with relay(rehearsal.lab.receivers[0], reorder=window):
+        outcome = rehearsal.fill().prove()
+    print(f"overhead {outcome.overhead:.1%}, {outcome.report['seconds']} s")
+    assert outcome.overhead < 0.5
+
+
+def test_row_6_a_turned_bit_is_a_lost_datagram(classroom: Callable[..., Classroom]) -> None:
+    rehearsal = classroom(2)
+    host = rehearsal.lab.receivers[0]
+    with relay(host, corrupt_ratio=0.02):
+        outcome = rehearsal.fill().prove()
+    assert 0.01 < outcome.seats[host.name]["loss_ratio"] < 0.04
