@@ -7,7 +7,7 @@ seal's nonces, which depend on the block alone, never meet two plaintexts.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from broadcaster.session import TransferObject, Transmission
+from broadcaster.transmission import TransferObject, Transmission
 from protocol.blocks import last_symbol_length, source_block_length
 from protocol.fec import encode_repair
 from protocol.manifest import CHUNK_SIZE, Manifest

@@ -6,13 +6,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from broadcaster.roster import LOST, STALLED
+from broadcaster.roster import INCOMPLETE, LOST, STALLED
 from broadcaster.service import Broadcast
 from protocol.link.metrics_endpoint import MetricsEndpoint
 from protocol.messages import ReceiverState
 from protocol.wire import TOI_DISK
 
-OUTCOMES = (*(state.value for state in ReceiverState), LOST, STALLED)
+OUTCOMES = (*(state.value for state in ReceiverState), LOST, STALLED, INCOMPLETE)
 PREFIX = "slatecast_broadcaster"
 
 
@@ -41,9 +41,20 @@ class _BroadcastCollector(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}_rate_bits_per_second", "Rate now allowed.", value=session.rate.rate_bits_per_second
         )
-        yield GaugeMetricFamily(
-            f"{PREFIX}_position_blocks", "Blocks of the disk sent in the first pass.", value=session.position(TOI_DISK)
-        )
+        plan = session.plan(TOI_DISK)
+        for name, help_text, value in (
+            ("planned_blocks", "Blocks of the disk that the first pass is to send.", plan.planned_count),
+            ("position_blocks", "Blocks of the disk sent in the first pass.", plan.departed_count),
+            ("damaged_blocks", "Blocks of the disk that cannot be read from the library.", len(session.damaged)),
+            ("catch_up_seats", "Seats on the catch-up lane.", len(session.roster.catch_up_ids())),
+        ):
+            yield GaugeMetricFamily(f"{PREFIX}_{name}", help_text, value=value)
+        for name, help_text, value in (
+            ("catch_up_bytes", "Bytes served by the catch-up lane.", self._broadcast.catch_up_bytes),
+            ("messages_rejected", "Messages of receivers not admitted.", self._broadcast.budget.rejected_count),
+            ("quarantines", "Times that a receiver was quarantined.", self._broadcast.budget.quarantined_count),
+        ):
+            yield CounterMetricFamily(f"{PREFIX}_{name}", help_text, value=value)
         yield self._seats()
 
     def _seats(self) -> Metric:

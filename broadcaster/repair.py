@@ -10,6 +10,7 @@ Pure: no time but ``now``, no payload.
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from broadcaster.plan import SendPlan
 from protocol.ranges import RangeSet
 
 HOLDOFF: Final = 0.25
@@ -29,47 +30,69 @@ class RepairQueue:
         self._next_absent = 0
         self._repair_symbols_used: dict[int, int] = {}
         self._in_flight: dict[int, tuple[float, int]] = {}
+        self._handed_out: dict[int, int] = {}
+        self._withdrawn: set[int] = set()
 
     def __bool__(self) -> bool:
         """Whether anything is wanted."""
         return bool(self._deficits) or len(self._absent) > 0
 
     def request(
-        self, deficits: Iterable[tuple[int, int]], absent: Iterable[tuple[int, int]], limit: int, now: float
+        self, deficits: Iterable[tuple[int, int]], absent: Iterable[tuple[int, int]], plan: SendPlan, now: float
     ) -> None:
-        """Merge one receiver's wants; blocks from ``limit`` on have not left yet and are ignored.
+        """Merge one receiver's wants; blocks that are pending in the first pass have yet to leave and are ignored.
 
         ``deficits`` are (sbn, symbols), ``absent`` are (first sbn, last sbn) of blocks wanted whole.
         """
         self._forget_landed(now)
         for sbn, deficit in deficits:
-            if sbn >= limit or sbn in self._absent:
+            if sbn in self._absent or sbn in self._withdrawn or plan.is_pending(sbn):
                 continue
-            outstanding = deficit - self._in_flight.get(sbn, (0.0, 0))[1]
+            outstanding = deficit - self._in_flight.get(sbn, (0.0, 0))[1] - self._handed_out.get(sbn, 0)
             if outstanding > 0:
                 self._deficits[sbn] = max(self._deficits.get(sbn, 0), outstanding)
         for first, last in absent:
-            self._absent.add(first, min(last + 1, limit))
-        for sbn, (_, count) in self._in_flight.items():
+            wanted = RangeSet([(first, last + 1)])
+            for start, stop in plan.pending_within(first, last + 1):
+                wanted.discard(start, stop)
+            for start, stop in wanted.ranges():
+                self._absent.add(start, stop)
+        coming = [*self._handed_out.items(), *((sbn, count) for sbn, (_, count) in self._in_flight.items())]
+        for sbn, count in coming:
             if sbn in self._absent and count >= self._source_block_length(sbn):
                 self._absent.discard(sbn)
+        for sbn in self._withdrawn:
+            self._absent.discard(sbn)
 
-    def next_symbols(self, now: float) -> tuple[int, range] | None:
-        """The block to mend next and the esi range to send for it, or None. Counts them as in flight."""
+    def withdraw(self, sbn: int) -> None:
+        """This block cannot be sent: whoever asks for it asks in vain."""
+        self._withdrawn.add(sbn)
+        self._handed_out.pop(sbn, None)
+        self._deficits.pop(sbn, None)
+        self._absent.discard(sbn)
+
+    def next_symbols(self, *, whole_blocks: bool) -> tuple[int, range] | None:
+        """The block to mend next and the esi range to send for it, or None; they are on their way until ``left``.
+
+        Unless ``whole_blocks``, only blocks that arrived in part are mended.
+        """
         if self._deficits:
             sbn = next(iter(self._deficits))
             esis = self._fresh_symbols(sbn, self._deficits.pop(sbn))
-        elif self._absent:
+        elif whole_blocks and self._absent:
             sbn = self._absent.pop_next(self._next_absent)
             self._next_absent = sbn + 1
             esis = range(self._source_block_length(sbn))
         else:
             return None
-        self.left(sbn, len(esis), now)
+        self._handed_out[sbn] = self._handed_out.get(sbn, 0) + len(esis)
         return sbn, esis
 
     def left(self, sbn: int, symbol_count: int, now: float) -> None:
-        """Symbols of this block leave now, so requests within HOLDOFF are discounted by them."""
+        """Symbols that were handed out have left, so requests within HOLDOFF are discounted by them."""
+        waiting = self._handed_out.pop(sbn, 0) - symbol_count
+        if waiting > 0:
+            self._handed_out[sbn] = waiting
         self._in_flight.pop(sbn, None)
         self._in_flight[sbn] = (now, symbol_count)
 

@@ -1,15 +1,18 @@
 """Who takes part in a session, what each seat last said, and what became of it.
 
 A seat that falls silent is *lost* after LEASE and back the moment it speaks again; one that speaks but gets nowhere,
-once there is something to get, is *stalled*. Neither is waited for. Holds MAX_SEATS at most: anybody can invent
-receivers. Pure: no time but ``now``.
+once there is something to get, is *stalled*. Neither is waited for. While the broker itself is out of reach nobody is
+judged. A receiver that comes under the name of a seat that is silent and unfinished takes its place: the same PC after
+a restart, or the one that stands there now. Holds MAX_SEATS at most: anybody can invent receivers. Pure: no time but
+``now``.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from protocol.messages import MAX_SEATS, ReceiverReport, ReceiverState
+from broadcaster.inventory import Inventory
+from protocol.messages import MAX_SEATS, Presence, ReceiverReport, ReceiverState
 
 LEASE: Final = 10.0
 """[s] Twenty reports of a seat missed in a row; a broker that restarts takes less."""
@@ -19,6 +22,7 @@ STALL: Final = 60.0
 
 LOST: Final = "lost"
 STALLED: Final = "stalled"
+INCOMPLETE: Final = "incomplete"
 
 
 @dataclass(slots=True)
@@ -32,19 +36,38 @@ class Seat:
     heard_at: float
     """s, when anything of it last arrived"""
     progressed_at: float
-    """s, when its report last showed progress"""
+    """s, when its report last showed progress, or when none was due"""
     settled_at: float | None = None
     """s, when its final report arrived"""
+    is_offline: bool = False
+    """the broker says that its connection has ended"""
+    inventory: Inventory = field(default_factory=Inventory)
+    """what it misses, as it said itself"""
+    slow_because: str = ""
+    """why it is on the catch-up lane, in words; empty when it is not"""
+    was_slow_because: str = ""
+    """the last such reason, for the report"""
+    must_leave_group: bool = False
+    """whether multicast would only flood its link"""
+    incomplete_because: str = ""
+    """why it can never be complete, in words; empty when it can"""
 
     @property
     def is_settled(self) -> bool:
         """Whether its final report is here."""
         return self.report.state.is_final
 
+    @property
+    def is_on_catch_up(self) -> bool:
+        """Whether it fetches what it misses by itself."""
+        return bool(self.slow_because)
+
     def outcome(self, now: float) -> str:
-        """One word: a final state, ``lost``, ``stalled``, or the state it is in."""
+        """One word: a final state, ``lost``, ``stalled``, ``incomplete``, or the state it is in."""
         if self.is_settled:
             return self.report.state.value
+        if self.incomplete_because:
+            return INCOMPLETE
         if now - self.heard_at > LEASE:
             return LOST
         if now - self.progressed_at > STALL:
@@ -53,7 +76,7 @@ class Seat:
 
     def is_awaited(self, now: float) -> bool:
         """Whether the session goes on for this seat."""
-        return not self.is_settled and self.outcome(now) not in (LOST, STALLED)
+        return not self.is_settled and self.outcome(now) not in (LOST, STALLED, INCOMPLETE)
 
 
 class Roster:
@@ -61,60 +84,119 @@ class Roster:
 
     def __init__(self) -> None:
         self._seats: dict[str, Seat] = {}
-        self._expects_progress = False
 
-    def expect_progress(self, now: float) -> None:
-        """Sending begins: until now a seat could only wait, from now on it gets somewhere or stalls."""
-        self._expects_progress = True
-        for seat in self.seats():
-            seat.progressed_at = now
+    def hear_report(self, report: ReceiverReport, now: float, *, is_progress_due: bool) -> Seat | None:
+        """Take a report; None if it was ignored: older than what is known, after the final one, or of one too many.
 
-    def hear_report(self, report: ReceiverReport, now: float) -> bool:
-        """Take a report; False if it was ignored: older than what is known, after the final one, or of one too many."""
+        Unless ``is_progress_due``, a seat that gets nowhere does not stall: there may be nothing for it to get yet.
+        """
         seat = self._seats.get(report.receiver_id)
         if seat is None:
+            self._make_room_for(report, now)
             if len(self._seats) == MAX_SEATS:
-                return False
+                return None
             seat = Seat(report, joined_at=now, heard_at=now, progressed_at=now)
             self._seats[report.receiver_id] = seat
         elif report.sequence <= seat.report.sequence or seat.is_settled:
-            return False
-        seat.heard_at = now
-        if not self._expects_progress or _progress(report) != _progress(seat.report):
+            return None
+        self._note_life(seat, now)
+        if not is_progress_due or _progress(report) != _progress(seat.report):
             seat.progressed_at = now
         seat.report = report
         if seat.is_settled:
             seat.settled_at = now
-        return True
+        return seat
 
-    def hear(self, receiver_id: str, now: float) -> bool:
-        """Note a sign of life; False if the session does not go on for this receiver, or it never reported."""
+    def hear(self, receiver_id: str, now: float) -> Seat | None:
+        """Note a sign of life; None if the session does not go on for this receiver, or it never reported."""
         seat = self._seats.get(receiver_id)
         if seat is None:
-            return False
-        seat.heard_at = now
-        return seat.is_awaited(now)
+            return None
+        self._note_life(seat, now)
+        return seat if seat.is_awaited(now) else None
+
+    def hear_presence(self, presence: Presence, now: float) -> None:
+        """Note that a receiver is there, or that its connection has ended."""
+        seat = self._seats.get(presence.receiver_id)
+        if seat is None:
+            return
+        if presence.is_online:
+            self._note_life(seat, now)
+        else:
+            seat.is_offline = True
+
+    def expect_progress(self, now: float) -> None:
+        """From now on a seat gets somewhere or stalls; also after nobody could be heard for a while."""
+        for seat in self.seats():
+            seat.progressed_at = now
+
+    def excuse_silence(self, now: float) -> None:
+        """Nobody could be heard until now."""
+        for seat in self.seats():
+            seat.heard_at = seat.progressed_at = now
+
+    def restore(self, report: ReceiverReport, slow_because: str, now: float) -> None:
+        """Take a seat over from an earlier run of the same session."""
+        seat = Seat(report, joined_at=now, heard_at=now, progressed_at=now, was_slow_because=slow_because)
+        seat.settled_at = now if seat.is_settled else None
+        self._seats[report.receiver_id] = seat
+
+    def get(self, receiver_id: str) -> Seat | None:
+        """The seat of a receiver."""
+        return self._seats.get(receiver_id)
 
     def seats(self) -> Iterator[Seat]:
         """All seats in the order in which they came."""
         return iter(self._seats.values())
 
     def count_ready(self, now: float) -> int:
-        """Seats that wait for the session to start."""
-        return sum(seat.report.state is ReceiverState.READY and seat.is_awaited(now) for seat in self.seats())
+        """Seats that wait for the session to start, or to go on."""
+        waiting = (ReceiverState.READY, ReceiverState.RECEIVING)
+        return sum(seat.report.state in waiting and seat.is_awaited(now) for seat in self.seats())
 
     def awaited(self, now: float) -> list[Seat]:
         """Seats that the session goes on for."""
         return [seat for seat in self.seats() if seat.is_awaited(now)]
 
+    def silent(self, now: float) -> list[Seat]:
+        """Seats that are lost, and would be awaited again if they spoke."""
+        return [seat for seat in self.seats() if seat.outcome(now) == LOST]
+
     def settled_ids(self) -> tuple[str, ...]:
         """Receivers whose final report is here."""
         return tuple(receiver_id for receiver_id, seat in self._seats.items() if seat.is_settled)
 
+    def catch_up_ids(self, *, outside_group: bool = False) -> tuple[str, ...]:
+        """Receivers on the catch-up lane; of these, with ``outside_group``, the ones that must leave the group."""
+        return tuple(
+            receiver_id
+            for receiver_id, seat in self._seats.items()
+            if seat.is_on_catch_up and not seat.is_settled and (seat.must_leave_group or not outside_group)
+        )
+
     def __len__(self) -> int:
-        """Number of seats ever heard of."""
+        """Number of seats that are known."""
         return len(self._seats)
+
+    def _note_life(self, seat: Seat, now: float) -> None:
+        seat.heard_at = now
+        seat.is_offline = False
+
+    def _make_room_for(self, report: ReceiverReport, now: float) -> None:
+        """Let go of the seat of this name that is gone and unfinished; a verified disk stays in the report."""
+        for receiver_id, seat in list(self._seats.items()):
+            is_gone = seat.is_offline or now - seat.heard_at > LEASE
+            is_unfinished = seat.report.state is not ReceiverState.VERIFIED
+            if seat.report.seat == report.seat and is_gone and is_unfinished:
+                del self._seats[receiver_id]
 
 
 def _progress(report: ReceiverReport) -> tuple[object, ...]:
-    return report.state, report.has_manifest, report.blocks_missing, report.bytes_received, report.bytes_verified
+    return (
+        report.state,
+        report.has_manifest,
+        report.blocks_missing,
+        report.blocks_scanned,
+        report.bytes_written,
+        report.bytes_verified,
+    )

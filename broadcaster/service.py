@@ -3,33 +3,40 @@
     session --transmission--> encoder threads --sealed symbols, in order--> transmitter thread --datagrams--> group
        ^------------------------- "has left" ----------------------------------'
        '<---- reports, repair requests ---- MQTT link ---- announcement, status ---->
+    encoder threads --sealed symbols of one block--> catch-up lane --HTTP--> seats that would slow the others
 
 The loop only moves decisions; at most LOOKAHEAD transmissions are between a decision and the wire, so that repair and
-rate follow the room closely.
+rate follow the room closely. What a restart needs to go on is kept on disk (``cast_record``).
 """
 
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 
 from broadcaster.announcement import build_announcement
+from broadcaster.budget import MessageBudget
+from broadcaster.cast_record import CastRecord
+from broadcaster.catch_up import CatchUpLane
 from broadcaster.encoder import BlockEncoder, SealedSymbols
+from broadcaster.host_rate import HostRate
 from broadcaster.library.library import Library
 from broadcaster.rate import RateControl
 from broadcaster.report import SessionReport, build_report
-from broadcaster.session import SenderSession, StartPolicy, Transmission
+from broadcaster.saved_cast import SavedCast
+from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.transmission import Transmission
 from broadcaster.transmitter import Transmitter
-from protocol.errors import SlatecastError, TransportError
+from protocol.errors import MessageError, SlatecastError
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.message_stream import received_messages
-from protocol.link.mqtt import MqttLink
-from protocol.link.multicast import DATA_PORT, MulticastSender, group_for, listen_for_foreign
+from protocol.link.mqtt import BrokerAddress, MqttLink
+from protocol.link.multicast import DATA_PORT, MulticastSender
 from protocol.manifest import Manifest
 from protocol.messages import (
     ALL_RECEIVERS,
@@ -38,12 +45,14 @@ from protocol.messages import (
     SessionPhase,
     announcement_topic,
     encode_message,
+    receiver_of,
     topic_of,
 )
 from protocol.seal import Seal
+from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK
 
-LOOKAHEAD: Final = 8
-"""[transmissions] 2 MiB of raw blocks: 17 ms at 1 Gbit/s, enough to hide the library's reads, short for repair."""
+LOOKAHEAD: Final = INTERLEAVED_BLOCKS + 4
+"""[transmissions] Those that leave side by side, and 1 MiB of raw blocks that hides the library's reads."""
 
 ENCODER_THREADS: Final = 2
 """Reading, hashing and sealing release the interpreter lock; one thread waits for the disk while one computes."""
@@ -51,13 +60,14 @@ ENCODER_THREADS: Final = 2
 IDLE_POLL: Final = 0.02
 """[s] How soon a decision that only time can bring (the start, the end) is noticed."""
 
-TAKEN_GROUP_LISTEN: Final = 0.2
-"""[s] A running session sends at least a hundred datagrams in this time at the lowest rate."""
-
-MAX_GROUP_TRIES: Final = 8
-
 FAREWELL_SECONDS: Final = 2.0
 """[s] How long the last words (session ended, announcement withdrawn) may take to reach the broker."""
+
+RECORD_INTERVAL: Final = 1.0
+"""[s] How old the counters and seats of a resumed session may be; what is missing on disks it asks anew."""
+
+CATCH_UP_AIRTIME_RATIO: Final = 0.08
+"""Of the room's rate, for the catch-up lane during the first pass: what a cast by default leaves free of its link."""
 
 INTERRUPTED: Final = "interrupted by the operator"
 """End reason of a session whose ``run`` was cancelled."""
@@ -76,56 +86,138 @@ class CastConfig:
     start_rate_bits_per_second: int
     """where the rate begins, if that is lower; it rises while the room keeps up"""
     use_ipv6: bool
+    max_rate_bits_per_second: int | None = None
+    """link bits of all casts of this host on this interface together"""
 
 
 class Broadcast:
-    """One cast of one image; ``session`` may be watched while ``run`` runs."""
+    """One cast of one image; ``session`` may be watched while ``run`` runs.
 
-    def __init__(self, library: Library, manifest: Manifest, config: CastConfig, link: MqttLink) -> None:
+    Enter ``link`` first, then the broadcast itself, then call ``run``.
+    """
+
+    session: SenderSession
+
+    def __init__(
+        self, library: Library, manifest: Manifest, config: CastConfig, record: CastRecord, broker: BrokerAddress
+    ) -> None:
+        self.budget = MessageBudget()
+        self._library = library
+        self._manifest = manifest
         self._config = config
-        self._link = link
-        self._tsi = secrets.randbits(64)
-        oti = FecOti()
-        self._group = _free_group(self._tsi, config)
-        session_secret = secrets.token_bytes(32)
-        self._encoder = BlockEncoder(
-            manifest,
-            lambda sbn: library.read_stored(manifest, sbn),
-            Seal(session_secret, manifest.digest, self._tsi, oti.encoding_symbol_length),
-            oti.encoding_symbol_length,
-        )
-        announcement = build_announcement(
-            manifest,
-            tsi=self._tsi,
-            session_secret=session_secret,
-            group=self._group,
-            port=DATA_PORT,
-            oti=oti,
-        )
-        now = time.monotonic()
-        self.session = SenderSession(
-            announcement,
-            manifest_object=self._encoder.manifest_object(),
-            disk_object=self._encoder.disk_object(),
-            policy=config.policy,
-            rate=RateControl(config.rate_bits_per_second, now, start_bits_per_second=config.start_rate_bits_per_second),
-            now=now,
-        )
+        self._record = record
+        self._broker = broker
         self._transmitter: Transmitter | None = None
+        self._lane: CatchUpLane | None = None
         self._failure: Exception | None = None
         self._slots = asyncio.Semaphore(LOOKAHEAD)
         self._wake = asyncio.Event()
+        self._resources = contextlib.AsyncExitStack()
+
+    def link(self, client_id: str, ca_file: Path | None) -> MqttLink:
+        """The link to the broker, to be entered by the caller."""
+        self._link = MqttLink(
+            self._broker,
+            client_id,
+            ca_file=ca_file,
+            admit=self._admit,
+            on_disconnect=self._control_lost,
+            on_reconnect=self._control_restored,
+        )
+        return self._link
+
+    async def __aenter__(self) -> Self:
+        """Open group, catch-up lane and threads, and the session on top of them.
+
+        Raises:
+            TransportError: the group cannot be sent to, or all group addresses are taken.
+            LibraryError: the manifest is too large to be announced.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            await self._open(stack)
+            self._resources = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._resources.aclose()
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        config, record, oti = self._config, self._record, FecOti()
+        await asyncio.to_thread(record.choose_group, config.interface, use_ipv6=config.use_ipv6)
+        self._encoder = BlockEncoder(
+            self._manifest,
+            lambda sbn: self._library.read_stored(self._manifest, sbn),
+            Seal(record.session_secret, self._manifest.digest, record.tsi, oti.encoding_symbol_length),
+            oti.encoding_symbol_length,
+        )
+        objects = self._encoder.manifest_object(), self._encoder.disk_object()
+        cap = None
+        if config.max_rate_bits_per_second is not None:
+            cap = stack.enter_context(HostRate(config.interface.name, config.max_rate_bits_per_second))
+        self._encoder_pool = stack.enter_context(ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encoder"))
+        self._lane = await stack.enter_async_context(
+            CatchUpLane(
+                config.interface,
+                tsi=record.tsi_text,
+                objects=objects,
+                encode=self._encoder.encode,
+                executor=self._encoder_pool,
+                rate_bits_per_second=config.start_rate_bits_per_second,
+                on_damaged=self._cannot_send,
+                port=record.catch_up_port or 0,
+                use_ipv6=config.use_ipv6,
+                cap=cap,
+            )
+        )
+        announcement = await asyncio.to_thread(
+            build_announcement,
+            self._manifest,
+            tsi=record.tsi,
+            session_secret=record.session_secret,
+            group=record.group,
+            port=DATA_PORT,
+            oti=oti,
+            catch_up_url=self._lane.url,
+        )
+        now = time.monotonic()
+        ceiling = min(config.rate_bits_per_second, config.max_rate_bits_per_second or config.rate_bits_per_second)
+        self.session = SenderSession(
+            announcement,
+            manifest_object=objects[0],
+            disk_object=objects[1],
+            policy=config.policy,
+            rate=RateControl(ceiling, now, start_bits_per_second=config.start_rate_bits_per_second),
+            now=now,
+            generation=record.generation,
+            on_nonsense=lambda receiver_id, what: self.budget.strike(receiver_id, what, time.monotonic()),
+        )
+        record.restore(self.session, now)
+        sender = stack.enter_context(MulticastSender(config.interface, record.group, DATA_PORT))
+        self._transmitter = self._started_transmitter(sender, cap)
+        stack.callback(self._transmitter.stop)
+
+    def _started_transmitter(self, sender: MulticastSender, cap: HostRate | None) -> Transmitter:
+        loop = asyncio.get_running_loop()
+        transmitter = Transmitter(
+            sender,
+            self.session.rate.rate_bits_per_second,
+            on_sent=lambda transmission: loop.call_soon_threadsafe(self._has_left, transmission),
+            on_failure=lambda error: loop.call_soon_threadsafe(self._fail, error),
+            host_cap=cap,
+        )
+        transmitter.start()
+        return transmitter
 
     async def run(self) -> SessionReport:
         """Cast until every seat is settled, and say what became of them.
 
         Raises:
             TransportError: the group cannot be sent to.
-            IntegrityError: a block in the library is damaged; it was not sent.
+            IntegrityError: a block of the manifest is damaged; it was not sent.
             LibraryError: the library cannot be read.
         """
         await self._link.subscribe(ALL_RECEIVERS)
-        async with self._sending(), asyncio.TaskGroup() as tasks:
+        async with self._kept_on_record(), asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(self._listen()), tasks.create_task(self._transmit())]
             await self._speak_until_ended()
             for helper in helpers:
@@ -144,6 +236,8 @@ class Broadcast:
         return build_report(
             self.session,
             bytes_on_wire=self.bytes_sent,
+            catch_up_bytes=self.catch_up_bytes,
+            earlier_seconds=self._record.earlier_seconds,
             expected_seats=self._config.policy.expected_seats,
             now=time.monotonic(),
         )
@@ -155,71 +249,92 @@ class Broadcast:
 
     @property
     def bytes_sent(self) -> int:
-        """UDP payload bytes that have left."""
-        return 0 if self._transmitter is None else self._transmitter.bytes_sent
+        """UDP payload bytes that have left to the group, in earlier runs of this session too."""
+        return self._record.earlier_bytes + (0 if self._transmitter is None else self._transmitter.bytes_sent)
 
-    @contextlib.asynccontextmanager
-    async def _sending(self) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        config = self._config
-        with (
-            MulticastSender(config.interface, self._group, DATA_PORT) as sender,
-            ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encoder") as self._encoder_pool,
-        ):
-            self._transmitter = Transmitter(
-                sender,
-                self.session.rate.rate_bits_per_second,
-                on_sent=lambda transmission: loop.call_soon_threadsafe(self._has_left, transmission),
-                on_failure=lambda error: loop.call_soon_threadsafe(self._fail, error),
-            )
-            self._transmitter.start()
-            try:
-                yield
-            finally:
-                self._transmitter.stop()
+    @property
+    def catch_up_bytes(self) -> int:
+        """Bytes that the catch-up lane has served, in earlier runs too."""
+        return self._record.earlier_catch_up_bytes + (0 if self._lane is None else self._lane.bytes_sent)
+
+    # --- out -----------------------------------------------------------------------------------------------------
 
     async def _transmit(self) -> None:
         """Hand decisions to the encoder threads and their results, in order, to the transmitter."""
-        ready: asyncio.Queue[asyncio.Future[SealedSymbols]] = asyncio.Queue()
+        ready: asyncio.Queue[tuple[Transmission, asyncio.Future[SealedSymbols]]] = asyncio.Queue()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed_transmitter(ready))
             loop = asyncio.get_running_loop()
             while True:
                 await self._slots.acquire()
                 transmission = await self._next_transmission()
-                ready.put_nowait(loop.run_in_executor(self._encoder_pool, self._encoder.encode, transmission))
+                future = loop.run_in_executor(self._encoder_pool, self._encoder.encode, transmission)
+                ready.put_nowait((transmission, future))
 
     async def _next_transmission(self) -> Transmission:
         while (transmission := self.session.next_transmission(time.monotonic())) is None:
             await self._woken(IDLE_POLL)
         return transmission
 
-    async def _feed_transmitter(self, ready: asyncio.Queue[asyncio.Future[SealedSymbols]]) -> None:
+    async def _feed_transmitter(self, ready: asyncio.Queue[tuple[Transmission, asyncio.Future[SealedSymbols]]]) -> None:
         assert self._transmitter is not None
         while True:
-            future = await ready.get()
+            transmission, future = await ready.get()
             try:
-                symbols = await future
+                self._transmitter.put(await future)
             except SlatecastError as error:
-                self._fail(error)
-                return
-            self._transmitter.put(symbols)
+                self._cannot_send(transmission.toi, transmission.sbn, error)
+                self._slots.release()
 
     def _has_left(self, transmission: Transmission) -> None:
         self.session.transmitted(transmission, time.monotonic())
         self._slots.release()
 
+    def _cannot_send(self, toi: int, sbn: int, error: SlatecastError) -> None:
+        """What has rotted in the library is never sent; without the manifest there is nothing to send at all."""
+        _logger.error("not sent: %s", error)
+        if toi == TOI_DISK:
+            self.session.cannot_send(toi, sbn, str(error), time.monotonic())
+        else:
+            self._fail(error)
+
+    def _follow_rate(self) -> None:
+        assert self._transmitter is not None
+        assert self._lane is not None
+        rate = self.session.rate
+        if self._transmitter.rate_bits_per_second != rate.rate_bits_per_second:
+            _logger.info("rate %d Mbit/s: %s", rate.rate_bits_per_second // 10**6, rate.reason)
+            self._transmitter.rate_bits_per_second = rate.rate_bits_per_second
+        share = 1.0 if self.session.plan(TOI_DISK).is_over else CATCH_UP_AIRTIME_RATIO
+        self._lane.rate_bits_per_second = max(1, int(rate.rate_bits_per_second * share))
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
     async def _listen(self) -> None:
-        async for message in received_messages(self._link):
+        async for message in received_messages(self._link, on_rejected=self._strike):
             self.session.receive_message(message, time.monotonic())
             self._follow_rate()
             self._wake.set()
 
-    def _follow_rate(self) -> None:
-        rate = self.session.rate
-        if self._transmitter is not None and self._transmitter.rate_bits_per_second != rate.rate_bits_per_second:
-            _logger.info("rate %d Mbit/s: %s", rate.rate_bits_per_second // 10**6, rate.reason)
-            self._transmitter.rate_bits_per_second = rate.rate_bits_per_second
+    def _control_lost(self) -> None:
+        if self._transmitter is not None:  # else the session is not open yet
+            self.session.control_lost(time.monotonic())
+
+    def _control_restored(self) -> None:
+        if self._transmitter is not None:
+            self.session.control_restored(time.monotonic())
+            self._wake.set()
+
+    def _admit(self, topic: str) -> bool:
+        receiver_id = receiver_of(topic)
+        return receiver_id is None or self.budget.admit(receiver_id, time.monotonic())
+
+    def _strike(self, topic: str, error: MessageError) -> None:
+        receiver_id = receiver_of(topic)
+        if receiver_id is not None:
+            self.budget.strike(receiver_id, str(error), time.monotonic())
+
+    # --- time ----------------------------------------------------------------------------------------------------
 
     async def _speak_until_ended(self) -> None:
         try:
@@ -253,12 +368,34 @@ class Broadcast:
         self._failure = self._failure or error
         self.abort(str(error))
 
+    @contextlib.asynccontextmanager
+    async def _kept_on_record(self) -> AsyncIterator[None]:
+        """Keep the record up to date; when the session ends, for whatever reason but our death, it is forgotten."""
 
-def _free_group(tsi: int, config: CastConfig) -> str:
-    """A group address that nobody is heard to send to."""
-    for attempt in range(MAX_GROUP_TRIES):
-        group = group_for(tsi + attempt, ipv6=config.use_ipv6)
-        if not listen_for_foreign(config.interface, group, DATA_PORT, TAKEN_GROUP_LISTEN):
-            return group
-        _logger.warning("group %s is taken by another session, trying the next", group)
-    raise TransportError(f"all of {MAX_GROUP_TRIES} group addresses are taken; wait for the other sessions to end")
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(RECORD_INTERVAL)
+                await asyncio.to_thread(self._record.save, self._state())
+
+        # Once before anything is said: a restart counts its starts, so that its messages supersede the earlier ones.
+        await asyncio.to_thread(self._record.save, self._state())
+        task = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.to_thread(self._record.finish)
+
+    def _state(self) -> SavedCast:
+        assert self._lane is not None
+        return self._record.snapshot(
+            self.session,
+            interface=self._config.interface,
+            broker=self._broker,
+            lane=self._lane,
+            expected_seats=self._config.policy.expected_seats,
+            bytes_on_wire=self.bytes_sent,
+            catch_up_bytes=self.catch_up_bytes,
+            now=time.monotonic(),
+        )

@@ -1,31 +1,40 @@
 """The sender's session: decides which symbols leave next and when the session ends. Sans-I/O.
 
-Driven by three: the network (``receive_message``), the transmitter (``next_transmission``, ``transmitted``) and time
-(``next_message``, ``next_timeout``). It touches no payload, socket or clock.
+Driven by three: the network (``receive_message``, ``control_lost``), the transmitter (``next_transmission``,
+``transmitted``, ``cannot_send``) and time (``next_message``, ``next_timeout``). It touches no payload, socket or clock.
 
     WAITING  --all expected seats ready, or the wait is over and one is-->  MANIFEST
-    MANIFEST --object 0 has left and every awaited seat holds it, or MANIFEST_PATIENCE is over-->  DISK
+    MANIFEST --object 0 has left and what the seats miss is known, or patience is over-->  DISK
     MANIFEST, DISK  --no seat is awaited-->  ENDED
     WAITING  --the wait is over and no seat is ready-->  ENDED
     any      --``abort``-->  ENDED
 
-There is no barrier in the data path: within DISK a seat may join, leave and return at any moment, and what it misses is
-mended by repair requests alone.
+There is no barrier in the data path: within DISK a seat may join, leave and return at any moment. The first pass sends
+the union of what the seats miss (``plan``); what they miss after it is mended by requests (``repair``); seats that
+would slow the others fetch what they miss by themselves (``lanes``).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from broadcaster.lanes import Lanes
+from broadcaster.plan import SendPlan
 from broadcaster.rate import RateControl
+from broadcaster.readiness import Readiness
 from broadcaster.repair import RepairQueue
 from broadcaster.roster import Roster
-from protocol.errors import SessionStateError
+from broadcaster.stragglers import is_judged
+from broadcaster.transmission import TransferObject, Transmission
+from protocol.bitmap import ranges_of
+from protocol.errors import MessageError
 from protocol.messages import (
     Announcement,
     Message,
+    MissingBlocks,
     Presence,
     ReceiverReport,
+    ReceiverState,
     RepairRequest,
     SessionPhase,
     SessionStatus,
@@ -38,32 +47,14 @@ STATUS_INTERVAL: Final = 0.5
 ANNOUNCEMENT_INTERVAL: Final = 5.0
 """[s] The announcement is retained, and repeated in case the broker was restarted empty: half of its lease."""
 
-MANIFEST_PATIENCE: Final = 10.0
-"""[s] After that the seats without a manifest catch up during DISK: none may hold up the room."""
-
 REPAIR_AIRTIME_RATIO: Final = 0.3
 """Share of datagrams for repair while the first pass runs: one bad seat must not starve the others' first pass."""
 
+RETURN_PATIENCE: Final = 10.0
+"""[s] After the last datagram, before the session ends without a silent seat: one that was flooded can now speak."""
 
-@dataclass(frozen=True, slots=True)
-class TransferObject:
-    """The shape of one object: how many source blocks, and how long each is."""
-
-    block_count: int
-    source_block_length: Callable[[int], int]
-    """maps an sbn to K, symbols"""
-
-
-@dataclass(frozen=True, slots=True)
-class Transmission:
-    """Symbols of one block that leave one after the other."""
-
-    toi: int
-    sbn: int
-    source_block_length: int
-    """symbols"""
-    esis: range
-    is_first_pass: bool
+GIVE_UP_DAMAGED: Final = 3.0
+"""[s] A seat that has got nowhere for so long, and misses no more blocks than are damaged here, misses those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,11 @@ class StartPolicy:
 
 
 class SenderSession:
-    """One cast of one image to one group."""
+    """One cast of one image to one group.
+
+    ``generation`` counts the starts of this session: more than 1 when a broadcaster that died resumes it. Then
+    ``roster.restore`` gives it the seats of before, and those among them that hold the manifest get no second one.
+    """
 
     def __init__(
         self,
@@ -86,7 +81,10 @@ class SenderSession:
         policy: StartPolicy,
         rate: RateControl,
         now: float,
+        generation: int = 1,
+        on_nonsense: Callable[[str, str], object] = lambda receiver_id, what: None,
     ) -> None:
+        """``on_nonsense`` is told of a receiver that says what cannot be, and what that was."""
         self.announcement = announcement
         self.roster = Roster()
         self.rate = rate
@@ -96,18 +94,25 @@ class SenderSession:
         self.repair_datagrams = 0
         self.started_at: float | None = None
         self.ended_at: float | None = None
+        self.damaged: dict[int, str] = {}
+        """blocks of the disk that cannot be sent, and why"""
         self._policy = policy
         self._opened_at = now
+        self._on_nonsense = on_nonsense
         self._datagram_length = HEADER_LENGTH + announcement.oti.encoding_symbol_length + TAG_LENGTH
-        self._manifest_left_at: float | None = None
         self._objects = (manifest_object, disk_object)
+        self._plans = (SendPlan(manifest_object.block_count), SendPlan(disk_object.block_count))
         self._repairs = tuple(
             RepairQueue(each.source_block_length, announcement.oti.max_repair_symbols) for each in self._objects
         )
-        self._next_sbn = [0, 0]
-        self._positions = [0, 0]
+        self._readiness = Readiness(announcement.image.stored_bytes)
+        self._lanes = Lanes(has_catch_up=bool(announcement.catch_up_url))
         self._repair_credit = 0.0
-        self._sequence = 0
+        self._repair_turn = TOI_MANIFEST
+        self._last_departure = now
+        self._control_is_lost = False
+        self._sequence = generation << 32
+        self._resumes = generation > 1
         self._status_due_at = now
         self._announcement_due_at = now
 
@@ -116,29 +121,74 @@ class SenderSession:
     def receive_message(self, message: Message, now: float) -> None:
         """Take a message of any receiver; those of other sessions are ignored."""
         if isinstance(message, Presence):
-            if message.is_online:
-                self.roster.hear(message.receiver_id, now)
-        elif isinstance(message, ReceiverReport):
-            self._receive_report(message, now)
-        elif isinstance(message, RepairRequest) and message.tsi == self.announcement.tsi:
-            self._receive_repair_request(message, now)
+            self.roster.hear_presence(message, now)
+        elif isinstance(message, ReceiverReport | RepairRequest | MissingBlocks):
+            if message.tsi != self.announcement.tsi:
+                return
+            if isinstance(message, ReceiverReport):
+                self._receive_report(message, now)
+            elif isinstance(message, RepairRequest):
+                self._receive_repair_request(message, now)
+            else:
+                self._receive_missing_blocks(message, now)
         self._advance(now)
 
+    def control_lost(self, now: float) -> None:
+        """The broker is out of reach: until it is back nobody can be heard, so nobody is judged."""
+        self._control_is_lost = True
+
+    def control_restored(self, now: float) -> None:
+        """The broker is back; everybody gets the time of a lease to be heard again."""
+        self._control_is_lost = False
+        self._announcement_due_at = self._status_due_at = now
+        self.roster.excuse_silence(now)
+
     def _receive_report(self, report: ReceiverReport, now: float) -> None:
-        if report.tsi != self.announcement.tsi or not self.roster.hear_report(report, now):
+        is_progress_due = self.phase is SessionPhase.DISK and self._plans[TOI_DISK].is_over
+        seat = self.roster.hear_report(report, now, is_progress_due=is_progress_due)
+        if seat is None:
             return
-        if report.state.is_final:
+        if not is_judged(report):
             self.rate.forget(report.receiver_id)
+            self._lanes.leave(seat)
+            if report.state.is_final:
+                self._status_due_at = now
+            return
+        if self.phase in (SessionPhase.MANIFEST, SessionPhase.DISK) and self._lanes.judge(
+            seat, datagrams_sent=self.datagrams_sent, bytes_sent=self._bytes_sent, now=now
+        ):
             self._status_due_at = now
+        if seat.is_on_catch_up:
+            self.rate.forget(report.receiver_id)
         else:
             self.rate.seat_reported(report, now)
-            self.rate.update(self.datagrams_sent * self._datagram_length, now)
+            self.rate.update(self._bytes_sent, now)
 
     def _receive_repair_request(self, request: RepairRequest, now: float) -> None:
-        if not self.roster.hear(request.receiver_id, now):
+        seat = self.roster.hear(request.receiver_id, now)
+        if seat is None or seat.is_on_catch_up or (request.toi == TOI_DISK and self.phase is not SessionPhase.DISK):
             return
-        position = self._positions[request.toi]
-        self._repairs[request.toi].request(request.deficits, request.absent, position, now)
+        block_count = self._objects[request.toi].block_count
+        length = self._objects[request.toi].source_block_length
+        if any(sbn >= block_count or deficit > length(sbn) for sbn, deficit in request.deficits) or any(
+            not first <= last < block_count for first, last in request.absent
+        ):
+            self._on_nonsense(request.receiver_id, "a repair request for blocks or symbols that do not exist")
+            return
+        self._repairs[request.toi].request(request.deficits, request.absent, self._plans[request.toi], now)
+
+    def _receive_missing_blocks(self, message: MissingBlocks, now: float) -> None:
+        seat = self.roster.hear(message.receiver_id, now)
+        if seat is None:
+            return
+        try:
+            missing = seat.inventory.take(message, self._objects[TOI_DISK].block_count)
+        except MessageError as error:
+            self._on_nonsense(message.receiver_id, str(error))
+            return
+        if self.phase is SessionPhase.DISK and missing and not seat.is_on_catch_up:
+            absent = ((start, stop - 1) for start, stop in ranges_of(missing).ranges())
+            self._repairs[TOI_DISK].request((), absent, self._plans[TOI_DISK], now)
 
     # --- the transmitter -----------------------------------------------------------------------------------------
 
@@ -148,26 +198,32 @@ class SenderSession:
         if self.phase in (SessionPhase.WAITING, SessionPhase.ENDED):
             return None
         toi = TOI_MANIFEST if self.phase is SessionPhase.MANIFEST else TOI_DISK
-        in_first_pass = self._next_sbn[toi] < self._objects[toi].block_count
+        in_first_pass = not self._plans[toi].is_handed_out
         if not in_first_pass or self._repair_credit > 0:
-            repair = self._next_repair(now)
+            repair = self._next_repair(in_first_pass=in_first_pass)
             if repair is not None:
                 if in_first_pass:
                     self._repair_credit -= len(repair.esis)
                 return repair
-        return self._next_of_first_pass(toi) if in_first_pass else None
+        return self._next_of_first_pass(toi)
 
-    def _next_repair(self, now: float) -> Transmission | None:
-        for toi, queue in enumerate(self._repairs):
-            symbols = queue.next_symbols(now)
+    def _next_repair(self, *, in_first_pass: bool) -> Transmission | None:
+        """The objects take turns: a seat that cannot get the manifest right keeps nobody from the disk.
+
+        During the first pass blocks of the disk that somebody lacks whole wait for its end: that is a late seat's pass.
+        """
+        for toi in (self._repair_turn, 1 - self._repair_turn):
+            symbols = self._repairs[toi].next_symbols(whole_blocks=toi == TOI_MANIFEST or not in_first_pass)
             if symbols is not None:
+                self._repair_turn = 1 - toi
                 sbn, esis = symbols
                 return Transmission(toi, sbn, self._objects[toi].source_block_length(sbn), esis, is_first_pass=False)
         return None
 
-    def _next_of_first_pass(self, toi: int) -> Transmission:
-        sbn = self._next_sbn[toi]
-        self._next_sbn[toi] += 1
+    def _next_of_first_pass(self, toi: int) -> Transmission | None:
+        sbn = self._plans[toi].next_block()
+        if sbn is None:
+            return None
         length = self._objects[toi].source_block_length(sbn)
         per_source_datagram = REPAIR_AIRTIME_RATIO / (1 - REPAIR_AIRTIME_RATIO)
         # Unused credit is capped at one whole block, so that a quiet hour does not buy a repair storm.
@@ -175,23 +231,34 @@ class SenderSession:
         return Transmission(toi, sbn, length, range(length), is_first_pass=True)
 
     def transmitted(self, transmission: Transmission, now: float) -> None:
-        """The last datagram of ``transmission`` has left. Transmissions leave in the order they were handed out."""
+        """The last datagram of ``transmission`` has left; blocks that are sent side by side end in any order."""
         self.datagrams_sent += len(transmission.esis)
+        self._last_departure = now
         if not transmission.is_first_pass:
             self.repair_datagrams += len(transmission.esis)
             self._repairs[transmission.toi].left(transmission.sbn, len(transmission.esis), now)
             return
-        if transmission.sbn != self._positions[transmission.toi]:
-            raise SessionStateError(f"block {transmission.sbn} left out of order")
-        self._positions[transmission.toi] += 1
-        if transmission.toi == TOI_MANIFEST and self._has_left(TOI_MANIFEST):
-            self._manifest_left_at = now
+        plan = self._plans[transmission.toi]
+        plan.left(transmission.sbn)
+        if plan.is_over:
             self._status_due_at = now
-        elif transmission.toi == TOI_DISK and self._has_left(TOI_DISK):
-            self._status_due_at = now
+            if transmission.toi == TOI_MANIFEST:
+                self._readiness.manifest_left(now)
+            else:
+                self.roster.expect_progress(now)
 
-    def _has_left(self, toi: int) -> bool:
-        return self._positions[toi] == self._objects[toi].block_count
+    def cannot_send(self, toi: int, sbn: int, reason: str, now: float) -> None:
+        """The block is not what the manifest says, or cannot be read: it never leaves, and the rest goes on."""
+        self._plans[toi].drop(sbn)
+        self._repairs[toi].withdraw(sbn)
+        if toi == TOI_MANIFEST:
+            self.abort(reason, now)
+        else:
+            self.damaged[sbn] = reason
+
+    @property
+    def _bytes_sent(self) -> int:
+        return self.datagrams_sent * self._datagram_length
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -217,13 +284,9 @@ class SenderSession:
         if self.phase is not SessionPhase.ENDED:
             self._end(reason, now)
 
-    def position(self, toi: int) -> int:
-        """Blocks of object ``toi`` whose source symbols have all left in the first pass."""
-        return self._positions[toi]
-
-    def block_count(self, toi: int) -> int:
-        """Blocks of object ``toi``."""
-        return self._objects[toi].block_count
+    def plan(self, toi: int) -> SendPlan:
+        """The first pass of object ``toi``."""
+        return self._plans[toi]
 
     def _status(self) -> SessionStatus:
         self._sequence += 1
@@ -232,47 +295,88 @@ class SenderSession:
             tsi=self.announcement.tsi,
             sequence=self._sequence,
             phase=self.phase,
-            position=self._positions[toi],
+            position=self._plans[toi].position if self.phase is not SessionPhase.WAITING else 0,
             rate_bits_per_second=self.rate.rate_bits_per_second,
             rate_reason=self.rate.reason,
             datagrams_sent=self.datagrams_sent,
             repair_datagrams=self.repair_datagrams,
             settled=self.roster.settled_ids(),
-            catch_up=(),
-            must_leave_group=(),
+            catch_up=self.roster.catch_up_ids(),
+            must_leave_group=self.roster.catch_up_ids(outside_group=True),
         )
 
     def _advance(self, now: float) -> None:
+        if self._control_is_lost:
+            return
         if self.phase is SessionPhase.WAITING:
             self._advance_from_waiting(now)
         elif self.phase is SessionPhase.MANIFEST:
             self._advance_from_manifest(now)
-        elif self.phase is SessionPhase.DISK and not self.roster.awaited(now):
-            self._end("every seat is settled, lost or stalled", now)
+        elif self.phase is SessionPhase.DISK:
+            self._advance_from_disk(now)
 
     def _advance_from_waiting(self, now: float) -> None:
         ready = self.roster.count_ready(now)
-        if ready >= self._policy.expected_seats:
-            self._enter(SessionPhase.MANIFEST, now)
-        elif now - self._opened_at >= self._policy.wait_seconds or self._nobody_is_left_to_come(ready):
+        settled = len(self.roster.settled_ids())
+        if ready and ready + settled >= self._policy.expected_seats:
+            self._start(now)
+        elif now - self._opened_at >= self._policy.wait_seconds or settled >= self._policy.expected_seats:
             if ready:
-                self._enter(SessionPhase.MANIFEST, now)
-            else:
-                self._end("no receiver is ready", now)
+                self._start(now)
+            elif not self.roster.awaited(now):
+                self._end("no receiver is ready" if not settled else "every seat is settled", now)
 
-    def _nobody_is_left_to_come(self, ready: int) -> bool:
-        """All expected seats have spoken, and those that are not ready never will be."""
-        settled = sum(seat.is_settled for seat in self.roster.seats())
-        return settled > 0 and ready + settled >= self._policy.expected_seats
+    def _start(self, now: float) -> None:
+        awaited = self.roster.awaited(now)
+        if self._resumes and all(seat.report.has_manifest for seat in awaited):
+            self._readiness.manifest_left(now)
+        else:
+            self._plans[TOI_MANIFEST].plan_all()
+        self._enter(SessionPhase.MANIFEST, now)
 
     def _advance_from_manifest(self, now: float) -> None:
         awaited = self.roster.awaited(now)
         if not awaited:
+            self._end_without_the_silent(now)
+            return
+        blocks = self._objects[TOI_DISK].block_count
+        fast = [seat for seat in awaited if not seat.is_on_catch_up]
+        known = [
+            seat.inventory.missing for seat in fast if seat.report.has_scanned and seat.inventory.is_complete(blocks)
+        ]
+        if not self._readiness.may_start(
+            fast, known, block_count=blocks, rate_bits_per_second=self.rate.rate_bits_per_second, now=now
+        ):
+            return
+        if known or not fast:
+            self._plans[TOI_DISK].plan_missing(known)
+        else:
+            self._plans[TOI_DISK].plan_all()
+        self._enter(SessionPhase.DISK, now)
+        if self._plans[TOI_DISK].is_over:
+            self.roster.expect_progress(now)
+
+    def _advance_from_disk(self, now: float) -> None:
+        self._give_up_damaged(now)
+        if not self.roster.awaited(now):
+            self._end_without_the_silent(now)
+        elif self._plans[TOI_DISK].is_over and self._lanes.readmit(self.roster, now):
+            self._status_due_at = now
+
+    def _give_up_damaged(self, now: float) -> None:
+        if not self.damaged or not self._plans[TOI_DISK].is_over:
+            return
+        for seat in self.roster.awaited(now):
+            stuck = now - seat.progressed_at >= GIVE_UP_DAMAGED and seat.report.state is ReceiverState.RECEIVING
+            if stuck and 0 < seat.report.blocks_missing <= len(self.damaged):
+                sbn, reason = min(self.damaged.items())
+                seat.incomplete_because = (
+                    f"{len(self.damaged)} blocks are damaged in the library, first {sbn}: {reason}"
+                )
+
+    def _end_without_the_silent(self, now: float) -> None:
+        if not self.roster.silent(now) or now - self._last_departure >= RETURN_PATIENCE:
             self._end("every seat is settled, lost or stalled", now)
-        elif self._manifest_left_at is not None:
-            all_hold_it = all(seat.report.has_manifest for seat in awaited)
-            if all_hold_it or now - self._manifest_left_at >= MANIFEST_PATIENCE:
-                self._enter(SessionPhase.DISK, now)
 
     def _enter(self, phase: SessionPhase, now: float) -> None:
         if self.started_at is None:

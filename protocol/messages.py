@@ -283,6 +283,12 @@ def announcement_topic(tsi: str) -> str:
     return f"{TOPIC_ROOT}/sessions/{tsi}/announcement"
 
 
+def receiver_of(topic: str) -> str | None:
+    """The receiver that speaks on ``topic``; None where none does. Cheap: a flood asks for each message."""
+    match = _TOPIC.fullmatch(topic)
+    return None if match is None else match["receiver_id"]
+
+
 def encode_message(message: Message) -> bytes:
     """The JSON payload of ``message``."""
     return msgspec.json.encode(message)

@@ -36,10 +36,14 @@ class _ReceiverCollector(Collector):
             (
                 "symbols_expected",
                 "Source symbols that the first pass has gone by.",
-                counters.symbols_expected,
+                session.first_pass.symbols_expected,
             ),
-            ("symbols_lost", "Of these, the ones that did not arrive in the first pass.", counters.symbols_lost),
-            ("blocks_repaired", "Blocks completed by repair.", counters.blocks_repaired),
+            (
+                "symbols_lost",
+                "Of these, the ones that did not arrive in the first pass.",
+                session.first_pass.symbols_lost,
+            ),
+            ("blocks_repaired", "Blocks completed by repair.", session.first_pass.blocks_repaired),
             (
                 "datagrams_rejected",
                 "Datagrams whose seal did not match.",

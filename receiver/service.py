@@ -1,91 +1,18 @@
-"""Runs one receiver for real: MQTT link and multicast socket in the loop, decoding and the disk in threads.
-
-    group --datagrams--> socket --> seal --> session --block is decodable--> worker threads --> disk
-    MQTT link <---- presence, report, repair request ---- session <---- announcement, status ---- MQTT link
-
-The loop opens datagrams and moves decisions; whatever computes long or waits for the disk is a worker's.
-"""
+"""Runs one receiver for real: waits for sessions on the broker and takes part in them, one at a time."""
 
 import asyncio
-import contextlib
 import logging
-import os
-import random
 import secrets
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, TypeVar, TypeVarTuple
 
 from protocol import PROTOCOL_VERSION
-from protocol.blocks import BlockBuffer
-from protocol.errors import DiskError, IntegrityError, ManifestError, TargetError
-from protocol.link.interfaces import InterfaceInfo
 from protocol.link.message_stream import received_messages
-from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
-from protocol.link.multicast import RECEIVE_BUFFER_BYTES, MulticastReceiver
-from protocol.messages import (
-    ALL_SESSIONS,
-    Announcement,
-    Message,
-    Presence,
-    ReceiverReport,
-    ReceiverState,
-    decode_tsi,
-    encode_message,
-    topic_of,
-)
-from protocol.seal import Seal
-from protocol.wire import TOI_MANIFEST
-from receiver.blockdevice import BlockDevice, DiskDevice
-from receiver.deployment import Deployment
-from receiver.session import DEFAULT_BUFFER_LIMIT, BlockDecodable, ObjectCompleted, ReceiverSession
-from receiver.target import check_target, inspect_target
-
-MAX_BATCHES_PER_WAKE: Final = 64
-"""[batches] 4 MiB: after so many the loop looks at timers and messages again, however fast datagrams come."""
-
-COALESCE_SECONDS: Final = 0.003
-"""[s] After reading, so long nothing is read, so that one wake-up of the loop serves several batches: at 1 Gbit/s six
-times fewer wake-ups. The receive buffer of 32 MiB holds a quarter of a second of it; a smaller one is read at once."""
-
-WORKER_THREADS: Final = max(2, min(4, os.cpu_count() or 1))
-"""Decoding releases the interpreter lock; more than four threads only wait for one disk."""
-
-FAREWELL_LIMIT: Final = 15.0
-"""[s] How long a final report is repeated when nobody acknowledges it: longer than a broker's restart."""
-
-Arguments = TypeVarTuple("Arguments")
-Result = TypeVar("Result")
+from protocol.link.mqtt import LastWill, MqttLink
+from protocol.messages import ALL_SESSIONS, Announcement, Message, Presence, encode_message, topic_of
+from receiver.active_session import ActiveSession, ReceiverConfig, SessionOutcome
+from receiver.session import ReceiverSession
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiverConfig:
-    """Who this receiver is and what it may overwrite."""
-
-    seat: str
-    target: str
-    """path of the disk"""
-    interface: InterfaceInfo
-    broker: BrokerAddress
-    ca_file: Path | None = None
-    """PEM file of the authority of an mqtts broker; None trusts the system's"""
-    buffer_limit: int = DEFAULT_BUFFER_LIMIT
-    """bytes of blocks in memory"""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOutcome:
-    """How one session ended for this receiver."""
-
-    state: ReceiverState
-    reason: str
-    is_acknowledged: bool
-    """whether the broadcaster has the final report"""
 
 
 class Receiver:
@@ -96,7 +23,7 @@ class Receiver:
         self._config = config
         self._receiver_id = secrets.token_hex(16)
         self._announcements: asyncio.Queue[Announcement] = asyncio.Queue(maxsize=64)
-        self._active: _ActiveSession | None = None
+        self._active: ActiveSession | None = None
         self._seen: set[str] = set()
 
     def link(self) -> MqttLink:
@@ -107,7 +34,8 @@ class Receiver:
             self._receiver_id,
             will=LastWill(topic_of(will), encode_message(will), retain=True),
             ca_file=self._config.ca_file,
-            on_reconnect=self._say_hello,
+            on_disconnect=self._control_lost,
+            on_reconnect=self._control_restored,
         )
 
     async def run_session(self, link: MqttLink) -> SessionOutcome:
@@ -119,7 +47,7 @@ class Receiver:
         try:
             announcement = await self._announcements.get()
             _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
-            self._active = _ActiveSession(announcement, self._config, self._receiver_id, link)
+            self._active = ActiveSession(announcement, self._config, self._receiver_id, link)
             self.session = self._active.session
             outcome = await self._active.run()
             if self._active.session.has_lost_sender:
@@ -147,216 +75,18 @@ class Receiver:
         elif self._active is not None:
             self._active.receive_message(message)
 
+    def _control_lost(self) -> None:
+        if self._active is not None:
+            self._active.session.control_lost(time.monotonic())
+
+    def _control_restored(self) -> None:
+        self._say_hello()
+        if self._active is not None:
+            self._active.session.control_restored(time.monotonic())
+
     def _say_hello(self) -> None:
         hello = self._presence(is_online=True)
         self._link.publish(topic_of(hello), encode_message(hello), retain=True)
 
     def _presence(self, *, is_online: bool) -> Presence:
         return Presence(receiver_id=self._receiver_id, seat=self._config.seat, is_online=is_online)
-
-
-class _ActiveSession:
-    """The session under way with its socket, threads and disk."""
-
-    def __init__(self, announcement: Announcement, config: ReceiverConfig, receiver_id: str, link: MqttLink) -> None:
-        self._announcement = announcement
-        self._config = config
-        self._link = link
-        self._seal = Seal(
-            announcement.session_secret,
-            announcement.manifest_digest,
-            decode_tsi(announcement.tsi),
-            announcement.oti.encoding_symbol_length,
-        )
-        self._disk = contextlib.ExitStack()
-        self._deployment = Deployment(announcement, self._open_device)
-        self.session = ReceiverSession(
-            announcement,
-            receiver_id=receiver_id,
-            seat=config.seat,
-            target=config.target,
-            rng=random.Random(receiver_id),
-            now=time.monotonic(),
-            buffer_limit=config.buffer_limit,
-        )
-        self._is_closing = False
-        self._jobs: set[asyncio.Task[None]] = set()
-        self._zeroing: asyncio.Future[None] | None = None
-        self._left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._wake = asyncio.Event()
-
-    async def run(self) -> SessionOutcome:
-        """Take part until the final report is acknowledged or nobody is there to hear it."""
-        loop = asyncio.get_running_loop()
-        with self._disk, contextlib.ExitStack() as resources:
-            self._workers = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="worker")
-            resources.callback(self._stop_workers)
-            self._refuse_unfit_target()
-            self._socket = resources.enter_context(
-                MulticastReceiver(
-                    self._config.interface,
-                    self._announcement.group,
-                    self._announcement.port,
-                    tsi=decode_tsi(self._announcement.tsi),
-                )
-            )
-            if self._socket.is_buffer_capped:
-                _logger.warning(
-                    "the kernel allows a receive buffer of %d bytes only, so datagrams may be lost at high rates: "
-                    "run as root, or 'sysctl -w net.core.rmem_max=%d'",
-                    self._socket.receive_buffer_bytes,
-                    RECEIVE_BUFFER_BYTES,
-                )
-            resources.callback(loop.remove_reader, self._socket.fileno())
-            self._resume_reading()
-            is_acknowledged = await self._speak_until_left()
-        return SessionOutcome(self.session.state, self._reason(), is_acknowledged)
-
-    def _reason(self) -> str:
-        if self.session.state.is_final:
-            return self.session.reason
-        return f"the broadcaster {'fell silent' if self.session.has_lost_sender else 'ended the session'}"
-
-    def receive_message(self, message: Message) -> None:
-        """Take a message of the broadcaster."""
-        self.session.receive_message(message, time.monotonic())
-        self._pump()
-
-    def _refuse_unfit_target(self) -> None:
-        """Check what can be checked before any datagram arrives; the disk is opened, and checked again, later."""
-        try:
-            check_target(inspect_target(self._config.target), self._announcement.image)
-        except TargetError as error:
-            self.session.refused(str(error), time.monotonic())
-
-    def _open_device(self) -> BlockDevice:
-        check_target(inspect_target(self._config.target), self._announcement.image)
-        return self._disk.enter_context(DiskDevice.open(self._config.target))
-
-    async def _speak_until_left(self) -> bool:
-        """Say what is due until the session is left; a final report is repeated for FAREWELL_LIMIT at most."""
-        final_since: float | None = None
-        while not self._left.done():
-            is_caught_up = self._receive_datagrams()
-            now = time.monotonic()
-            self.session.counters.buffer_drops = self._socket.drop_count
-            while (message := self.session.next_message(now, is_caught_up=is_caught_up)) is not None:
-                self._link.publish(topic_of(message), encode_message(message))
-                if isinstance(message, ReceiverReport):
-                    self.session.counters.buffer_fill_ratio = 0.0
-            self._pump()  # silence of the broadcaster is an event, too
-            if self.session.state.is_final:
-                final_since = now if final_since is None else final_since
-                if now - final_since > FAREWELL_LIMIT:
-                    return False
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self.session.next_timeout() - now)):
-                    await self._wake.wait()
-        return self._left.result()
-
-    def _receive_datagrams(self) -> bool:
-        """Open what has arrived, but not for too long; whether nothing is left."""
-        counters = self.session.counters
-        counters.buffer_fill_ratio = max(counters.buffer_fill_ratio, self._socket.fill_ratio)
-        for _ in range(MAX_BATCHES_PER_WAKE):
-            received = self._socket.receive()
-            if received is None:
-                self._pause_reading()
-                break
-            batch, datagram_length = received
-            counts = self._seal.open_batch(batch, datagram_length, self.session.find_block)
-            counters.datagrams_rejected += counts.rejected
-            self.session.batch_opened(len(batch), time.monotonic())
-        self._pump()
-        return received is None
-
-    def _pause_reading(self) -> None:
-        if not self._socket.is_buffer_capped:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._socket.fileno())
-            loop.call_later(COALESCE_SECONDS, self._resume_reading)
-
-    def _resume_reading(self) -> None:
-        if not self._is_closing:
-            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._receive_datagrams)
-
-    def _pump(self) -> None:
-        """Hand what the session asks for to the workers; blocks that came together go as one job, which is cheaper."""
-        blocks: list[BlockBuffer] = []
-        while (event := self.session.next_event()) is not None:
-            if isinstance(event, BlockDecodable):
-                blocks.append(event.block)
-            elif isinstance(event, ObjectCompleted):
-                self._start(self._load_manifest() if event.toi == TOI_MANIFEST else self._finish())
-            elif not self._left.done():
-                self._left.set_result(event.is_acknowledged)
-        if blocks:
-            self._start(self._store(blocks))
-        if self._left.done() or self.session.next_timeout() <= time.monotonic():
-            self._wake.set()
-
-    def _start(self, step: Coroutine[None, None, None]) -> None:
-        job = asyncio.create_task(self._judged(step))
-        self._jobs.add(job)
-        job.add_done_callback(self._job_done)
-
-    def _job_done(self, job: asyncio.Task[None]) -> None:
-        """A job handles what disk and image can do wrong; anything else is a bug and must end the program loudly."""
-        self._jobs.discard(job)
-        if not job.cancelled() and (error := job.exception()) is not None and not self._left.done():
-            self._left.set_exception(error)
-            self._wake.set()
-
-    async def _judged(self, step: Coroutine[None, None, None]) -> None:
-        """Run one step; what goes wrong with disk or image is the seat's outcome."""
-        try:
-            await step
-        except TargetError as error:
-            self.session.refused(str(error), time.monotonic())
-        except (DiskError, ManifestError) as error:
-            self.session.failed(str(error), time.monotonic())
-        except IntegrityError as error:
-            self.session.damaged(str(error), time.monotonic())
-        self._pump()
-
-    async def _store(self, blocks: list[BlockBuffer]) -> None:
-        verdicts = await self._in_worker(self._deployment.store_blocks, blocks)
-        now = time.monotonic()
-        for block, is_stored in zip(blocks, verdicts, strict=True):
-            if is_stored:
-                self.session.block_stored(block, now)
-            else:
-                self.session.block_rejected(block)
-
-    async def _load_manifest(self) -> None:
-        manifest = await self._in_worker(self._deployment.load_manifest)
-        self._zeroing = asyncio.ensure_future(
-            self._in_worker(self._deployment.write_zero_ranges, lambda: self._is_closing)
-        )
-        # A disk that cannot be zeroed fails the next write as well; here it must only not go unretrieved.
-        self._zeroing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self.session.manifest_loaded(manifest, time.monotonic())
-
-    async def _finish(self) -> None:
-        assert self._zeroing is not None
-        await self._zeroing
-        damaged = await self._in_worker(self._deployment.read_back, self._note_read_back, lambda: self._is_closing)
-        if damaged:
-            self.session.read_back_failed(damaged, time.monotonic())
-            return
-        await self._in_worker(self._deployment.commit)
-        self.session.verified(time.monotonic())
-
-    def _note_read_back(self, done: int, total: int) -> None:
-        """Called by worker threads; plain stores, so the loop may read them at any time."""
-        self.session.counters.bytes_to_verify = total
-        self.session.counters.bytes_verified = done
-
-    async def _in_worker(self, call: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, call, *arguments)
-
-    def _stop_workers(self) -> None:
-        """Let running steps end soon and start no other; the disk is closed only after that."""
-        self._is_closing = True
-        self._workers.shutdown(wait=True, cancel_futures=True)

@@ -1,9 +1,9 @@
 """The receiver's session: which blocks are missing, which can be decoded, what to ask for and report. Sans-I/O.
 
-Driven by three: the network (``find_block``, ``batch_opened``, ``receive_message``), time (``next_message``,
-``next_timeout``) and the worker that decodes, writes and reads back (``manifest_loaded``, ``block_stored``,
-``block_rejected``, ``verified`` ...). What the worker must do comes out of ``next_event``. It touches no payload
-arithmetic, socket, disk or clock.
+Driven by three: the network (``find_block``, ``batch_opened``, ``receive_message``, ``control_lost``, ``next_want``),
+time (``next_message``, ``next_timeout``) and the worker that decodes, scans, writes and reads back
+(``manifest_loaded``, ``blocks_found``, ``block_stored``, ``verified`` ...). What the worker must do comes out of
+``next_event``. It touches no payload arithmetic, socket, disk or clock.
 
     READY     --manifest loaded and disk marked incomplete-->  RECEIVING
     RECEIVING --nothing is missing-->  VERIFYING
@@ -13,28 +13,34 @@ arithmetic, socket, disk or clock.
     READY     --target refused-->  REFUSED
     any       --disk or manifest fails-->  FAILED
 
-The one state that counts is the set of missing blocks: late join, loss and damage are the same case.
+The one state that counts is the set of missing blocks: late join, loss, damage, a restart and an older image on the
+disk are the same case. Everything is missing until a scan of the disk has found it, or it has been stored.
 """
 
 import random
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
+from protocol.bitmap import encode_bitmap
 from protocol.blocks import BlockBuffer, BlockPool, source_block_length
 from protocol.errors import SessionStateError
 from protocol.manifest import CHUNK_SIZE, Manifest
 from protocol.messages import (
     Announcement,
     Message,
+    MissingBlocks,
     ReceiverReport,
     ReceiverState,
     RepairRequest,
     SessionPhase,
     SessionStatus,
 )
-from protocol.ranges import RangeSet
 from protocol.wire import TOI_DISK, TOI_MANIFEST
+from receiver.counters import Counters
+from receiver.events import BlockDecodable, Event, ObjectCompleted, SessionLeft, Want
+from receiver.first_pass import FirstPass
+from receiver.inventory import InventoryTimer
+from receiver.reception import Reception
 from receiver.repair import RepairTimer
 
 SENDER_LEASE: Final = 15.0
@@ -44,56 +50,15 @@ given up a receiver that it does not hear (10 s); a broker that restarts takes l
 REPORT_INTERVAL: Final = 0.5
 """[s] How stale an operator's picture of a seat may be."""
 
-REORDER_BLOCKS: Final = 2
-"""[blocks] A block counts as gone by when one this much later arrives: a batch spans at most two large blocks."""
-
 SILENCE: Final = 0.15
 """[s] After so long without a symbol that is wanted, the sender's position is believed even for blocks that were never
 seen; until then they may still lie in the receive buffer."""
 
+DARKNESS: Final = 2.0
+"""[s] After so long without anything by multicast, a seat on the catch-up lane fetches also what is yet to be sent."""
+
 DEFAULT_BUFFER_LIMIT: Final = 192 * 1024 * 1024
 """[bytes] Blocks in memory; with the interpreter and a manifest of 60 MB within 350 MiB."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockDecodable:
-    """Enough symbols of a block are here: decode, check and store it, then call ``block_stored``."""
-
-    block: BlockBuffer
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectCompleted:
-    """Every block of object ``toi`` is stored: load the manifest, or read the disk back and commit."""
-
-    toi: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionLeft:
-    """Nothing more is to be done here: the final report is acknowledged, or the session was ended, or the broadcaster
-    has fallen silent.
-    """
-
-    is_acknowledged: bool
-
-
-Event = BlockDecodable | ObjectCompleted | SessionLeft
-
-
-@dataclass(slots=True)
-class Counters:
-    """Running totals of one session, as they stand in the reports."""
-
-    bytes_received: int = 0
-    symbols_expected: int = 0
-    symbols_lost: int = 0
-    blocks_repaired: int = 0
-    buffer_drops: int = 0
-    datagrams_rejected: int = 0
-    buffer_fill_ratio: float = 0.0
-    bytes_to_verify: int = 0
-    bytes_verified: int = 0
 
 
 class ReceiverSession:
@@ -116,81 +81,109 @@ class ReceiverSession:
         self.target = target
         self.state = ReceiverState.READY
         self.reason = ""
+        self.has_scanned = False
+        """What the disk lacks is known."""
         self.has_lost_sender = False
         """It left because the sender fell silent, so that the session may still come back."""
+        self.is_on_catch_up = False
+        """The sender wants it to fetch what it misses from the catch-up lane."""
+        self.must_leave_group = False
+        """Multicast would only flood its link."""
         self.counters = Counters()
-        self._symbol_length = announcement.oti.encoding_symbol_length
         self._manifest: Manifest | None = None
-        self._missing = (RangeSet([(0, len(announcement.manifest_block_digests))]), RangeSet())
-        self._block_counts = [len(announcement.manifest_block_digests), 0]
+        self._symbol_length = announcement.oti.encoding_symbol_length
         self._pool = BlockPool(buffer_limit, announcement.oti.maximum_source_block_length, self._symbol_length)
-        self._partial: tuple[dict[int, BlockBuffer], ...] = ({}, {})
-        self._being_stored: tuple[set[int], ...] = (set(), set())
+        self._manifest_object = Reception(
+            TOI_MANIFEST, self._manifest_block_length, self._pool, RepairTimer(rng, now), now
+        )
+        self._disk_object = Reception(TOI_DISK, self._disk_block_length, self._pool, RepairTimer(rng, now), now)
+        self._objects = (self._manifest_object, self._disk_object)
+        self._manifest_object.want_all(len(announcement.manifest_block_digests))
         self._touched: list[tuple[BlockBuffer, int]] = []
-        self._highest_sbn = [-1, -1]
-        self._gone_by = [0, 0]
-        self._counts_from: int | None = None
-        """first sbn of the disk that was sent when we could receive it; None until the sender has said where it is"""
         self._status: SessionStatus | None = None
-        self._last_arrival = [now, now]
         self._status_heard_at = now
-        self._timers = (RepairTimer(rng, now), RepairTimer(rng, now))
+        self._control_is_lost = False
         self._has_left = False
         self._sequence = 0
         self._report_due_at = now
+        self._inventory = InventoryTimer()
         self._events: deque[Event] = deque()
 
     # --- the network ---------------------------------------------------------------------------------------------
 
     def find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """The buffer and the ledger for symbols of this block, or None if they are not wanted or there is no room."""
-        block = self._partial[toi].get(sbn)
+        block = None if self.state.is_final else self._objects[toi].find(sbn, source_block_length)
         if block is None:
-            if sbn not in self._missing[toi] or sbn in self._being_stored[toi] or self.state.is_final:
-                return None
-            if source_block_length != self._length_of(toi, sbn):
-                return None
-            block = self._pool.take(toi, sbn, source_block_length)
-            if block is None:
-                return None
-            self._partial[toi][sbn] = block
-        elif source_block_length != block.source_block_length:
             return None
         self._touched.append((block, block.symbol_count))
         return block.symbols, block.ledger
 
     def batch_opened(self, length: int, now: float) -> None:
-        """The symbols of a batch of ``length`` bytes lie in their buffers: see what has become complete."""
+        """The symbols of a batch of ``length`` bytes from the group lie in their buffers: see what is complete."""
         self.counters.bytes_received += length
-        for block, symbols_before in self._touched:
-            if block.symbol_count == symbols_before:
-                # Nothing of it was authentic and new: it proves nothing about the sender, and claims no buffer.
-                self._drop_if_empty(block)
-                continue
-            block.last_arrival = self._last_arrival[block.toi] = now
-            self._highest_sbn[block.toi] = max(self._highest_sbn[block.toi], block.sbn)
-            if block.deficit == 0 and self._partial[block.toi].pop(block.sbn, None) is block:
-                self._note_first_pass(block.toi, block.sbn, block)
-                self._being_stored[block.toi].add(block.sbn)
-                self._events.append(BlockDecodable(block))
-        self._touched.clear()
-        for toi in (TOI_MANIFEST, TOI_DISK):
-            self._go_by(toi, self._highest_sbn[toi] - REORDER_BLOCKS)
+        self._take_touched(now, is_multicast=True)
+
+    def next_want(self, now: float) -> Want | None:
+        """What to fetch next from the catch-up lane, or None.
+
+        Answer each with ``want_fetched`` or ``want_unavailable``, or drop it when ``is_wanted`` says so.
+        """
+        if not self.is_on_catch_up or self.state.is_final:
+            return None
+        for each in self._objects:
+            from_everywhere = self.must_leave_group or now - each.last_arrival >= DARKNESS
+            knows_what_it_lacks = self.has_scanned or each is self._manifest_object
+            want = each.next_want(now, whole_blocks=knows_what_it_lacks, from_everywhere=from_everywhere)
+            if want is not None:
+                return want
+        return None
+
+    def is_wanted(self, want: Want) -> bool:
+        """Whether it is worth while to try again; if not, nothing more is to be said of this want."""
+        if self.is_on_catch_up and self._objects[want.toi].is_wanted(want):
+            return True
+        self._objects[want.toi].fetched(want)
+        return False
+
+    def want_unavailable(self, want: Want) -> None:
+        """The broadcaster cannot send the block at all."""
+        self._objects[want.toi].unavailable(want)
+
+    def want_fetched(self, want: Want, length: int, now: float) -> None:
+        """The ``length`` bytes of datagrams that were fetched lie in their buffers."""
+        self.counters.catch_up_bytes += length
+        self._objects[want.toi].fetched(want)
+        self._take_touched(now, is_multicast=False)
 
     def receive_message(self, message: Message, now: float) -> None:
         """Take a message of the broadcaster; those of other sessions are ignored."""
         if not isinstance(message, SessionStatus) or message.tsi != self.announcement.tsi:
             return
-        if self._status is not None and message.sequence <= self._status.sequence:
+        before, self._status_heard_at = self._status, now
+        if before is not None and message.sequence <= before.sequence:
             return
         self._status = message
-        if self._counts_from is None and self._manifest is not None:
-            self._counts_from = message.position if message.phase is SessionPhase.DISK else 0
-        self._status_heard_at = now
+        if before is not None and message.sequence >> 32 > before.sequence >> 32:
+            self._inventory.tell_again()  # the broadcaster was started again and knows nothing of it
+        if self._manifest is not None:
+            self._disk_object.first_pass.count_from(message.position if message.phase is SessionPhase.DISK else 0)
+        self.is_on_catch_up = self.receiver_id in message.catch_up
+        self.must_leave_group = self.receiver_id in message.must_leave_group
         if self.state.is_final and self.receiver_id in message.settled:
             self._leave(is_acknowledged=True)
         elif message.phase is SessionPhase.ENDED:
             self._leave(is_acknowledged=False)
+
+    def control_lost(self, now: float) -> None:
+        """The broker is out of reach: the sender cannot be heard, so its silence means nothing."""
+        self._control_is_lost = True
+
+    def control_restored(self, now: float) -> None:
+        """The broker is back; it may have forgotten everything."""
+        self._control_is_lost = False
+        self._status_heard_at = self._report_due_at = now
+        self._inventory.tell_again()
 
     # --- the worker ----------------------------------------------------------------------------------------------
 
@@ -203,29 +196,36 @@ class ReceiverSession:
         self._expect(ReceiverState.READY)
         self._manifest = manifest
         if self._status is not None and self._status.phase is not SessionPhase.DISK:
-            self._counts_from = 0
-        self._block_counts[TOI_DISK] = len(manifest)
-        self._missing[TOI_DISK].add(0, len(manifest))
+            self._disk_object.first_pass.count_from(0)
+        self._disk_object.want_all(len(manifest))
         self._enter(ReceiverState.RECEIVING, now)
         self._complete_if_nothing_is_missing(TOI_DISK, now)
 
+    def blocks_found(self, sbns: list[int], now: float) -> None:
+        """The scan found these on the disk."""
+        self._disk_object.found(sbns)
+        if self.state is ReceiverState.RECEIVING:
+            self._complete_if_nothing_is_missing(TOI_DISK, now)
+
+    def scan_ended(self, now: float) -> None:
+        """What the scan has not found is missing."""
+        self.has_scanned = True
+        self._report_due_at = now
+        self._inventory.known(self.blocks_total)
+
     def block_stored(self, block: BlockBuffer, now: float) -> None:
         """The block had the right digest and is written."""
-        toi, sbn = self._release(block)
-        self._missing[toi].discard(sbn)
-        self._complete_if_nothing_is_missing(toi, now)
+        self._objects[block.toi].stored(block)
+        self._complete_if_nothing_is_missing(block.toi, now)
 
     def block_rejected(self, block: BlockBuffer) -> None:
         """The block did not have the right digest: it is missing again, from its first symbol on."""
-        self._go_by(block.toi, block.sbn + 1)
-        self._release(block)
+        self._objects[block.toi].rejected(block)
 
     def read_back_failed(self, sbns: list[int], now: float) -> None:
         """These blocks were not on the disk as written: they are missing again."""
         self._expect(ReceiverState.VERIFYING)
-        self._go_by(TOI_DISK, self.blocks_total)
-        for sbn in sbns:
-            self._missing[TOI_DISK].add(sbn)
+        self._disk_object.lost_again(sbns)
         self._enter(ReceiverState.RECEIVING, now)
 
     def verified(self, now: float) -> None:
@@ -248,25 +248,29 @@ class ReceiverSession:
 
     # --- time ----------------------------------------------------------------------------------------------------
 
-    def next_message(self, now: float, *, is_caught_up: bool = True) -> ReceiverReport | RepairRequest | None:
+    def next_message(
+        self, now: float, *, is_caught_up: bool = True
+    ) -> ReceiverReport | RepairRequest | MissingBlocks | None:
         """A message that is due, or None; call until None.
 
         Unless ``is_caught_up``, datagrams that have arrived still wait to be opened. Then nothing is asked for: what
         seems to be missing may be among them, on a busy machine for seconds.
         """
-        if not self._has_left and now - max(self._status_heard_at, *self._last_arrival) >= SENDER_LEASE:
+        if not self._has_left and self._sender_is_silent(now):
             self.has_lost_sender = True
             self._leave(is_acknowledged=False)
         if self._has_left:
             return None
         if is_caught_up:
             self._believe_status(now)
-        for toi, timer in enumerate(self._timers):
-            if now < timer.due_at:
+        if (inventory := self._next_inventory(now)) is not None:
+            return inventory
+        for each in self._objects:
+            if now < each.timer.due_at:
                 continue
-            if not is_caught_up:
-                timer.skip(now)
-            elif (request := self._repair_request(toi, timer, now)) is not None:
+            if not is_caught_up or self.is_on_catch_up or self.state.is_final:
+                each.timer.skip(now)
+            elif (request := self._repair_request(each, now)) is not None:
                 return request
         if now >= self._report_due_at:
             self._report_due_at = now + REPORT_INTERVAL
@@ -275,50 +279,55 @@ class ReceiverSession:
 
     def next_timeout(self) -> float:
         """When ``next_message`` may have something to say."""
-        return min(self._report_due_at, *(timer.due_at for timer in self._timers))
+        return min(self._report_due_at, *(each.timer.due_at for each in self._objects))
 
     def report(self) -> ReceiverReport:
         """The whole truth about this seat, under a new sequence number."""
-        self._sequence += 1
+        counters, first_pass = self.counters, self.first_pass
         return ReceiverReport(
             tsi=self.announcement.tsi,
             receiver_id=self.receiver_id,
             seat=self.seat,
-            sequence=self._sequence,
+            sequence=self._next_sequence(),
             state=self.state,
             reason=_encodable(self.reason)[:400],
             target=_encodable(self.target)[-64:],
             has_manifest=self._manifest is not None,
             blocks_total=self.blocks_total,
             blocks_missing=self.blocks_missing,
-            blocks_to_scan=0,
-            blocks_scanned=0,
-            has_scanned=False,
-            bytes_received=self.counters.bytes_received,
-            catch_up_bytes=0,
-            symbols_expected=self.counters.symbols_expected,
-            symbols_lost=self.counters.symbols_lost,
-            blocks_repaired=self.counters.blocks_repaired,
-            buffer_drops=self.counters.buffer_drops,
-            blocks_without_room=0,
-            buffer_fill_ratio=max(self.counters.buffer_fill_ratio, self._pool.fill_ratio),
+            blocks_to_scan=counters.blocks_to_scan,
+            blocks_scanned=counters.blocks_scanned,
+            has_scanned=self.has_scanned,
+            bytes_received=counters.bytes_received,
+            catch_up_bytes=counters.catch_up_bytes,
+            symbols_expected=first_pass.symbols_expected,
+            symbols_lost=first_pass.symbols_lost,
+            blocks_repaired=first_pass.blocks_repaired,
+            buffer_drops=counters.buffer_drops,
+            blocks_without_room=self._disk_object.blocks_without_room,
+            buffer_fill_ratio=max(counters.buffer_fill_ratio, self._pool.fill_ratio),
             backlog_bytes=self.backlog_bytes,
-            bytes_written=0,
-            disk_busy_ratio=0.0,
-            link_bits_per_second=0,
-            bytes_to_verify=self.counters.bytes_to_verify,
-            bytes_verified=self.counters.bytes_verified,
+            bytes_written=counters.bytes_written,
+            disk_busy_ratio=counters.disk_busy_ratio,
+            link_bits_per_second=counters.link_bits_per_second,
+            bytes_to_verify=counters.bytes_to_verify,
+            bytes_verified=counters.bytes_verified,
         )
 
     @property
     def blocks_total(self) -> int:
         """Blocks of object 1; 0 while the manifest is not there."""
-        return self._block_counts[TOI_DISK]
+        return self._disk_object.block_count
 
     @property
     def blocks_missing(self) -> int:
         """Blocks of object 1 that are not stored yet."""
-        return len(self._missing[TOI_DISK])
+        return len(self._disk_object.missing)
+
+    @property
+    def first_pass(self) -> FirstPass:
+        """The sender's first pass over object 1, as far as it can be told."""
+        return self._disk_object.first_pass
 
     @property
     def backlog_bytes(self) -> int:
@@ -327,84 +336,72 @@ class ReceiverSession:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _repair_request(self, toi: int, timer: RepairTimer, now: float) -> RepairRequest | None:
-        limit = 0 if self.state.is_final else self._gone_by[toi]
-        deficits, absent = timer.collect(
-            self._missing[toi], self._partial[toi].values(), self._being_stored[toi], limit, now
-        )
-        if self._pool.is_full:
-            absent = ()  # what is sent again could not be kept
+    def _take_touched(self, now: float, *, is_multicast: bool) -> None:
+        for block, symbols_before in self._touched:
+            if self._objects[block.toi].opened(block, symbols_before, now, is_multicast=is_multicast):
+                self._events.append(BlockDecodable(block))
+        self._touched.clear()
+
+    def _sender_is_silent(self, now: float) -> bool:
+        heard_at = max(self._status_heard_at, *(each.last_arrival for each in self._objects))
+        return not self._control_is_lost and now - heard_at >= SENDER_LEASE
+
+    def _repair_request(self, reception: Reception, now: float) -> RepairRequest | None:
+        # Until the scan is over, a block of which nothing came may well be on the disk.
+        knows_what_it_lacks = self.has_scanned or reception is self._manifest_object
+        deficits, absent = reception.requests(now, whole_blocks=knows_what_it_lacks)
         if not deficits and not absent:
             return None
-        self._sequence += 1
         return RepairRequest(
             tsi=self.announcement.tsi,
             receiver_id=self.receiver_id,
-            sequence=self._sequence,
-            toi=toi,
+            sequence=self._next_sequence(),
+            toi=reception.toi,
             deficits=deficits,
             absent=absent,
         )
 
-    def _length_of(self, toi: int, sbn: int) -> int:
-        if toi == TOI_MANIFEST:
-            stored_length = min(CHUNK_SIZE, self.announcement.manifest_length - sbn * CHUNK_SIZE)
-        elif self._manifest is not None:
-            stored_length = self._manifest[sbn].stored_length
-        else:
-            raise SessionStateError("a block of the disk was looked up before the manifest was loaded")
+    def _next_inventory(self, now: float) -> MissingBlocks | None:
+        is_planning = self._status is None or self._status.phase in (SessionPhase.WAITING, SessionPhase.MANIFEST)
+        part = self._inventory.next_part(now, is_awaited=is_planning and not self.state.is_final)
+        if part is None:
+            return None
+        first, count = part
+        return MissingBlocks(
+            tsi=self.announcement.tsi,
+            receiver_id=self.receiver_id,
+            sequence=self._next_sequence(),
+            first_sbn=first,
+            block_count=count,
+            bitmap=encode_bitmap(self._disk_object.unasked(), first, count),
+        )
+
+    def _next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _manifest_block_length(self, sbn: int) -> int:
+        stored_length = min(CHUNK_SIZE, self.announcement.manifest_length - sbn * CHUNK_SIZE)
         return source_block_length(stored_length, self._symbol_length)
+
+    def _disk_block_length(self, sbn: int) -> int:
+        if self._manifest is None:
+            raise SessionStateError("a block of the disk was looked up before the manifest was loaded")
+        return source_block_length(self._manifest[sbn].stored_length, self._symbol_length)
 
     def _believe_status(self, now: float) -> None:
         """In silence, blocks below the sender's position have gone by, whether or not any of their symbols was seen."""
         if self._status is None:
             return
-        in_silence = [now - arrival >= SILENCE for arrival in self._last_arrival]
-        if self._status.phase is SessionPhase.MANIFEST and in_silence[TOI_MANIFEST]:
-            self._go_by(TOI_MANIFEST, self._status.position)
-        elif self._status.phase is SessionPhase.DISK:
-            if in_silence[TOI_MANIFEST]:
-                self._go_by(TOI_MANIFEST, self._block_counts[TOI_MANIFEST])
-            if in_silence[TOI_DISK]:
-                self._go_by(TOI_DISK, self._status.position)
-
-    def _go_by(self, toi: int, position: int) -> None:
-        """The first pass is at ``position``: what is incomplete below it was lost, or was sent before we came."""
-        position = min(position, self._block_counts[toi])
-        first = self._gone_by[toi]
-        if position <= first:
-            return
-        if toi == TOI_DISK and self._counts_from is not None:
-            for start, stop in self._missing[toi].ranges_within(max(first, self._counts_from), position):
-                for sbn in range(start, stop):
-                    if sbn not in self._being_stored[toi]:
-                        self._note_first_pass(toi, sbn, self._partial[toi].get(sbn))
-        self._gone_by[toi] = position
-
-    def _drop_if_empty(self, block: BlockBuffer) -> None:
-        if block.symbol_count == 0 and self._partial[block.toi].pop(block.sbn, None) is not None:
-            self._pool.give_back(block)
-
-    def _note_first_pass(self, toi: int, sbn: int, block: BlockBuffer | None) -> None:
-        """Count expected and lost symbols once per block: when it completes, or when the first pass has gone by."""
-        if toi != TOI_DISK or self._counts_from is None:
-            return
-        if sbn < max(self._gone_by[toi], self._counts_from):
-            self.counters.blocks_repaired += block is not None and block.deficit == 0
-            return
-        length = self._length_of(toi, sbn)
-        self.counters.symbols_expected += length
-        self.counters.symbols_lost += length - (0 if block is None else block.source_symbol_count)
-
-    def _release(self, block: BlockBuffer) -> tuple[int, int]:
-        toi, sbn = block.toi, block.sbn
-        self._being_stored[toi].remove(sbn)
-        self._timers[toi].forget(sbn)
-        self._pool.give_back(block)
-        return toi, sbn
+        phase, position = self._status.phase, self._status.position
+        if now - self._manifest_object.last_arrival >= SILENCE and phase is not SessionPhase.WAITING:
+            is_over = phase is not SessionPhase.MANIFEST
+            self._manifest_object.go_by(self._manifest_object.block_count if is_over else position)
+        if now - self._disk_object.last_arrival >= SILENCE and phase is SessionPhase.DISK:
+            self._disk_object.go_by(position)
 
     def _complete_if_nothing_is_missing(self, toi: int, now: float) -> None:
-        if self._missing[toi] or self.state.is_final:
+        if self._objects[toi].missing or self.state.is_final:
             return
         if toi == TOI_DISK:
             self._enter(ReceiverState.VERIFYING, now)

@@ -11,17 +11,19 @@ from typing import Final
 from rich.console import Console
 
 from broadcaster.broker import EmbeddedBroker
+from broadcaster.cast_record import CastRecord
 from broadcaster.library.library import Library
 from broadcaster.metrics import BroadcasterMetrics
 from broadcaster.report import SessionReport
+from broadcaster.saved_cast import CASTS_FOLDER, CastStore, OpenCast
 from broadcaster.service import Broadcast, CastConfig
 from protocol.errors import TransportError
 from protocol.link.discovery import advertise
 from protocol.link.interfaces import InterfaceInfo
-from protocol.link.mqtt import DEFAULT_PORT, BrokerAddress, MqttLink
+from protocol.link.mqtt import DEFAULT_PORT, BrokerAddress
 from protocol.manifest import Manifest
 from slatecast.cli.room_display import room_display, say
-from slatecast.cli.words import rate_in_words
+from slatecast.cli.words import rate_in_words, seconds_in_words
 
 LINK_SHARE: Final = 0.9
 """Of the link speed when no rate is given: the rest is for control, repair and the class next door."""
@@ -44,6 +46,8 @@ class CastSetting:
     metrics_port: int | None = None
     ca_file: Path | None = None
     """PEM file of the authority of an mqtts broker; None trusts the system's"""
+    resumes: bool = True
+    """go on with a cast of this image that was killed, if there is one"""
     on_broker: Callable[[BrokerAddress], None] = lambda _: None
     """called when receivers can connect"""
 
@@ -68,41 +72,68 @@ def default_rate(interface: InterfaceInfo) -> int:
 
 
 async def _cast(library: Library, manifest: Manifest, config: CastConfig, setting: CastSetting) -> SessionReport:
-    async with (
-        _broker(config.interface, setting) as broker,
-        MqttLink(broker, f"broadcaster-{secrets.token_hex(8)}", ca_file=setting.ca_file) as link,
-    ):
-        # In a thread: it hashes the manifest, and listens whether its group is taken.
-        broadcast = await asyncio.to_thread(Broadcast, library, manifest, config, link)
-        announcement = broadcast.session.announcement
+    # In a thread, as all that waits for the disk.
+    record = await asyncio.to_thread(_record, library, manifest, config, resumes=setting.resumes)
+    async with _broker(config.interface, setting, record.broker_port) as address:
+        broadcast = Broadcast(library, manifest, config, record, address)
+        client_id = f"broadcaster-{secrets.token_hex(8)}"
+        async with broadcast.link(client_id, setting.ca_file), broadcast:
+            _say_what_begins(broadcast, config, record, address)
+            setting.on_broker(address)
+            with BroadcasterMetrics(broadcast, setting.metrics_port), room_display(broadcast, Console(stderr=True)):
+                try:
+                    return await broadcast.run()
+                except asyncio.CancelledError:
+                    return (
+                        broadcast.report()
+                    )  # Ctrl-C: the session has been ended, and what it came to is worth telling
+
+
+def _record(library: Library, manifest: Manifest, config: CastConfig, *, resumes: bool) -> CastRecord:
+    store = CastStore(library.root / CASTS_FOLDER)
+    earlier: OpenCast | None = store.find(manifest.digest, config.interface.name)
+    if earlier is not None and not resumes:
+        earlier.finish()
+        earlier = None
+    return CastRecord(store, manifest, earlier)
+
+
+def _say_what_begins(broadcast: Broadcast, config: CastConfig, record: CastRecord, broker: BrokerAddress) -> None:
+    announcement = broadcast.session.announcement
+    if record.resumed is not None:
         say(
-            f"session {announcement.tsi}: {announcement.image.name} to group {announcement.group} "
-            f"on {config.interface.name} at {rate_in_words(config.rate_bits_per_second)}, broker {broker}; "
-            f"waiting for {config.policy.expected_seats} seats"
+            f"resuming session {announcement.tsi}, which ended without a farewell after "
+            f"{seconds_in_words(record.earlier_seconds)}; --new begins a new one"
         )
-        setting.on_broker(broker)
-        with BroadcasterMetrics(broadcast, setting.metrics_port), room_display(broadcast, Console(stderr=True)):
-            try:
-                return await broadcast.run()
-            except asyncio.CancelledError:
-                return broadcast.report()  # Ctrl-C: the session has been ended, and what it came to is worth telling
+    say(
+        f"session {announcement.tsi}: {announcement.image.name} to group {announcement.group} "
+        f"on {config.interface.name} at {rate_in_words(config.rate_bits_per_second)}, broker {broker}; "
+        f"waiting for {config.policy.expected_seats} seats"
+    )
 
 
 @asynccontextmanager
-async def _broker(interface: InterfaceInfo, setting: CastSetting) -> AsyncIterator[BrokerAddress]:
-    """The broker to use: the given one, or an embedded one that receivers find by multicast DNS."""
+async def _broker(
+    interface: InterfaceInfo, setting: CastSetting, earlier_port: int | None
+) -> AsyncIterator[BrokerAddress]:
+    """The broker to use: the given one, or an embedded one that receivers find by multicast DNS.
+
+    ``earlier_port`` is where receivers look for the broker of the cast that resumes.
+    """
     if setting.broker is not None:
         yield setting.broker
         return
-    async with _embedded_broker(interface, setting.port) as broker, advertise(interface, broker.port):
+    async with _embedded_broker(interface, setting.port, earlier_port) as broker, advertise(interface, broker.port):
         yield broker.address
 
 
 @asynccontextmanager
-async def _embedded_broker(interface: InterfaceInfo, port: int | None) -> AsyncIterator[EmbeddedBroker]:
+async def _embedded_broker(
+    interface: InterfaceInfo, port: int | None, earlier_port: int | None
+) -> AsyncIterator[EmbeddedBroker]:
     host = interface.ipv4 or interface.ipv6 or ""
     try:
-        broker = EmbeddedBroker(host, DEFAULT_PORT if port is None else port)
+        broker = EmbeddedBroker(host, port or earlier_port or DEFAULT_PORT)
         await broker.__aenter__()
     except TransportError:
         if port is not None:

@@ -21,7 +21,8 @@ from broadcaster.metrics import BroadcasterMetrics
 from broadcaster.rate import RateControl
 from broadcaster.report import SeatReport, SessionReport
 from broadcaster.service import Broadcast
-from broadcaster.session import SenderSession, StartPolicy, TransferObject
+from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.transmission import TransferObject
 from protocol import PROTOCOL_VERSION, manifest, messages, wire
 from protocol.link.metrics_endpoint import MetricsEndpoint
 from protocol.link.multicast import DATA_PORT

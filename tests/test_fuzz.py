@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from broadcaster.rate import RateControl
 from broadcaster.report import build_report
-from broadcaster.session import SenderSession, StartPolicy, TransferObject
+from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.transmission import TransferObject
 from protocol.blocks import REPAIR_COUNT, REPAIR_ESIS, SYMBOL_COUNT
 from protocol.errors import WireError
 from protocol.messages import (

@@ -244,6 +244,8 @@ class MulticastReceiver(_GroupSocket):
             """Whether the kernel drops what is not of the session."""
             self._socket.bind((str(self._group), port))  # to the group: what comes to the port otherwise is not for us
             linux_udp.join(self._socket, self._group, interface.index)
+            self.is_member = True
+            """Whether the group is joined."""
 
     @property
     def drop_count(self) -> int:
@@ -276,17 +278,24 @@ class MulticastReceiver(_GroupSocket):
             raise self._in_words(error) from error
         return self._buffer[:length], linux_udp.segment_length(ancillary) or max(1, length)
 
+    def leave(self) -> None:
+        """Leave the group, so that a switch that follows memberships spares this link; ``rejoin`` comes back."""
+        if self.is_member:
+            linux_udp.leave(self._socket, self._group, self._interface.index)
+            self.is_member = False
+
     def rejoin(self) -> None:
         """Ask for the group again, which makes a switch that forgot us (a restart, no querier) send it again.
 
         Raises:
             TransportError: the interface is gone or down.
         """
-        linux_udp.leave(self._socket, self._group, self._interface.index)
+        self.leave()
         try:
             linux_udp.join(self._socket, self._group, self._interface.index)
         except OSError as error:
             raise self._in_words(error) from error
+        self.is_member = True
 
 
 def _group_address(group: str, interface: InterfaceInfo) -> IPv4Address | IPv6Address:

@@ -9,6 +9,7 @@ from rich.console import Console
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.library import Library
 from broadcaster.report import SessionReport
+from broadcaster.roster import INCOMPLETE
 from broadcaster.service import INTERRUPTED, CastConfig
 from broadcaster.session import StartPolicy
 from protocol.errors import ConfigError
@@ -27,6 +28,7 @@ from slatecast.cli.room_display import print_report, say
 @click.option("--expect", type=click.IntRange(1), default=1, show_default=True, help="Seats to wait for.")
 @click.option("--interface", metavar="IF", help="Interface or address to send from.  [default: the one of the route]")
 @click.option("--rate", type=Rate(), help="Bits per second on the link, such as 900M.  [default: 90 % of the link]")
+@click.option("--max-rate", type=Rate(), help="Bits per second of all casts of this machine on the interface together.")
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
@@ -34,6 +36,7 @@ from slatecast.cli.room_display import print_report, say
     show_default=True,
     help="Seconds to wait for the expected seats; then cast to those that are there.",
 )
+@click.option("--new", is_flag=True, help="Begin anew instead of resuming a cast of IMAGE that was killed.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
 @click.option("--broker", metavar="URL", help="Use this broker, mqtt[s]://user@host, instead of the embedded one.")
 @click.option(
@@ -51,7 +54,9 @@ def cast(
     expect: int,
     interface: str | None,
     rate: int | None,
+    max_rate: int | None,
     wait: float,
+    new: bool,
     report: Path | None,
     broker: str | None,
     port: int | None,
@@ -78,8 +83,9 @@ def cast(
         rate_bits_per_second=rate or default_rate(resolved),
         start_rate_bits_per_second=rate or START_RATE,
         use_ipv6=ipv6,
+        max_rate_bits_per_second=max_rate,
     )
-    setting = CastSetting(address, port, metrics_port, ca_file)
+    setting = CastSetting(address, port, metrics_port, ca_file, resumes=not new)
     outcome = run_cast(library, manifest, config, setting)
     if report is not None:
         _write_report(outcome, report)
@@ -123,10 +129,10 @@ def say_what_failed(report: SessionReport) -> None:
 
 
 def exit_code(report: SessionReport) -> int:
-    """0 all verified, 5 a seat read back wrong bytes, 3 nothing was written anywhere, 4 otherwise."""
+    """0 all verified, 5 wrong bytes on a disk or in the library, 3 nothing was written anywhere, 4 otherwise."""
     outcomes = {seat.outcome for seat in report.seats}
     if outcomes == {ReceiverState.VERIFIED.value}:
         return 0
-    if ReceiverState.DAMAGED.value in outcomes:
+    if outcomes & {ReceiverState.DAMAGED.value, INCOMPLETE}:
         return 5
     return 3 if outcomes <= {ReceiverState.REFUSED.value, "absent"} else 4

@@ -16,8 +16,9 @@ from protocol.link.discovery import find_broadcaster
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress, MqttLink
 from protocol.messages import ReceiverState
+from receiver.active_session import ReceiverConfig, SessionOutcome
 from receiver.metrics import ReceiverMetrics
-from receiver.service import Receiver, ReceiverConfig, SessionOutcome
+from receiver.service import Receiver
 from receiver.target_rule import resolve_target
 from slatecast.cli.parameters import ca_file_option
 from slatecast.cli.receiver_display import receiver_display
@@ -43,6 +44,7 @@ EXIT_CODES = {
 @click.option("--server", metavar="HOST[:PORT]", help="Broker of the broadcaster; without it multicast DNS finds it.")
 @click.option("--interface", metavar="IF", help="Interface or address that the multicast arrives on.")
 @click.option("--seat", metavar="NAME", default=socket.gethostname, show_default="host name", help="Name of this seat.")
+@click.option("--full", is_flag=True, help="Write everything, also what the disk already holds.")
 @click.option("--once", is_flag=True, help="Exit after one session.")
 @click.option(
     "--wait", type=click.FloatRange(min=0), default=300.0, show_default=True, help="Seconds to wait for a broadcaster."
@@ -55,6 +57,7 @@ def receive(
     server: str | None,
     interface: str | None,
     seat: str,
+    full: bool,
     once: bool,
     wait: float,
     metrics_port: int | None,
@@ -72,7 +75,9 @@ def receive(
 
     async def find_and_receive() -> int:
         broker = address or await _discover(interface, wait)
-        config = ReceiverConfig(seat, disk, resolve_interface(interface, towards=broker.host), broker, ca_file)
+        config = ReceiverConfig(
+            seat, disk, resolve_interface(interface, towards=broker.host), broker, ca_file, is_delta=not full
+        )
         return await _receive(config, once=once, wait=wait, metrics_port=metrics_port)
 
     return asyncio.run(find_and_receive())

@@ -37,13 +37,17 @@ class _Picture:
         if session is None:
             return Text("waiting for a session")
         done, total = session.blocks_total - session.blocks_missing, session.blocks_total
-        if session.state is ReceiverState.VERIFYING:
-            done, total = session.counters.bytes_verified, session.counters.bytes_to_verify
+        words, counters = session.state.value, session.counters
+        if session.state is ReceiverState.RECEIVING and counters.blocks_scanned < counters.blocks_to_scan:
+            words, done, total = "scanning", counters.blocks_scanned, counters.blocks_to_scan
+        elif session.state is ReceiverState.VERIFYING:
+            done, total = counters.bytes_verified, counters.bytes_to_verify
+        received = bytes_in_words(counters.bytes_received + counters.catch_up_bytes)
         row = Table.grid(padding=(0, 1))
         row.add_row(
             Text(session.announcement.image.name),
-            Text(session.state.value, style="cyan"),
+            Text(words, style="cyan"),
             ProgressBar(total=max(1, total), completed=done, width=40),
-            f"{session.blocks_missing} blocks missing, {bytes_in_words(session.counters.bytes_received)} received",
+            f"{session.blocks_missing} blocks missing, {received} received",
         )
         return row

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from broadcaster.report import SessionReport
-from broadcaster.roster import LOST, STALLED, Seat
+from broadcaster.roster import INCOMPLETE, LOST, STALLED, Seat
 from broadcaster.service import Broadcast
 from protocol.messages import ReceiverState, SessionPhase
 from protocol.wire import TOI_DISK
@@ -28,6 +28,7 @@ _ICONS = {
     ReceiverState.DAMAGED.value: ("✘", "red"),
     LOST: ("?", "yellow"),
     STALLED: ("!", "yellow"),
+    INCOMPLETE: ("✘", "red"),
 }
 _WORDS = {
     ReceiverState.READY.value: "ready",
@@ -58,8 +59,8 @@ class _Picture:
     def __rich__(self) -> ConsoleRenderable:
         session, now = self._broadcast.session, time.monotonic()
         table = Table(box=None, pad_edge=False)
-        for heading, justify in (("seat", "left"), ("", "left"), ("", "left"), ("missing", "right"), ("loss", "right")):
-            table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # a literal that a loop widens
+        for heading in ("seat", "", "", "missing", "loss", ""):
+            table.add_column(heading, justify="right" if heading in ("missing", "loss") else "left")
         for seat in sorted(session.roster.seats(), key=lambda seat: seat.report.seat):
             table.add_row(*_seat_row(seat, now))
         return Group(self._headline(now), table)
@@ -70,8 +71,11 @@ class _Picture:
         elapsed = now - session.started_at if session.started_at is not None else 0.0
         if session.phase is SessionPhase.WAITING:
             return Text(f"{image.name}: waiting for seats, {session.roster.count_ready(now)} ready")
+        plan = session.plan(TOI_DISK)
+        if session.phase is SessionPhase.MANIFEST:
+            return Text(f"{image.name}: looking for what the disks hold already, {seconds_in_words(elapsed)}")
         return Text(
-            f"{image.name}: {session.position(TOI_DISK)} of {session.block_count(TOI_DISK)} blocks have left, "
+            f"{image.name}: {plan.departed_count} of {plan.planned_count} blocks have left, "
             f"{seconds_in_words(elapsed)}{self._time_left(elapsed, now)}, "
             f"sending {rate_in_words(self._measured_rate(now))} of {rate_in_words(session.rate.rate_bits_per_second)} "
             f"({session.rate.reason})"
@@ -93,18 +97,23 @@ class _Picture:
 
 
 def _seat_row(seat: Seat, now: float) -> tuple[ConsoleRenderable | str, ...]:
+    """What a seat does, how far it is, and what keeps it."""
     report, outcome = seat.report, seat.outcome(now)
     icon, style = _ICONS.get(outcome, ("•", "cyan"))
-    done = report.blocks_total - report.blocks_missing
-    if outcome == ReceiverState.VERIFYING.value:
+    done, total = report.blocks_total - report.blocks_missing, report.blocks_total
+    words = _WORDS.get(outcome, outcome)
+    if outcome == ReceiverState.RECEIVING.value and report.blocks_scanned < report.blocks_to_scan:
+        words, done, total = "scanning", report.blocks_scanned, report.blocks_to_scan
+    elif outcome == ReceiverState.VERIFYING.value:
         done = min(report.blocks_total, report.bytes_verified * report.blocks_total // max(1, report.bytes_to_verify))
     loss = f"{report.symbols_lost / report.symbols_expected:.2%}" if report.symbols_expected else ""
     return (
         Text(report.seat),
-        Text(f"{icon} {_WORDS.get(outcome, outcome)}", style=style),
-        ProgressBar(total=max(1, report.blocks_total), completed=done, width=30),
+        Text(f"{icon} {words}", style=style),
+        ProgressBar(total=max(1, total), completed=done, width=30),
         f"{report.blocks_missing}",
         loss,
+        Text(f"catching up: {seat.slow_because}" if seat.is_on_catch_up else seat.incomplete_because, style="yellow"),
     )
 
 
@@ -127,10 +136,14 @@ def print_report(report: SessionReport, console: Console) -> None:
     console.print(table)
     verified = sum(seat.verified for seat in report.seats)
     repair_ratio = report.repair_datagrams / report.datagrams_sent if report.datagrams_sent else 0.0
+    fetched = f", {bytes_in_words(report.catch_up_bytes)} were fetched by single seats" if report.catch_up_bytes else ""
     console.print(
         f"{verified} of {len(report.seats)} seats verified in {seconds_in_words(report.seconds)}; "
         f"{bytes_in_words(report.bytes_on_wire)} on the wire for {bytes_in_words(report.stored_bytes)} stored, "
-        f"{repair_ratio:.2%} of the datagrams were repair.",
+        f"{repair_ratio:.2%} of the datagrams were repair"
+        + (
+            f", {bytes_in_words(report.catch_up_bytes)} were fetched by single seats." if report.catch_up_bytes else "."
+        ),
         highlight=False,
     )
 

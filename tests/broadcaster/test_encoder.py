@@ -3,7 +3,7 @@ import random
 import pytest
 
 from broadcaster.encoder import BlockEncoder
-from broadcaster.session import Transmission
+from broadcaster.transmission import Transmission
 from protocol.blocks import REPAIR_COUNT, SYMBOL_COUNT, BlockBuffer
 from protocol.errors import IntegrityError
 from protocol.seal import Seal

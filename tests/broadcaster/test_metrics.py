@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from broadcaster.announcement import build_announcement
 from broadcaster.metrics import OUTCOMES, BroadcasterMetrics
 from broadcaster.rate import RateControl
-from broadcaster.session import SenderSession, StartPolicy, TransferObject
+from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.transmission import TransferObject
 from protocol.messages import FecOti, ReceiverReport, ReceiverState, encode_tsi
 from tests.end_to_end.room import free_port
 from tests.simulator.image import draw_image

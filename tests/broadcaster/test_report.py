@@ -3,7 +3,8 @@ import msgspec
 from broadcaster.rate import RateControl
 from broadcaster.report import SeatReport, SessionReport, build_report
 from broadcaster.roster import LEASE, STALL
-from broadcaster.session import SenderSession, StartPolicy, TransferObject
+from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.transmission import TransferObject
 from protocol.messages import ReceiverState
 from tests.sample_messages import TSI, announcement, receiver_id, report
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from broadcaster.announcement import build_announcement
 from broadcaster.rate import RateControl
 from broadcaster.report import SeatReport, SessionReport
-from broadcaster.session import SenderSession, StartPolicy, TransferObject
+from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.transmission import TransferObject
 from protocol.messages import FecOti, ReceiverState
 from slatecast.cli import room_display as module
 from slatecast.cli.room_display import print_report, room_display, say

@@ -1,0 +1,165 @@
+"""What makes one cast the same cast after a restart: its numbers, secret and group, and the seats it had.
+
+A new cast draws them; one that resumes takes them over from the state that ``saved_cast`` keeps on disk. Blocks of the
+disk are not recorded: what the seats miss, they say anew.
+"""
+
+import logging
+import secrets
+import threading
+from typing import Final
+
+import msgspec
+
+from broadcaster.catch_up import CatchUpLane
+from broadcaster.saved_cast import CastStore, OpenCast, SavedCast
+from broadcaster.session import SenderSession
+from protocol.catch_up import LaneAddress
+from protocol.errors import TransportError
+from protocol.link.interfaces import InterfaceInfo
+from protocol.link.mqtt import BrokerAddress
+from protocol.link.multicast import DATA_PORT, group_for, listen_for_foreign
+from protocol.manifest import Manifest
+from protocol.messages import decode_tsi, encode_tsi
+
+TAKEN_GROUP_LISTEN: Final = 0.2
+"""[s] A running session sends at least a hundred datagrams in this time at the lowest rate."""
+
+MAX_GROUP_TRIES: Final = 8
+
+_logger = logging.getLogger(__name__)
+
+
+class CastRecord:
+    """The record of one cast; ``resumed`` says whether it goes on where another process was killed."""
+
+    def __init__(self, store: CastStore, manifest: Manifest, earlier: OpenCast | None) -> None:
+        """``earlier`` is a cast of the same image on the same interface, or None to begin a new one."""
+        self._store = store
+        self._manifest = manifest
+        self._open = earlier
+        self._lock = threading.Lock()
+        self._is_finished = False
+        saved = None if earlier is None else earlier.saved
+        self.resumed = saved
+        self.tsi: Final = secrets.randbits(64) if saved is None else decode_tsi(saved.tsi)
+        self.session_secret: Final = secrets.token_bytes(32) if saved is None else saved.session_secret
+        self.group = "" if saved is None else saved.group
+        """set by ``choose_group`` for a new cast"""
+        self.generation: Final = 1 if saved is None else saved.generation + 2
+        """counts the starts of this session, from 1 on"""
+
+    @property
+    def tsi_text(self) -> str:
+        """The session as messages name it."""
+        return encode_tsi(self.tsi)
+
+    @property
+    def catch_up_port(self) -> int | None:
+        """TCP port of the catch-up lane that seats know already."""
+        return None if self.resumed is None else self.resumed.catch_up_port
+
+    @property
+    def broker_port(self) -> int | None:
+        """Port of the embedded broker that seats know already."""
+        return None if self.resumed is None else self.resumed.broker_port
+
+    @property
+    def earlier_seconds(self) -> float:
+        """How long the session ran before this process."""
+        return 0.0 if self.resumed is None else self.resumed.elapsed_seconds
+
+    @property
+    def earlier_bytes(self) -> int:
+        """UDP payload bytes that were sent before this process."""
+        return 0 if self.resumed is None else self.resumed.bytes_on_wire
+
+    @property
+    def earlier_catch_up_bytes(self) -> int:
+        """Bytes that the catch-up lane served before this process."""
+        return 0 if self.resumed is None else self.resumed.catch_up_bytes
+
+    def choose_group(self, interface: InterfaceInfo, *, use_ipv6: bool) -> None:
+        """Find a group address that nobody is heard to send to, unless the cast has one; listens, so it blocks.
+
+        Raises:
+            TransportError: all addresses that may be tried are taken.
+        """
+        if self.resumed is not None:
+            return
+        for attempt in range(MAX_GROUP_TRIES):
+            self.group = group_for(self.tsi + attempt, ipv6=use_ipv6)
+            if not listen_for_foreign(interface, self.group, DATA_PORT, TAKEN_GROUP_LISTEN):
+                return
+            _logger.warning("group %s is taken by another session, trying the next", self.group)
+        raise TransportError(f"all of {MAX_GROUP_TRIES} group addresses are taken; wait for the other sessions to end")
+
+    def restore(self, session: SenderSession, now: float) -> None:
+        """Give a session that resumes its counters and seats back."""
+        if self.resumed is None:
+            return
+        session.datagrams_sent = self.resumed.datagrams_sent
+        session.repair_datagrams = self.resumed.repair_datagrams
+        for report in self.resumed.reports:
+            session.roster.restore(report, self.resumed.demotion_reasons.get(report.receiver_id, ""), now)
+
+    def snapshot(
+        self,
+        session: SenderSession,
+        *,
+        interface: InterfaceInfo,
+        broker: BrokerAddress,
+        lane: CatchUpLane,
+        expected_seats: int,
+        bytes_on_wire: int,
+        catch_up_bytes: int,
+        now: float,
+    ) -> SavedCast:
+        """The state as it now is."""
+        header = self._manifest.header
+        seats = list(session.roster.seats())
+        running = 0.0 if session.started_at is None else now - session.started_at
+        return SavedCast(
+            tsi=self.tsi_text,
+            session_secret=self.session_secret,
+            image_name=header.name,
+            image_version=header.version,
+            manifest_digest=self._manifest.digest,
+            group=self.group,
+            port=DATA_PORT,
+            interface_name=interface.name,
+            use_ipv6=":" in self.group,
+            broker_host=broker.host,
+            broker_port=broker.port,
+            catch_up_port=LaneAddress.parse(lane.url).port if lane.url else None,
+            generation=self.generation - 1,
+            expected_seats=expected_seats,
+            elapsed_seconds=self.earlier_seconds + running,
+            bytes_on_wire=bytes_on_wire,
+            datagrams_sent=session.datagrams_sent,
+            repair_datagrams=session.repair_datagrams,
+            catch_up_bytes=catch_up_bytes,
+            reports=tuple(seat.report for seat in seats),
+            demotion_reasons={
+                seat.report.receiver_id: seat.was_slow_because for seat in seats if seat.was_slow_because
+            },
+        )
+
+    def save(self, state: SavedCast) -> None:
+        """Put the state on disk; blocks. After ``finish`` it does nothing."""
+        with self._lock:
+            if self._is_finished:
+                return
+            if self._open is None:
+                self._open = self._store.create(state)
+            elif msgspec.structs.replace(state, elapsed_seconds=0) != msgspec.structs.replace(
+                self._open.saved, elapsed_seconds=0
+            ):
+                self._open.save(state)
+
+    def finish(self) -> None:
+        """The session has ended: there is nothing to resume."""
+        with self._lock:
+            self._is_finished = True
+            if self._open is not None:
+                self._open.finish()

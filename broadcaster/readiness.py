@@ -1,0 +1,64 @@
+"""Decides when the room knows enough of what it misses to start with the disk. Pure: no time but ``now``.
+
+Waiting for the scans of all disks saves sending what is there already; waiting too long costs more than it saves. So
+nobody is waited for longer than sending everything would take, a seat much slower than half of the room is not waited
+for, and nothing is waited for once it is clear that everything must be sent.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from broadcaster.roster import Seat
+
+MANIFEST_PATIENCE: Final = 10.0
+"""[s] After that the seats without a manifest catch up during DISK: none may hold up the room."""
+
+SCAN_PATIENCE: Final = 5.0
+"""[s] A scan is waited for at least so long, and so much longer than half of the room took, or a quarter of that."""
+
+
+class Readiness:
+    """What one session waits for between manifest and disk."""
+
+    def __init__(self, stored_bytes: int) -> None:
+        self._stored_bytes = stored_bytes
+        self._manifest_left_at: float | None = None
+        self._half_known_at: float | None = None
+
+    def manifest_left(self, now: float) -> None:
+        """The last block of object 0 has left in its first pass."""
+        if self._manifest_left_at is None:
+            self._manifest_left_at = now
+
+    def may_start(
+        self,
+        seats: Sequence[Seat],
+        known: Sequence[int],
+        *,
+        block_count: int,
+        rate_bits_per_second: int,
+        now: float,
+    ) -> bool:
+        """Whether to start with the disk.
+
+        Args:
+            seats: the seats that multicast serves.
+            known: what each seat misses that has said so, as bitmaps.
+            block_count: blocks of the disk.
+            rate_bits_per_second: at which everything would be sent.
+            now: monotonic seconds.
+        """
+        if self._manifest_left_at is None:
+            return False
+        if len(known) == len(seats) or any(missing.bit_count() == block_count for missing in known):
+            return True
+        waited = now - self._manifest_left_at
+        if 2 * len(known) >= len(seats) and self._half_known_at is None:
+            self._half_known_at = now
+        patience = max(SCAN_PATIENCE, self._stored_bytes * 8 / rate_bits_per_second)
+        if not any(seat.report.has_manifest and not seat.report.has_scanned for seat in seats):
+            patience = MANIFEST_PATIENCE
+        if self._half_known_at is not None:
+            half = self._half_known_at - self._manifest_left_at
+            patience = min(patience, half + max(SCAN_PATIENCE, half / 4))
+        return waited >= patience
