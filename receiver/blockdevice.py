@@ -74,6 +74,9 @@ class BlockDevice(Protocol):
     def data_ranges(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """The (offset, length) parts of a range that may hold anything but zeros; all of it where nobody can tell."""
 
+    def is_hole(self, offset: int, length: int) -> bool:
+        """Whether the range is known to read as zeros; asks no more than that, so it is quick on any disk."""
+
     def read_uncached(self, offset: int, length: int, buffer: mmap.mmap) -> memoryview:
         """The bytes from the disk itself, past the system's cache, as a view into ``buffer`` until its next use.
 
@@ -186,19 +189,16 @@ class DiskDevice:
         if self._is_block_device:
             yield offset, length
             return
-        position = offset
+        position = self._seek(offset, os.SEEK_DATA)
         while position < end:
-            try:
-                data = os.lseek(self._fd, position, os.SEEK_DATA)
-                if data >= end:
-                    return
-                hole = min(os.lseek(self._fd, data, os.SEEK_HOLE), end)
-            except OSError as error:
-                if error.errno == errno.ENXIO:  # lseek(2): no data from here to the end of the file
-                    return
-                raise self._disk_error("seek", error, position) from error
-            yield data, hole - data
-            position = hole
+            hole = min(self._seek(position, os.SEEK_HOLE), end)
+            yield position, hole - position
+            position = self._seek(hole, os.SEEK_DATA)
+
+    def is_hole(self, offset: int, length: int) -> bool:
+        """Of files only; asks for no end of the data, for which tmpfs looks at every page up to it."""
+        self._check(offset, length)
+        return not self._is_block_device and self._seek(offset, os.SEEK_DATA) >= offset + length
 
     def read_uncached(self, offset: int, length: int, buffer: mmap.mmap) -> memoryview:
         """Read with O_DIRECT; where the file system has none, drop the (synced, so clean) pages before and after."""
@@ -235,6 +235,14 @@ class DiskDevice:
             if count == 0:
                 raise DiskError(self._name, "read", "the disk ends too early", start + done)
             done += count
+
+    def _seek(self, position: int, whence: int) -> int:
+        try:
+            return os.lseek(self._fd, position, whence)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # lseek(2): no data from here to the end of the file
+                return self._size
+            raise self._disk_error("seek", error, position) from error
 
     def _zero_by_command(self, offset: int, length: int) -> bool:
         try:

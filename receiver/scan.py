@@ -72,11 +72,14 @@ def body_sbns(manifest: Manifest, layout: DiskLayout) -> range:
 class DiskScan:
     """One search of the body of one disk; blocking, beside any writes."""
 
-    def __init__(self, device: BlockDevice, manifest: Manifest, body: range, chunks: ChunkLedger) -> None:
+    def __init__(
+        self, device: BlockDevice, manifest: Manifest, body: range, chunks: ChunkLedger, threads: int = SCAN_THREADS
+    ) -> None:
         self._device = device
         self._manifest = manifest
         self._body = body
         self._chunks = chunks
+        self._threads = threads
         self._has_warned = False
 
     def finds_any(self, should_stop: StopRequest) -> bool:
@@ -88,7 +91,7 @@ class DiskScan:
         def look(run: list[int], buffer: mmap) -> None:
             found.extend(self._matching(run, buffer))
 
-        run_jobs(self._jobs(sample, look), lambda: bool(found) or should_stop(), SCAN_THREADS)
+        run_jobs(self._jobs(sample, look), lambda: bool(found) or should_stop(), self._threads)
         return bool(found)
 
     def run(self, on_present: OnPresent, progress: Progress, should_stop: StopRequest) -> None:
@@ -100,7 +103,7 @@ class DiskScan:
             matching = self._matching(self._chunks.untouched(run), buffer)
             report.add(len(run), self._chunks.adopt(matching))
 
-        run_jobs(self._jobs(self._body, look), should_stop, SCAN_THREADS)
+        run_jobs(self._jobs(self._body, look), should_stop, self._threads)
         report.flush()
 
     def _jobs(self, sbns: Iterable[int], look: Callable[[list[int], mmap], None]) -> Iterator[Job]:
@@ -111,9 +114,8 @@ class DiskScan:
         if not sbns:
             return []
         first, last = self._manifest[sbns[0]], self._manifest[sbns[-1]]
-        data = self._device.data_ranges(first.offset, last.offset + last.raw_length - first.offset)
         try:
-            if next(data, None) is None:  # a hole
+            if self._device.is_hole(first.offset, last.offset + last.raw_length - first.offset):
                 chunks = ((sbn, self._manifest[sbn]) for sbn in sbns)
                 return [sbn for sbn, chunk in chunks if chunk.raw_digest == zero_digest(chunk.raw_length)]
             differing = differing_chunks(self._device, self._manifest, sbns, buffer)

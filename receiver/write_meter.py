@@ -74,6 +74,10 @@ class MeteredDevice:
         """As the device does it."""
         return self._device.data_ranges(offset, length)
 
+    def is_hole(self, offset: int, length: int) -> bool:
+        """As the device says."""
+        return self._device.is_hole(offset, length)
+
     def read_uncached(self, offset: int, length: int, buffer: mmap.mmap) -> memoryview:
         """As the device does it."""
         return self._device.read_uncached(offset, length, buffer)

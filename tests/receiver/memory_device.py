@@ -73,6 +73,9 @@ class MemoryDevice:
     def data_ranges(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         yield offset, length
 
+    def is_hole(self, offset: int, length: int) -> bool:
+        return False
+
     def read_uncached(self, offset: int, length: int, buffer: mmap.mmap) -> memoryview:
         with self._lock:
             self._raise_if_bad("read", self._sectors(offset, length))

@@ -87,6 +87,10 @@ class TestEveryDevice:
             device.sync()
             ranges = list(device.data_ranges(MIB, 4 * MIB))
             assert ranges == ([(MIB, 4 * MIB)] if device.logical_sector_size else [(2 * MIB, MIB)])
+            holes = [
+                device.is_hole(*place) for place in ((0, MIB), (MIB, MIB), (MIB, MIB + 1), (2 * MIB, 1), (MIB * 3, MIB))
+            ]
+            assert holes == ([False] * 5 if device.logical_sector_size else [True, True, False, False, True])
 
     @pytest.mark.parametrize(("offset", "length"), [(-1, 1), (SIZE, 1), (SIZE - 511, 512)])
     def test_never_writes_outside(self, path: str, offset: int, length: int) -> None:

@@ -9,12 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.digests import Buffer
+from protocol.digests import Buffer, raw_digest
 from protocol.errors import SessionStateError
+from protocol.manifest import StoredChunk, build_manifest
 from receiver.blockdevice import DiskDevice, new_read_buffer
 from receiver.chunk_ledger import ChunkLedger, ChunkState
 from receiver.disk import DiskState, DiskWriter
@@ -52,9 +54,8 @@ class WatchedDevice(MemoryDevice):
         self.before_write(offset)
         super().write_at(offset, data)
 
-    def data_ranges(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        if not any(hole.start <= offset and offset + length <= hole.stop for hole in self.holes):
-            yield offset, length
+    def is_hole(self, offset: int, length: int) -> bool:
+        return any(hole.start <= offset and offset + length <= hole.stop for hole in self.holes)
 
     def read_uncached(self, offset: int, length: int, buffer: mmap.mmap) -> memoryview:
         place = range(offset, offset + length)
@@ -212,7 +213,22 @@ class TestWhatIsFound:
         device.holes = [range(MIB * 3 // 2, MIB * 5 // 2)]
         told = scan(marked(device, LARGE))
         assert set(told.present) == every(LARGE) - set(hole)
-        assert device.bytes_read_of(LARGE, hole[READ_LENGTH // CHUNK : -READ_LENGTH // CHUNK]) == 0
+        assert not [place for place in device.reads if MIB * 3 // 2 <= place.start <= place.stop <= MIB * 5 // 2]
+
+    def test_a_chunk_of_zeros_is_there_in_a_hole(self) -> None:
+        zeros, ones = raw_digest(bytes(CHUNK)), raw_digest(b"\1" * CHUNK)
+        chunks = [
+            StoredChunk(chunk_id, chunk_id * CHUNK, CHUNK, 9, digest, bytes(32))
+            for chunk_id, digest in enumerate([ones, zeros, ones, zeros])
+        ]
+        header = msgspec.structs.replace(SMALL.manifest.header, zero_ranges=())
+        device = WatchedDevice(len(SMALL.disk), b"")
+        device.holes = [range(len(SMALL.disk))]
+        told = Told()
+        DiskScan(device, build_manifest(header, chunks), range(4), ChunkLedger(4)).run(
+            told.on_present, told.on_progress, never
+        )
+        assert (sorted(told.present), device.reads) == ([1, 3], [])
 
     def test_what_cannot_be_read_is_missing_and_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
         device = watched(LARGE, set())

@@ -106,6 +106,7 @@ def test_is_the_device_in_everything_else() -> None:
     device = MeteredDevice(inner)
     assert (device.name, device.size, device.logical_sector_size) == ("memory", SIZE, 512)
     assert list(device.data_ranges(512, 1024)) == [(512, 1024)]
+    assert not device.is_hole(0, 512)
     assert bytes(device.read_uncached(0, 7, new_read_buffer(7))) == b"content"
     device.write_at(0, b"C")
     device.zero_range(1, 2)
