@@ -1,0 +1,159 @@
+"""Fetches single blocks from a broadcaster's catch-up lane by HTTP. Import it late: ``receiver.catch_up`` does.
+
+The url comes from a message of any origin and the answers from any host, so both are held to what they may be: one host
+by its address, no redirect, no proxy, no more bytes than the symbols asked for have, and an end to all waiting. What
+arrives is sealed datagrams; nothing here looks inside, the receiver opens and checks them like those of the group.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from protocol.catch_up import BlockAddress, LaneAddress
+from protocol.errors import TransportError
+from protocol.wire import HEADER_LENGTH, MAX_SOURCE_BLOCK_LENGTH, TAG_LENGTH
+from receiver.catch_up import FETCHES
+
+CONNECT_TIMEOUT: Final = 5.0
+"""[s] A broadcaster on the LAN that takes longer to accept a connection is as good as gone."""
+
+READ_TIMEOUT: Final = 20.0
+"""[s] Longest pause in an answer: a hundred rounds in which 64 addresses take turns of 2 ms."""
+
+FETCH_TIMEOUT: Final = 120.0
+"""[s] For one block in all: 64 blocks at once by a lane of 2 Mbit/s; ends answers that dribble."""
+
+REUSE_SECONDS: Final = 10.0
+"""[s] How long an idle connection is kept: less than the broadcaster's 30, so that it is not the one to hang up."""
+
+BUSY_TRIES: Final = 10
+"""How often a busy lane is asked again before that counts as a failure."""
+
+SHORTEST_RETRY_AFTER: Final = 0.2
+"""[s] Stops a host that says 0 from making us ask without pause."""
+
+LONGEST_RETRY_AFTER: Final = 5.0
+"""[s] Stops a host from sending us away for long."""
+
+_OK: Final = 200
+_GONE: Final = 410
+_BUSY: Final = 503
+
+_MAX_LINE: Final = 1024
+"""[bytes] Of the status line and of one header; the lane's are shorter than 80."""
+
+_MAX_HEADERS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Busy:
+    """The lane wants to be asked again."""
+
+    retry_after: float
+
+
+class CatchUpSource:
+    """The catch-up lane of one session, while entered."""
+
+    def __init__(self, url: str, tsi: str, encoding_symbol_length: int) -> None:
+        """Take url and tsi of an announcement, and the bytes of its symbols.
+
+        Raises:
+            MessageError: the url is not http://address:port of one host.
+        """
+        self._lane = LaneAddress.parse(url)
+        self._tsi = tsi
+        self._datagram_length = HEADER_LENGTH + encoding_symbol_length + TAG_LENGTH
+        self.bytes_received = 0
+        """bytes of bodies, those of failed fetches too"""
+
+    async def __aenter__(self) -> Self:
+        """Get ready; nothing is connected yet."""
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=FETCHES, keepalive_timeout=REUSE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "slatecast", "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
+            auto_decompress=False,
+            trust_env=False,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+            max_headers=_MAX_HEADERS,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up."""
+        await self._http.close()
+
+    async def fetch(self, toi: int, sbn: int, esis: range | None = None) -> bytes | None:
+        """The sealed datagrams of these symbols, of all source symbols with None, one after the other.
+
+        Each is header, ``encoding_symbol_length`` bytes and tag; only the last may be shorter. They are as the host
+        sent them: open them before you believe them. None when the block is damaged in the broadcaster's library.
+
+        Raises:
+            TransportError: the lane cannot be reached, is busy for long, does not have the block, or answers nonsense.
+        """
+        path = str(BlockAddress(self._tsi, toi, sbn, esis))
+        for _ in range(BUSY_TRIES):
+            answer = await self._get(path, esis)
+            if not isinstance(answer, _Busy):
+                return answer
+            # Spread, or all that were refused together would come again together.
+            await asyncio.sleep(answer.retry_after * random.uniform(0.5, 1.5))
+        raise self._failure(f"is busy: {BUSY_TRIES} requests in a row were put off")
+
+    async def _get(self, path: str, esis: range | None) -> bytes | _Busy | None:
+        try:
+            async with self._http.get(f"{self._lane}{path}", allow_redirects=False) as response:
+                if response.status == _OK:
+                    return await self._read(response, esis)
+                if response.status == _GONE:
+                    return None
+                if response.status == _BUSY:
+                    return _Busy(_retry_after(response.headers.get("Retry-After", "")))
+                raise self._failure(f"answers {response.status} for {path}")
+        except aiohttp.ClientConnectorError as error:
+            raise self._failure(f"cannot be reached ({error.os_error.strerror})") from error
+        except TimeoutError as error:
+            raise self._failure("does not answer in time") from error
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
+            raise self._failure("has ended the connection") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise self._failure("answers no proper HTTP") from error
+
+    async def _read(self, response: aiohttp.ClientResponse, esis: range | None) -> bytes:
+        """The body, once its announced length is one that these symbols can have."""
+        length = response.content_length
+        most = MAX_SOURCE_BLOCK_LENGTH if esis is None else len(esis)
+        if length is None or not self._can_be(length, most, is_exact=esis is not None):
+            raise self._failure(
+                f"answers {'without length' if length is None else f'{length} bytes'} for {most} symbols"
+            )
+        parts: list[bytes] = []
+        async for part in response.content.iter_any():
+            self.bytes_received += len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _can_be(self, length: int, most: int, *, is_exact: bool) -> bool:
+        """Whether so many bytes are whole datagrams, but for the last, which may be shorter but holds something."""
+        count = -(-length // self._datagram_length)
+        last = length - (count - 1) * self._datagram_length
+        return (count == most if is_exact else 1 <= count <= most) and last > HEADER_LENGTH + TAG_LENGTH
+
+    def _failure(self, what: str) -> TransportError:
+        return TransportError(f"catch-up lane {self._lane} {what}")
+
+
+def _retry_after(text: str) -> float:
+    """Seconds that a host asks us to wait, within bounds; it may say anything."""
+    seconds = float(text) if text.isascii() and text.isdecimal() and len(text) < 8 else LONGEST_RETRY_AFTER
+    return min(max(seconds, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
