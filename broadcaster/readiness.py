@@ -50,7 +50,8 @@ class Readiness:
         """
         if self._manifest_left_at is None:
             return False
-        if len(known) == len(seats) or any(missing.bit_count() == block_count for missing in known):
+        must_send_all = any(missing.bit_count() == block_count for missing in known)
+        if len(known) == len(seats) or (must_send_all and all(seat.report.has_manifest for seat in seats)):
             return True
         waited = now - self._manifest_left_at
         if 2 * len(known) >= len(seats) and self._half_known_at is None:

@@ -70,7 +70,8 @@ def build_report(
         stored_bytes=session.announcement.image.stored_bytes,
         seconds=round(earlier_seconds + end - started_at, 3),
         end_reason=session.end_reason,
-        bytes_on_wire=bytes_on_wire,
+        # A broadcaster that was killed had sent more than its last record says.
+        bytes_on_wire=max(bytes_on_wire, *(seat.bytes_received for seat in seats), 0),
         catch_up_bytes=catch_up_bytes,
         datagrams_sent=session.datagrams_sent,
         repair_datagrams=session.repair_datagrams,

@@ -36,7 +36,7 @@ MIN_SAMPLE_SYMBOLS: Final = 200
 MIN_SENT_DATAGRAMS: Final = 5
 """[datagrams] of one window, none of which arrived, in two windows in a row: at 30 % loss one time in 170,000."""
 
-NO_DATA: Final = "control ok, no data: multicast does not reach this seat (a switch that snoops without querier, Wi-Fi)"
+NO_DATA: Final = "control ok, no data: multicast does not reach this seat (switch without querier, Wi-Fi?)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,8 @@ def print_report(report: SessionReport, console: Console) -> None:
     for heading in ("seat", "outcome", "time", "rate", "loss", "repaired", "verified"):
         table.add_column(heading, justify="left" if heading in ("seat", "outcome") else "right")
     for seat in report.seats:
-        rate = report.stored_bytes * 8 / seat.seconds if seat.verified and seat.seconds else 0.0
+        taken = seat.bytes_received + seat.catch_up_bytes
+        rate = taken * 8 / seat.seconds if seat.verified and seat.seconds else 0.0
         table.add_row(
             Text(seat.seat),
             Text(f"{seat.outcome}: {seat.reason}" if seat.reason else seat.outcome),
