@@ -1,21 +1,28 @@
 """The embedded MQTT broker: amqtt in a process of its own, so that control traffic cannot disturb the pacing.
 
-This side opens the listening socket and hands it over: a port that is taken is told at once, the port is known before
-the child runs, and early connections wait in the socket's queue. The child lives no longer than this process: when
-this process dies, by whatever signal, the pipe on the child's standard input ends. A terminal's Ctrl-C does not reach
-it, so that the room can still be told that the session ends.
+This side opens the listening socket, hands it over and keeps it: a port that is taken is told at once, and the port
+is the same for as long as the context is entered. A child that dies is replaced for ever, with growing pauses where it
+dies again; connections wait in the socket's queue meanwhile. The child lives no longer than this process: when
+this process dies, by whatever signal, so does the child, and the port is free. A terminal's Ctrl-C does not reach it,
+so that the room can still be told that the session ends.
 """
 
 import asyncio
 import contextlib
 import errno
 import importlib.util
+import logging
+import os
+import signal
 import socket
 import sys
+import time
 from types import TracebackType
 from typing import Final, Self
 
-from protocol.errors import ConfigError, SessionStateError, TransportError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
+
+from protocol.errors import ConfigError, TransportError
 from protocol.link.mqtt import DEFAULT_PORT, BrokerAddress
 
 ALL_INTERFACES: Final = ""
@@ -25,22 +32,43 @@ LOOPBACK: Final = "127.0.0.1"
 START_TIMEOUT: Final = 20.0
 """[seconds] Measured 0.3 s on an idle core; a machine that needs sixty times as long will not cast either."""
 
+FIRST_RESTART_WAIT: Final = 0.05
+"""[seconds] before a dead child is replaced, doubled each time that its successor dies as well. With the start that
+takes 0.4 s, a room has its broker back within a second."""
+
+LONGEST_RESTART_WAIT: Final = 5.0
+"""[seconds] chosen: what kills a broker again and again is for the operator to find, not to fill the log with."""
+
+SETTLED_AFTER: Final = 10.0
+"""[seconds] chosen: a child that has lived for this long died of something new when it dies."""
+
+PORT_POLL: Final = 0.02
+"""[seconds] between two looks whether a port that is waited for is free."""
+
 LISTEN_BACKLOG: Final = 128
 """[connections] that may wait at once: a room that is switched on together."""
 
 
+_logger = logging.getLogger(__name__)
+
+
 class EmbeddedBroker:
-    """A broker that runs while the context is entered.
+    """A broker that runs while the context is entered, whatever becomes of its process.
 
     Args:
         host: address to listen on; empty for all interfaces, IPv4 and IPv6.
         port: port to listen on; 0 takes a free one.
+        port_timeout: [seconds] to wait for a port that is taken: by a predecessor that was killed just now.
     """
 
-    def __init__(self, host: str = LOOPBACK, port: int = DEFAULT_PORT) -> None:
+    def __init__(self, host: str = LOOPBACK, port: int = DEFAULT_PORT, *, port_timeout: float = 0.0) -> None:
         self._host = host
         self._port = port
+        self._port_timeout = port_timeout
+        self._listener: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._restart_count = 0
 
     @property
     def port(self) -> int:
@@ -51,6 +79,11 @@ class EmbeddedBroker:
     def pid(self) -> int | None:
         """The child's process id, while it runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    @property
+    def restart_count(self) -> int:
+        """How often the child has died and was replaced."""
+        return self._restart_count
 
     @property
     def address(self) -> BrokerAddress:
@@ -67,70 +100,142 @@ class EmbeddedBroker:
         """
         if importlib.util.find_spec("amqtt") is None:
             raise ConfigError("the embedded broker needs amqtt: pip install 'slatecast[server]', or name a --broker")
-        with self._listen() as listener:
-            self._port = listener.getsockname()[1]
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # the current folder must not supply modules
-                "-m",
-                "broadcaster.broker_process",
-                str(listener.fileno()),
-                pass_fds=[listener.fileno()],
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                process_group=0,
-            )
+        self._listener = await self._listen()
+        self._port = self._listener.getsockname()[1]
         try:
-            await self._ready(self._process)
+            self._process = await self._start()
         except BaseException:
-            await self._stop(self._process)
+            self._listener.close()
             raise
+        self._keeper = asyncio.create_task(self._keep_running(self._process), name="embedded broker")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the broker; it has nothing to save."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
         if self._process is not None:
-            await self._stop(self._process)
+            await _stop(self._process)
+        if self._listener is not None:
+            self._listener.close()
 
-    async def wait(self) -> int:
-        """Wait until the broker ends, which it does by itself only in trouble; the exit status."""
-        if self._process is None:
-            raise SessionStateError("the broker was not started")
-        return await self._process.wait()
+    async def _keep_running(self, process: asyncio.subprocess.Process) -> None:
+        """Replace the child each time that it dies; ends by cancellation only."""
+        while True:
+            death = await _death(process)
+            _logger.warning("the embedded broker %s; starting it again on port %d", death, self._port)
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(TransportError),
+                wait=wait_exponential(multiplier=FIRST_RESTART_WAIT, max=LONGEST_RESTART_WAIT),
+                before_sleep=_tell_failure,
+            ):
+                with attempt:
+                    process = self._process = await self._start()
+                    self._restart_count += 1
+                    await self._settle(process)
 
-    def _listen(self) -> socket.socket:
-        try:
-            if self._host == ALL_INTERFACES and socket.has_dualstack_ipv6():
-                return socket.create_server(
-                    ("::", self._port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=LISTEN_BACKLOG
-                )
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            return socket.create_server((self._host, self._port), family=family, backlog=LISTEN_BACKLOG)
-        except OSError as error:
-            where = f"{self._host or 'all interfaces'} port {self._port}"
-            is_taken = error.errno == errno.EADDRINUSE
-            hint = "end what uses it or choose another port" if is_taken else "choose an address of this machine"
-            reason = str(error.strerror).partition(" (")[0]  # without the address, which Python puts behind
-            raise TransportError(f"the broker cannot listen on {where}: {reason}; {hint}") from None
+    async def _settle(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until the child has lived for a while.
 
-    async def _ready(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        line = b""
+        Raises:
+            TransportError: it died before.
+        """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(START_TIMEOUT):
-                line = await process.stdout.readline()
-        if line:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        last_words = (await process.stderr.read()).decode(errors="replace").strip().rpartition("\n")[2]
-        raise TransportError(f"the embedded broker did not start: {last_words or 'it said nothing'}")
+            async with asyncio.timeout(SETTLED_AFTER):
+                raise TransportError(f"the embedded broker {await _death(process)}")
 
-    async def _stop(self, process: asyncio.subprocess.Process) -> None:
+    async def _start(self) -> asyncio.subprocess.Process:
+        """A child that accepts connections.
+
+        Raises:
+            TransportError: it does not start.
+        """
+        assert self._listener is not None
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the current folder must not supply modules
+            "-m",
+            "broadcaster.broker_process",
+            str(self._listener.fileno()),
+            pass_fds=[self._listener.fileno()],
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            process_group=0,
+        )
+        try:
+            await _ready(process)
+        except BaseException:
+            await _stop(process)
+            raise
+        return process
+
+    async def _listen(self) -> socket.socket:
+        deadline = time.monotonic() + self._port_timeout
+        while True:
+            try:
+                return self._bind()
+            except OSError as error:
+                is_taken = error.errno == errno.EADDRINUSE
+                if not is_taken or time.monotonic() >= deadline:
+                    where = f"{self._host or 'all interfaces'} port {self._port}"
+                    hint = (
+                        "end what uses it or choose another port" if is_taken else "choose an address of this machine"
+                    )
+                    reason = str(error.strerror).partition(" (")[0]  # without the address, which Python puts behind
+                    raise TransportError(f"the broker cannot listen on {where}: {reason}; {hint}") from None
+            await asyncio.sleep(PORT_POLL)
+
+    def _bind(self) -> socket.socket:
+        if self._host == ALL_INTERFACES and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("::", self._port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=LISTEN_BACKLOG
+            )
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        return socket.create_server((self._host, self._port), family=family, backlog=LISTEN_BACKLOG)
+
+
+async def _ready(process: asyncio.subprocess.Process) -> None:
+    """Wait until the child accepts connections.
+
+    Raises:
+        TransportError: it ended, or takes too long.
+    """
+    assert process.stdout is not None
+    line = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(START_TIMEOUT):
+            line = await process.stdout.readline()
+    if not line:
+        await _stop(process)
+        raise TransportError(f"the embedded broker did not start: {await _last_words(process) or 'it said nothing'}")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    # Not asked to end but killed: it has nothing to save, and one that is stopped or stuck would never answer.
+    # Not by process.kill(), which takes the exit status of a child that has just died away from asyncio.
+    if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
+            os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def _death(process: asyncio.subprocess.Process) -> str:
+    """Wait for the child's end; what happened, in words."""
+    status = await process.wait()
+    last_words = await _last_words(process)
+    return f"died (status {status}{last_words and ': ' + last_words})"
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None
+    return (await process.stderr.read()).decode(errors="replace").strip().rpartition("\n")[2]
+
+
+def _tell_failure(state: RetryCallState) -> None:
+    assert state.outcome is not None
+    _logger.warning("%s; starting it again in %.1f s", state.outcome.exception(), state.upcoming_sleep)

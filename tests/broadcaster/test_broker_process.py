@@ -6,7 +6,7 @@ import pytest
 
 from broadcaster.broker_process import READY
 
-MODULES_OF_THE_CHILD = "import sys, broadcaster.broker_process; print(*sys.modules)"
+MODULES_OF_THE_CHILD = "import sys, broadcaster.broker_process, broadcaster.room_broker; print(*sys.modules)"
 
 
 @pytest.mark.system
@@ -15,7 +15,7 @@ def test_child_imports_nothing_of_the_roles() -> None:
     loaded = modules.stdout.split()
     assert "amqtt.broker" in loaded
     ours = [name for name in loaded if name.split(".")[0] in {"protocol", "broadcaster", "receiver", "slatecast"}]
-    assert ours == ["broadcaster", "broadcaster.broker_process"]
+    assert ours == ["broadcaster", "broadcaster.broker_process", "broadcaster.room_broker"]
     assert not {"aiomqtt", "zstandard", "cryptography", "rich"} & set(loaded)
 
 
