@@ -65,7 +65,7 @@ def test_imports_are_absolute_and_know_no_tests(module: Path) -> None:
     ("library", "only"),
     [
         ("aiomqtt", "protocol/link/mqtt.py"),
-        ("amqtt", "broadcaster/broker_process.py"),
+        ("amqtt", "broadcaster/room_broker.py"),
         ("paho", "protocol/link/mqtt.py"),
     ],
 )

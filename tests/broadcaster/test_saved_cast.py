@@ -276,13 +276,13 @@ def test_data_is_on_the_medium_before_its_name_is(tmp_path: Path, monkeypatch: p
     assert calls == ["fsync", "replace", "fsync"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300))
 def test_any_bytes_are_put_aside(tmp_path: Path, content: bytes) -> None:
     assert_put_aside(tmp_path, content)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_true_state_that_was_cut_or_changed_is_put_aside(tmp_path: Path, data: st.DataObject) -> None:
     leave_behind(tmp_path, saved())
