@@ -45,6 +45,15 @@ MAX_WAITING: Final = 4096
 MAX_UNREAD: Final = 8 << 20
 """[bytes] that a subscriber may leave unread: the retained messages of the largest session fit."""
 
+MAX_RETAINED: Final = 8192
+"""[messages] two for each seat of the largest session: stops a peer that invents topics."""
+
+MAX_RETAINED_BYTES: Final = 64 << 20
+"""[bytes] of them all: six hundred announcements of the largest image."""
+
+MAX_FILTERS: Final = 1024
+"""[topic filters] that differ, of all connections: each message is compared with each; roles use about ten."""
+
 FAREWELL_TIMEOUT: Final = 1.0
 """[seconds] for the last bytes to a peer that is being disconnected."""
 
@@ -53,6 +62,9 @@ CONGESTION_POLL: Final = 0.01
 
 _LONGEST_HEADER: Final = 5
 """[bytes] MQTT 3.1.1 section 2.2: a type, and a length of four bytes at most"""
+
+_SUBSCRIPTION_REFUSED: Final = 0x80
+"""MQTT 3.1.1 section 3.9.3"""
 
 _ACKNOWLEDGEMENTS: Final = (PUBACK, PUBREC, PUBREL, PUBCOMP)
 
@@ -117,6 +129,28 @@ class RoomBroker(Broker):
         """
         if any(subscriber is session for subscriber, _ in self.subscriptions.get(subscription[0], ())):
             await super()._publish_retained_messages_for_subscription(subscription, session)
+
+    async def retain_message(
+        self,
+        source_session: Session | None,
+        topic_name: str | None,
+        data: bytes | bytearray | None,
+        qos: int | None = None,
+    ) -> None:
+        """Keep the state of a topic while there is room; those who come later miss what did not fit."""
+        others = [kept for topic, kept in self.retained_messages.items() if topic != topic_name]
+        length = len(data or b"") + sum(len(kept.data) for kept in others)
+        if not data or (len(others) < MAX_RETAINED and length <= MAX_RETAINED_BYTES):
+            await super().retain_message(source_session, topic_name, data, qos)
+
+    async def add_subscription(self, subscription: tuple[str, int], session: Session) -> int:
+        """Add a topic filter while there is room; the granted quality of service, or a refusal."""
+        if subscription[0] not in self.subscriptions and len(self.subscriptions) >= MAX_FILTERS:
+            for unused in [topic for topic, subscribers in self.subscriptions.items() if not subscribers]:
+                del self.subscriptions[unused]  # amqtt keeps those that everybody has unsubscribed
+            if len(self.subscriptions) >= MAX_FILTERS:
+                return _SUBSCRIPTION_REFUSED
+        return await super().add_subscription(subscription, session)
 
 
 class PacedReader(StreamReaderAdapter):

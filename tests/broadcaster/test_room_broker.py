@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from broadcaster import room_broker
 from broadcaster.broker import EmbeddedBroker
 from broadcaster.room_broker import MESSAGE_BURST, MESSAGES_PER_SECOND, PacedReader, RoomBroker
+from protocol.errors import TransportError
 from protocol.link.mqtt import BrokerAddress, MqttLink
 
 LOOPBACK = "127.0.0.1"
@@ -220,6 +221,38 @@ async def test_pings_keep_a_connection_alive(address: BrokerAddress) -> None:
         for _ in range(3):
             writer.write(PING)
             assert await reader.readexactly(2) == PING_ANSWER
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MAX_RETAINED", 2), ("MAX_RETAINED_BYTES", 10)])
+@pytest.mark.system
+@pytest.mark.asyncio
+async def test_retained_messages_are_bounded(
+    address: BrokerAddress, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    monkeypatch.setattr(room_broker, bound, value)
+    async with MqttLink(address, "ada") as ada, MqttLink(address, "bob") as bob:
+        for topic, payload in (("a", b"old"), ("b", b"state"), ("c", b"full"), ("a", b"new"), ("b", b""), ("d", b"d")):
+            bob.publish(topic, payload, retain=True)
+            await bob.flush()
+        await ada.subscribe("+")
+        messages = ada.messages()
+        assert {await anext(messages) for _ in range(2)} == {("a", b"new"), ("d", b"d")}
+        bob.publish("e", b"end")
+        assert await anext(messages) == ("e", b"end")
+
+
+@pytest.mark.system
+@pytest.mark.asyncio
+async def test_topic_filters_are_bounded(address: BrokerAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_broker, "MAX_FILTERS", 1)
+    async with MqttLink(address, "ada") as ada, MqttLink(address, "bob") as bob:
+        await ada.subscribe("a")
+        await bob.subscribe("a")
+        with pytest.raises(TransportError, match="refuses the subscription"):
+            await bob.subscribe("b")
+        await ada.unsubscribe("a")
+        await bob.unsubscribe("a")
+        await bob.subscribe("c")
 
 
 @pytest.mark.system
