@@ -3,9 +3,9 @@ import random
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -50,7 +50,7 @@ def filler(transmission: Transmission) -> SealedSymbols:
     return SealedSymbols(transmission, memoryview(bytes(len(transmission.esis) * 1450)), 1450)
 
 
-FILLER_SHAPES = (TransferObject(1, lambda _: BIG), TransferObject(1000, lambda _: BIG))
+FILLER_SHAPES = (TransferObject(1, lambda _: 191), TransferObject(1000, lambda _: BIG))
 
 
 @dataclass
@@ -239,7 +239,7 @@ async def held_lane() -> AsyncIterator[tuple[CatchUpLane, threading.Event]]:
         go.set()
 
 
-async def refused_of(lane: CatchUpLane, go: threading.Event, sources: list[str], refused_count: int) -> list[Answer]:
+async def check_refusals(lane: CatchUpLane, go: threading.Event, sources: list[str], refused_count: int) -> None:
     """Ask from all these addresses at once; ``refused_count`` are answered while none of the others can be."""
     asking = [asyncio.create_task(ask(lane, path_to(1, n), source=source)) for n, source in enumerate(sources)]
     answers = []
@@ -252,21 +252,21 @@ async def refused_of(lane: CatchUpLane, go: threading.Event, sources: list[str],
     assert all("Retry-After: 1\r\n" in answer.head for answer in answers[:refused_count])
     assert lane.requests_refused == refused_count
     assert lane.requests_under_way == 0
-    return answers
+    assert not lane._under_way  # nor is anything kept of whoever asked
 
 
 @pytest.mark.slow
 async def test_sixty_addresses_at_once() -> None:
     async with held_lane() as (lane, go):
         sources = [f"127.0.1.{n}" for n in range(1, 61)] * 2
-        await refused_of(lane, go, sources, len(sources) - MAX_REQUESTS)
+        await check_refusals(lane, go, sources, len(sources) - MAX_REQUESTS)
         assert lane.datagrams_sent == MAX_REQUESTS * BIG
         assert lane.bytes_sent == MAX_REQUESTS * BIG * 1450
 
 
 async def test_one_address_does_not_take_all() -> None:
     async with held_lane() as (lane, go):
-        await refused_of(lane, go, ["127.0.0.2"] * (MAX_REQUESTS_PER_ADDRESS + 2) + ["127.0.0.3"], 2)
+        await check_refusals(lane, go, ["127.0.0.2"] * (MAX_REQUESTS_PER_ADDRESS + 2) + ["127.0.0.3"], 2)
 
 
 async def test_receivers_on_the_broadcasters_machine_share_its_address() -> None:
@@ -314,24 +314,57 @@ async def test_a_cap_of_the_host_is_asked_for_every_byte_on_the_link() -> None:
     assert BIG * 1450 * 1.04 < cap.reserved < BIG * 1450 * 1.06
 
 
-async def test_a_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def was_cut(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when the lane has lost its patience with a reader; the kernel's buffers are small meanwhile."""
+
     def cut(request: web.BaseRequest, response: web.StreamResponse) -> None:
         really_cut(request, response)
-        was_cut.set()
+        event.set()
 
-    was_cut, really_cut = asyncio.Event(), catch_up._cut
+    event, really_cut = asyncio.Event(), catch_up._cut
     monkeypatch.setattr(catch_up, "_cut", cut)
-    monkeypatch.setattr(catch_up, "READER_PATIENCE", 0.05)
     monkeypatch.setattr(http_listener, "SEND_BUFFER_BYTES", 4096)
+    return event
+
+
+@contextmanager
+def slow_reader(lane: CatchUpLane, path: str) -> Iterator[socket.socket]:
+    """A socket that has asked, and has little room for the answer."""
+    with socket.socket() as asking:
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asking.connect(("127.0.0.1", int(lane.url.rpartition(":")[2])))
+        asking.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        asking.setblocking(False)
+        yield asking
+
+
+@pytest.mark.parametrize("esis", [None, range(20)])
+async def test_a_reader_that_does_not_read_is_cut_off(
+    esis: range | None, was_cut: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "READER_PATIENCE", 0.05)
     async with lane_of(filler, FILLER_SHAPES) as lane:
-        with socket.socket() as idle:
-            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            idle.connect(("127.0.0.1", int(lane.url.rpartition(":")[2])))
-            idle.sendall(f"GET {path_to(1, 0)} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        with slow_reader(lane, path_to(1, 0, esis)):
             await asyncio.wait_for(was_cut.wait(), 10)
         assert lane.requests_served == 0
         assert (await ask(lane, path_to(1, 0))).status == 200
         assert lane.requests_under_way == 0
+
+
+@pytest.mark.slow
+async def test_a_reader_that_dribbles_is_cut_off(was_cut: asyncio.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catch_up, "READER_PATIENCE", 0.5)
+    loop = asyncio.get_running_loop()
+    async with lane_of(filler, FILLER_SHAPES) as lane:
+        with slow_reader(lane, path_to(0, 0)) as dribbling, suppress(ConnectionError):
+            # 277 kB take this reader 0.7 s at least, but no write of the lane waits for more than half of that.
+            for _ in range(100):
+                if not await loop.sock_recv(dribbling, 4096):
+                    break
+                await asyncio.sleep(0.01)
+        assert was_cut.is_set()
+        assert lane.requests_served == 0
 
 
 @pytest.mark.slow
@@ -360,6 +393,21 @@ async def test_leaving_cuts_what_is_under_way() -> None:
     with pytest.raises((ConnectionError, EOFError)):
         await reader.readexactly(BIG * 1450)
     writer.close()
+
+
+async def test_leaving_waits_for_no_reader(was_cut: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    with ExitStack() as reading:
+        async with lane_of(filler, FILLER_SHAPES) as lane:
+            slow = reading.enter_context(slow_reader(lane, path_to(0, 0)))
+            received = len(await loop.sock_recv(slow, 4096))
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+        with suppress(ConnectionError):
+            while part := await loop.sock_recv(slow, 65536):
+                received += len(part)
+    assert received < 40_000  # what the kernel had, and nothing that still waited in here
+    assert not was_cut.is_set()
 
 
 # --- where it is -----------------------------------------------------------------------------------------------------
