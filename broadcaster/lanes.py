@@ -21,6 +21,10 @@ class Lanes:
         self._stragglers.seat_reported(report, datagrams_sent=datagrams_sent, bytes_sent=bytes_sent, now=now)
         return self._move(seat)
 
+    def loss_to_mend(self) -> float | None:
+        """The loss that repair for the seats of the group has to make good, 0 to 1; None when nothing is known yet."""
+        return self._stragglers.loss_to_mend()
+
     def leave(self, seat: Seat) -> None:
         """The seat wants nothing more of anybody."""
         self._stragglers.forget(seat.report.receiver_id)

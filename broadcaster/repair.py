@@ -64,6 +64,10 @@ class RepairQueue:
         for sbn in self._withdrawn:
             self._absent.discard(sbn)
 
+    def forget_deficits(self) -> None:
+        """Somebody who asked is served otherwise now; the others will ask again."""
+        self._deficits.clear()
+
     def withdraw(self, sbn: int) -> None:
         """This block cannot be sent: whoever asks for it asks in vain."""
         self._withdrawn.add(sbn)

@@ -23,7 +23,8 @@ from broadcaster.plan import SendPlan
 from broadcaster.rate import RateControl
 from broadcaster.readiness import Readiness
 from broadcaster.repair import RepairQueue
-from broadcaster.roster import Roster
+from broadcaster.repair_credit import RepairCredit
+from broadcaster.roster import Roster, Seat
 from broadcaster.stragglers import is_judged
 from broadcaster.transmission import TransferObject, Transmission
 from protocol.bitmap import ranges_of
@@ -46,9 +47,6 @@ STATUS_INTERVAL: Final = 0.5
 
 ANNOUNCEMENT_INTERVAL: Final = 5.0
 """[s] The announcement is retained, and repeated in case the broker was restarted empty: half of its lease."""
-
-REPAIR_AIRTIME_RATIO: Final = 0.3
-"""Share of datagrams for repair while the first pass runs: one bad seat must not starve the others' first pass."""
 
 RETURN_PATIENCE: Final = 10.0
 """[s] After the last datagram, before the session ends without a silent seat: one that was flooded can now speak."""
@@ -107,7 +105,7 @@ class SenderSession:
         )
         self._readiness = Readiness(announcement.image.stored_bytes)
         self._lanes = Lanes(has_catch_up=bool(announcement.catch_up_url))
-        self._repair_credit = 0.0
+        self._repair_credit = RepairCredit()
         self._repair_turn = TOI_MANIFEST
         self._last_departure = now
         self._control_is_lost = False
@@ -154,15 +152,21 @@ class SenderSession:
             if report.state.is_final:
                 self._status_due_at = now
             return
-        if self.phase in (SessionPhase.MANIFEST, SessionPhase.DISK) and self._lanes.judge(
-            seat, datagrams_sent=self.datagrams_sent, bytes_sent=self._bytes_sent, now=now
-        ):
-            self._status_due_at = now
+        if self.phase in (SessionPhase.MANIFEST, SessionPhase.DISK):
+            self._judge(seat, now)
         if seat.is_on_catch_up:
             self.rate.forget(report.receiver_id)
         else:
             self.rate.seat_reported(report, now)
             self.rate.update(self._bytes_sent, now)
+
+    def _judge(self, seat: Seat, now: float) -> None:
+        has_moved = self._lanes.judge(seat, datagrams_sent=self.datagrams_sent, bytes_sent=self._bytes_sent, now=now)
+        if has_moved:
+            self._status_due_at = now
+            for queue in self._repairs:
+                queue.forget_deficits()
+        self._repair_credit.follow(self._lanes.loss_to_mend())
 
     def _receive_repair_request(self, request: RepairRequest, now: float) -> None:
         seat = self.roster.hear(request.receiver_id, now)
@@ -199,11 +203,11 @@ class SenderSession:
             return None
         toi = TOI_MANIFEST if self.phase is SessionPhase.MANIFEST else TOI_DISK
         in_first_pass = not self._plans[toi].is_handed_out
-        if not in_first_pass or self._repair_credit > 0:
+        if not in_first_pass or self._repair_credit:
             repair = self._next_repair(in_first_pass=in_first_pass)
             if repair is not None:
                 if in_first_pass:
-                    self._repair_credit -= len(repair.esis)
+                    self._repair_credit.spend(len(repair.esis))
                 return repair
         return self._next_of_first_pass(toi)
 
@@ -225,9 +229,7 @@ class SenderSession:
         if sbn is None:
             return None
         length = self._objects[toi].source_block_length(sbn)
-        per_source_datagram = REPAIR_AIRTIME_RATIO / (1 - REPAIR_AIRTIME_RATIO)
-        # Unused credit is capped at one whole block, so that a quiet hour does not buy a repair storm.
-        self._repair_credit = min(self._repair_credit + length * per_source_datagram, float(length))
+        self._repair_credit.earn(length)
         return Transmission(toi, sbn, length, range(length), is_first_pass=True)
 
     def transmitted(self, transmission: Transmission, now: float) -> None:

@@ -1,9 +1,10 @@
 """Finds the seats that would slow the room, and says in words why. Pure: no time but ``now``.
 
 A seat is compared with the median of the others, window by window: loss that the others do not have, memory that fills
-while theirs does not, or nothing received while something was sent. Two bad windows in a row make it a straggler, two
-good ones in a row end that, once; a seat that stumbles again stays one. A seat that is alone is no straggler, unless
-nothing reaches it: it is the room.
+while theirs does not, or nothing received while something was sent. Two bad windows in a row make it a straggler, one
+is enough where its link was flooded; two good ones in a row end that, once. A seat that stumbles again stays one, and
+so does one that had to leave the group, since nothing more can be learnt of it. A seat that is alone is no straggler,
+unless nothing reaches it: it is the room.
 """
 
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ class StragglerWatch:
     def seat_reported(self, report: ReceiverReport, *, datagrams_sent: int, bytes_sent: int, now: float) -> None:
         """Take a report of a seat that still wants something, and what had been sent to the group by then."""
         watched = self._watched.get(report.receiver_id)
+        if watched is not None and watched.straggler is not None and watched.straggler.must_leave_group:
+            return
         if watched is None:
             self._watched[report.receiver_id] = _Watched(now, datagrams_sent, bytes_sent, report)
             return
@@ -114,6 +117,19 @@ class StragglerWatch:
         self._return(watched)
         return True
 
+    def loss_to_mend(self) -> float | None:
+        """The loss that repair for the room has to make good: the second worst of the seats that are no stragglers.
+
+        So the very worst cannot take the room's airtime before it is found out. With one seat its own; None when
+        nothing is known yet.
+        """
+        losses = sorted(
+            watched.sample.loss_ratio
+            for watched in self._watched.values()
+            if watched.sample is not None and watched.sample.loss_ratio is not None and watched.straggler is None
+        )
+        return losses[-2:][0] if losses else None
+
     def forget(self, receiver_id: str) -> None:
         """A receiver that is gone or done."""
         self._watched.pop(receiver_id, None)
@@ -125,7 +141,7 @@ class StragglerWatch:
         if trouble is not None:
             watched.bad_windows += 1
             watched.good_windows = 0
-            if watched.bad_windows >= BAD_WINDOWS:
+            if watched.bad_windows >= BAD_WINDOWS or trouble.must_leave_group:
                 watched.straggler = trouble
             return
         watched.bad_windows = 0
