@@ -1,11 +1,13 @@
 import queue
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from broadcaster.encoder import SealedSymbols
-from broadcaster.session import Transmission
+from broadcaster.host_rate import HostRate
+from broadcaster.transmission import Transmission
 from broadcaster.transmitter import BATCH_SECONDS, Transmitter
 from protocol.digests import Buffer
 from protocol.errors import TransportError
@@ -34,7 +36,14 @@ class RecordingSender:
 class Bench:
     """A transmitter with all that it says."""
 
-    def __init__(self, rate: int = FAST, *, fails_after: int | None = None) -> None:
+    def __init__(
+        self,
+        rate: int = FAST,
+        *,
+        fails_after: int | None = None,
+        start: bool = True,
+        host_cap: HostRate | None = None,
+    ) -> None:
         self.sender = RecordingSender(fails_after)
         self.sent: queue.Queue[Transmission] = queue.Queue()
         self.failures: queue.Queue[Exception] = queue.Queue()
@@ -43,8 +52,10 @@ class Bench:
             rate,
             on_sent=self.sent.put,
             on_failure=self.failures.put,
+            host_cap=host_cap,
         )
-        self.transmitter.start()
+        if start:
+            self.transmitter.start()
 
 
 def sealed(sbn: int, datagram_count: int, last_length: int = LENGTH) -> SealedSymbols:
@@ -53,18 +64,21 @@ def sealed(sbn: int, datagram_count: int, last_length: int = LENGTH) -> SealedSy
     return SealedSymbols(transmission, memoryview(data), LENGTH)
 
 
-def test_transmissions_leave_whole_and_in_order() -> None:
+def test_transmissions_leave_whole_and_each_in_order() -> None:
     bench = Bench()
     blocks = [sealed(sbn, count, last) for sbn, count, last in [(1, 186, 99), (2, 1, 1), (3, 44, LENGTH), (4, 45, 7)]]
     for block in blocks:
         bench.transmitter.put(block)
-    assert [bench.sent.get(timeout=10) for _ in blocks] == [block.transmission for block in blocks]
+    sent = {bench.sent.get(timeout=10).sbn for _ in blocks}
     bench.transmitter.stop()
-    assert b"".join(bench.sender.batches) == b"".join(bytes(block.datagrams) for block in blocks)
+    assert sent == {1, 2, 3, 4}
+    everything = b"".join(bench.sender.batches)
+    for block in blocks:
+        assert bytes(byte for byte in everything if byte == block.datagrams[0]) == bytes(block.datagrams)
     assert bench.transmitter.bytes_sent == sum(len(block.datagrams) for block in blocks)
 
 
-def test_a_batch_holds_what_a_system_call_carries_and_one_transmission() -> None:
+def test_one_transmission_waits_for_no_other() -> None:
     bench = Bench()
     for sbn in (1, 2):
         bench.transmitter.put(sealed(sbn, 100))
@@ -72,6 +86,32 @@ def test_a_batch_holds_what_a_system_call_carries_and_one_transmission() -> None
     bench.transmitter.stop()
     counts = [len(batch) // LENGTH for batch in bench.sender.batches]
     assert counts == 2 * [MAX_BATCH_DATAGRAMS, MAX_BATCH_DATAGRAMS, 100 - 2 * MAX_BATCH_DATAGRAMS]
+
+
+def test_transmissions_leave_side_by_side() -> None:
+    bench = Bench(start=False)
+    for sbn in range(1, 9):
+        bench.transmitter.put(sealed(sbn, 186))
+    bench.transmitter.start()
+    order = [bench.sent.get(timeout=10).sbn for _ in range(8)]
+    bench.transmitter.stop()
+    assert {len(batch) for batch in bench.sender.batches[:20]} == {MAX_BATCH_DATAGRAMS * LENGTH}
+    assert all(len(set(batch)) == 8 for batch in bench.sender.batches[:20])
+    assert sorted(order) == list(range(1, 9))
+
+
+def test_what_the_host_is_capped_to_is_waited_for(tmp_path: Path) -> None:
+    cap = 8 * 80 * (LENGTH + RecordingSender.overhead) * 10
+    with HostRate("eth0", cap, folder=tmp_path) as host_cap:
+        bench = Bench(host_cap=host_cap)
+        before = time.monotonic()
+        bench.transmitter.put(sealed(1, 80))
+        bench.transmitter.put(sealed(2, 1))
+        bench.sent.get(timeout=10)
+        bench.sent.get(timeout=10)
+        elapsed = time.monotonic() - before
+        bench.transmitter.stop()
+    assert elapsed > 0.05  # the time of the last batch, at most 44 datagrams, is not waited for
 
 
 @pytest.mark.parametrize(("rate", "count"), [(100_000_000, 8), (1_000_000, 1)])
@@ -112,7 +152,7 @@ def test_another_rate_holds_from_the_next_batch_on() -> None:
 def test_a_failure_is_told_once_and_ends_it() -> None:
     bench = Bench(fails_after=1)
     for sbn in (1, 2, 3):
-        bench.transmitter.put(sealed(sbn, 1))
+        bench.transmitter.put(sealed(sbn, 1, 9))
     assert str(bench.failures.get(timeout=10)) == "the interface is down"
     assert bench.sent.get(timeout=10).sbn == 1
     bench.transmitter.stop()
