@@ -17,8 +17,8 @@ from protocol.errors import SessionStateError
 class RateCap(Protocol):
     """What bounds all lanes of a host together."""
 
-    def reserve(self, length: int) -> float:
-        """Take room for ``length`` bytes on the link; the seconds to wait before they may leave."""
+    def reserve(self, length_on_link: int, /) -> float:
+        """Take room for so many bytes on the link; the seconds to wait before they may leave."""
         ...
 
 

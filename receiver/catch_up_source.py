@@ -22,7 +22,7 @@ CONNECT_TIMEOUT: Final = 5.0
 """[s] A broadcaster on the LAN that takes longer to accept a connection is as good as gone."""
 
 READ_TIMEOUT: Final = 20.0
-"""[s] Longest pause in an answer: a hundred rounds in which 64 addresses take turns of 2 ms."""
+"""[s] Longest pause in an answer: sixty rounds in which 64 addresses take turns of 5 ms."""
 
 FETCH_TIMEOUT: Final = 120.0
 """[s] For one block in all: 64 blocks at once by a lane of 2 Mbit/s; ends answers that dribble."""
