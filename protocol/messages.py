@@ -14,7 +14,7 @@ MessageError; lengths and counts are bounded, because a peer may be hostile. The
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -27,6 +27,9 @@ TOPIC_ROOT: Final = f"slatecast/v{PROTOCOL_VERSION}"
 MAX_MESSAGE_LENGTH: Final = 256 * 1024
 """[bytes] Stops a peer from making us parse without end; the announcement of a 2 TiB image needs 110 KiB."""
 
+UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+"""Stands for each control, format or unassigned character in the text of a peer."""
+
 MAX_REPAIR_ENTRIES: Final = 512
 """[entries] of each kind in one RepairRequest: under 16 KiB of JSON; what does not fit is asked for a cycle later."""
 
@@ -36,6 +39,7 @@ MAX_BITMAP_BLOCKS: Final = 1 << 20
 MAX_SEATS: Final = 3072
 """[receivers] in one session: a SessionStatus that names each of them twice is 210 KiB of JSON."""
 
+Shown = TypeVar("Shown", bound=msgspec.Struct)
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 ShortText = Annotated[str, msgspec.Meta(max_length=64)]
@@ -283,19 +287,13 @@ def announcement_topic(tsi: str) -> str:
     return f"{TOPIC_ROOT}/sessions/{tsi}/announcement"
 
 
-def receiver_of(topic: str) -> str | None:
-    """The receiver that speaks on ``topic``; None where none does. Cheap: a flood asks for each message."""
-    match = _TOPIC.fullmatch(topic)
-    return None if match is None else match["receiver_id"]
-
-
 def encode_message(message: Message) -> bytes:
     """The JSON payload of ``message``."""
     return msgspec.json.encode(message)
 
 
 def decode_message(topic: str, payload: bytes) -> Message:
-    """Read a payload of any origin.
+    """Read a payload of any origin; what its texts hold that cannot be printed arrives as UNPRINTABLE.
 
     Raises:
         MessageError: unknown topic, not the JSON of its struct, out of bounds, or speaking for somebody else.
@@ -315,7 +313,19 @@ def decode_message(topic: str, payload: bytes) -> Message:
             raise MessageError(f"{leaf}: speaks of another session than its topic")
     elif message.receiver_id != match["receiver_id"]:
         raise MessageError(f"{leaf}: speaks for another receiver than its topic")
-    return message
+    return _printable(message)
+
+
+def _printable(value: Shown) -> Shown:
+    """Texts end on an operator's terminal and in logs: no control sequence, no line of its own, no turned reading."""
+    changes: dict[str, object] = {}
+    for name in value.__struct_fields__:
+        field = getattr(value, name)
+        if isinstance(field, msgspec.Struct):
+            changes[name] = _printable(field)
+        elif isinstance(field, str) and not field.isprintable():
+            changes[name] = "".join(letter if letter.isprintable() else UNPRINTABLE for letter in field)
+    return msgspec.structs.replace(value, **changes) if changes else value
 
 
 def encode_tsi(tsi: int) -> str:

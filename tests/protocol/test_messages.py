@@ -226,6 +226,25 @@ class TestBounds:
             decode_message(topic_of(status()), b"[" * 100_000)
 
 
+class TestText:
+    """What a peer says ends on an operator's terminal."""
+
+    HOSTILE = "a\x1b[2J\r\n\x00\u202eb\ufeff\u2028éß <"
+    SHOWN = "a\ufffd[2J\ufffd\ufffd\ufffd\ufffdb\ufffd\ufffdéß <"
+
+    @pytest.mark.parametrize("field", ["seat", "reason", "target"])
+    def test_what_cannot_be_printed_does_not_arrive(self, field: str) -> None:
+        said = msgspec.structs.replace(report(), **{field: self.HOSTILE})
+        heard = decode_message(topic_of(said), encode_message(said))
+        assert heard == msgspec.structs.replace(said, **{field: self.SHOWN})
+
+    def test_in_the_name_of_an_image_neither(self) -> None:
+        image = announcement().image
+        said = announcement(image=msgspec.structs.replace(image, name=self.HOSTILE))
+        heard = decode_message(topic_of(said), encode_message(said))
+        assert heard == announcement(image=msgspec.structs.replace(image, name=self.SHOWN))
+
+
 @pytest.mark.slow
 class TestFuzz:
     @given(st.sampled_from([topic_of(message) for message in MESSAGES]) | st.text(), st.binary())
