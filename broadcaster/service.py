@@ -15,12 +15,12 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from broadcaster.announcement import build_announcement
 from broadcaster.budget import MessageBudget
+from broadcaster.cast_config import CastConfig
 from broadcaster.cast_record import CastRecord
 from broadcaster.catch_up import CatchUpLane
 from broadcaster.encoder import BlockEncoder, SealedSymbols
@@ -29,12 +29,11 @@ from broadcaster.library.library import Library
 from broadcaster.rate import RateControl
 from broadcaster.report import SessionReport, build_report
 from broadcaster.saved_cast import SavedCast
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import Transmission
 from broadcaster.transmitter import Transmitter
 from protocol.errors import MessageError, SlatecastError
-from protocol.link.interfaces import InterfaceInfo
-from protocol.link.message_stream import received_messages
+from protocol.link.message_stream import received_messages, sender_of
 from protocol.link.mqtt import BrokerAddress, MqttLink
 from protocol.link.multicast import DATA_PORT, MulticastSender
 from protocol.manifest import Manifest
@@ -45,7 +44,6 @@ from protocol.messages import (
     SessionPhase,
     announcement_topic,
     encode_message,
-    receiver_of,
     topic_of,
 )
 from protocol.seal import Seal
@@ -73,21 +71,6 @@ INTERRUPTED: Final = "interrupted by the operator"
 """End reason of a session whose ``run`` was cancelled."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CastConfig:
-    """What one cast is to do."""
-
-    interface: InterfaceInfo
-    policy: StartPolicy
-    rate_bits_per_second: int
-    """link bits, Ethernet headers included; never exceeded"""
-    start_rate_bits_per_second: int
-    """where the rate begins, if that is lower; it rises while the room keeps up"""
-    use_ipv6: bool
-    max_rate_bits_per_second: int | None = None
-    """link bits of all casts of this host on this interface together"""
 
 
 class Broadcast:
@@ -180,13 +163,14 @@ class Broadcast:
             catch_up_url=self._lane.url,
         )
         now = time.monotonic()
-        ceiling = min(config.rate_bits_per_second, config.max_rate_bits_per_second or config.rate_bits_per_second)
         self.session = SenderSession(
             announcement,
             manifest_object=objects[0],
             disk_object=objects[1],
             policy=config.policy,
-            rate=RateControl(ceiling, now, start_bits_per_second=config.start_rate_bits_per_second),
+            rate=RateControl(
+                config.ceiling_bits_per_second, now, start_bits_per_second=config.start_rate_bits_per_second
+            ),
             now=now,
             generation=record.generation,
             on_nonsense=lambda receiver_id, what: self.budget.strike(receiver_id, what, time.monotonic()),
@@ -326,11 +310,11 @@ class Broadcast:
             self._wake.set()
 
     def _admit(self, topic: str) -> bool:
-        receiver_id = receiver_of(topic)
+        receiver_id = sender_of(topic)
         return receiver_id is None or self.budget.admit(receiver_id, time.monotonic())
 
     def _strike(self, topic: str, error: MessageError) -> None:
-        receiver_id = receiver_of(topic)
+        receiver_id = sender_of(topic)
         if receiver_id is not None:
             self.budget.strike(receiver_id, str(error), time.monotonic())
 
@@ -353,7 +337,8 @@ class Broadcast:
 
     def _speak(self) -> None:
         while (message := self.session.next_message(time.monotonic())) is not None:
-            self._link.publish(topic_of(message), encode_message(message), retain=isinstance(message, Announcement))
+            is_announcement = isinstance(message, Announcement)
+            self._link.publish(topic_of(message), encode_message(message), retain=is_announcement, supersedes=True)
 
     async def _woken(self, seconds: float) -> None:
         """Wait until something has happened, but not longer; what happened before the caller looked is not lost,

@@ -15,24 +15,31 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
 from protocol.blocks import BlockBuffer
 from protocol.errors import DiskError, IntegrityError, ManifestError, MessageError, TargetError
-from protocol.link.interfaces import InterfaceInfo
-from protocol.link.mqtt import BrokerAddress, MqttLink
+from protocol.link.mqtt import MqttLink
 from protocol.link.multicast import RECEIVE_BUFFER_BYTES, MulticastReceiver
-from protocol.messages import Announcement, Message, ReceiverReport, ReceiverState, decode_tsi, encode_message, topic_of
+from protocol.messages import (
+    Announcement,
+    Message,
+    MissingBlocks,
+    ReceiverReport,
+    ReceiverState,
+    decode_tsi,
+    encode_message,
+    topic_of,
+)
 from protocol.seal import Seal
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_MANIFEST
 from receiver.blockdevice import BlockDevice, DiskDevice
 from receiver.catch_up import CatchUpLoop, open_source
+from receiver.config import ReceiverConfig, SessionOutcome
 from receiver.deployment import Deployment
 from receiver.events import BlockDecodable, ObjectCompleted, Want
 from receiver.membership import Membership
-from receiver.session import DEFAULT_BUFFER_LIMIT, ReceiverSession
+from receiver.session import ReceiverSession
 from receiver.target import check_target, inspect_target
 
 MAX_BATCHES_PER_WAKE: Final = 64
@@ -52,33 +59,6 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiverConfig:
-    """Who this receiver is and what it may overwrite."""
-
-    seat: str
-    target: str
-    """path of the disk"""
-    interface: InterfaceInfo
-    broker: BrokerAddress
-    ca_file: Path | None = None
-    """PEM file of the authority of an mqtts broker; None trusts the system's"""
-    buffer_limit: int = DEFAULT_BUFFER_LIMIT
-    """bytes of blocks in memory"""
-    is_delta: bool = True
-    """keep what the disk already holds; False writes everything"""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOutcome:
-    """How one session ended for this receiver."""
-
-    state: ReceiverState
-    reason: str
-    is_acknowledged: bool
-    """whether the broadcaster has the final report"""
 
 
 class ActiveSession:
@@ -188,7 +168,8 @@ class ActiveSession:
             self._membership.keep(now, must_leave=self.session.must_leave_group)
             self._count(now)
             while (message := self.session.next_message(now, is_caught_up=is_caught_up)) is not None:
-                self._link.publish(topic_of(message), encode_message(message))
+                is_part = isinstance(message, MissingBlocks)  # all others say a whole truth
+                self._link.publish(topic_of(message), encode_message(message), supersedes=not is_part)
                 if isinstance(message, ReceiverReport):
                     self._start_counting_anew(now)
             self._pump()  # silence of the broadcaster is an event, too

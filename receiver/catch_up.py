@@ -9,12 +9,12 @@ import importlib
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, wait_random_exponential
 
 from protocol.errors import TransportError
+from receiver.events import Want
 
 if TYPE_CHECKING:
     from receiver.catch_up_source import CatchUpSource
@@ -32,16 +32,6 @@ LONGEST_BACKOFF: Final = 5.0
 """[s] Ceiling of that wait: a broadcaster that restarts is back within 5 s."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Want:
-    """Symbols of one block that the group did not bring."""
-
-    toi: int
-    sbn: int
-    esis: range | None = None
-    """None: all source symbols"""
 
 
 class BlockSource(Protocol):

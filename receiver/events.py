@@ -37,5 +37,5 @@ class Want:
 
     toi: int
     sbn: int
-    esis: range | None
+    esis: range | None = None
     """None for all source symbols"""

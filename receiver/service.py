@@ -9,7 +9,8 @@ from protocol import PROTOCOL_VERSION
 from protocol.link.message_stream import received_messages
 from protocol.link.mqtt import LastWill, MqttLink
 from protocol.messages import ALL_SESSIONS, Announcement, Message, Presence, encode_message, topic_of
-from receiver.active_session import ActiveSession, ReceiverConfig, SessionOutcome
+from receiver.active_session import ActiveSession
+from receiver.config import ReceiverConfig, SessionOutcome
 from receiver.session import ReceiverSession
 
 _logger = logging.getLogger(__name__)

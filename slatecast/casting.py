@@ -11,12 +11,13 @@ from typing import Final
 from rich.console import Console
 
 from broadcaster.broker import EmbeddedBroker
+from broadcaster.cast_config import CastConfig
 from broadcaster.cast_record import CastRecord
 from broadcaster.library.library import Library
 from broadcaster.metrics import BroadcasterMetrics
 from broadcaster.report import SessionReport
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore, OpenCast
-from broadcaster.service import Broadcast, CastConfig
+from broadcaster.service import Broadcast
 from protocol.errors import TransportError
 from protocol.link.discovery import advertise
 from protocol.link.interfaces import InterfaceInfo
@@ -30,6 +31,9 @@ LINK_SHARE: Final = 0.9
 
 START_RATE: Final = 900_000_000
 """[bit/s] Where a cast without a given rate begins: most seats have gigabit ports, whatever the server has."""
+
+EARLIER_PORT_PATIENCE: Final = 1.0
+"""[s] Measured: 10 ms after a broadcaster was killed, its broker's port is free."""
 
 UNKNOWN_LINK_RATE: Final = 900_000_000
 """[bit/s] Where the interface does not tell its speed (loopback, virtual): nine tenths of gigabit Ethernet."""
@@ -133,7 +137,9 @@ async def _embedded_broker(
 ) -> AsyncIterator[EmbeddedBroker]:
     host = interface.ipv4 or interface.ipv6 or ""
     try:
-        broker = EmbeddedBroker(host, port or earlier_port or DEFAULT_PORT)
+        # The broker of a cast that was just killed may take a moment to give its port back.
+        patience = EARLIER_PORT_PATIENCE if earlier_port else 0.0
+        broker = EmbeddedBroker(host, port or earlier_port or DEFAULT_PORT, port_timeout=patience)
         await broker.__aenter__()
     except TransportError:
         if port is not None:

@@ -16,7 +16,7 @@ from protocol.link.discovery import find_broadcaster
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress, MqttLink
 from protocol.messages import ReceiverState
-from receiver.active_session import ReceiverConfig, SessionOutcome
+from receiver.config import ReceiverConfig, SessionOutcome
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
 from receiver.target_rule import resolve_target

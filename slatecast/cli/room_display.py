@@ -141,10 +141,7 @@ def print_report(report: SessionReport, console: Console) -> None:
     console.print(
         f"{verified} of {len(report.seats)} seats verified in {seconds_in_words(report.seconds)}; "
         f"{bytes_in_words(report.bytes_on_wire)} on the wire for {bytes_in_words(report.stored_bytes)} stored, "
-        f"{repair_ratio:.2%} of the datagrams were repair"
-        + (
-            f", {bytes_in_words(report.catch_up_bytes)} were fetched by single seats." if report.catch_up_bytes else "."
-        ),
+        f"{repair_ratio:.2%} of the datagrams were repair{fetched}.",
         highlight=False,
     )
 

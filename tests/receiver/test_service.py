@@ -30,7 +30,7 @@ from protocol.messages import (
     topic_of,
 )
 from receiver import session as receiver_session
-from receiver.active_session import ReceiverConfig, SessionOutcome
+from receiver.config import ReceiverConfig, SessionOutcome
 from receiver.service import Receiver
 from tests.brokers import RunningBroker
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_image

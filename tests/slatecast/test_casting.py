@@ -9,7 +9,7 @@ from broadcaster.broker import LOOPBACK
 from broadcaster.library.adding import add_image
 from broadcaster.library.library import Library
 from broadcaster.report import SessionReport
-from broadcaster.service import CastConfig
+from broadcaster.cast_config import CastConfig
 from broadcaster.session import StartPolicy
 from protocol.errors import LibraryError, TransportError
 from protocol.link.interfaces import resolve_interface

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from protocol.errors import ConfigError, TargetError
 from protocol.messages import ReceiverState
-from receiver.active_session import SessionOutcome
+from receiver.config import SessionOutcome
 from slatecast.cli.receive import EXIT_CODES, _say, receive
 
 
