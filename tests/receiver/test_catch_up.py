@@ -7,7 +7,8 @@ import pytest
 
 from protocol.errors import MessageError, TransportError
 from receiver import catch_up
-from receiver.catch_up import FETCHES, CatchUpLoop, Want, open_source
+from receiver.catch_up import FETCHES, CatchUpLoop, open_source
+from receiver.events import Want
 
 pytestmark = pytest.mark.asyncio
 
