@@ -1,17 +1,23 @@
-"""The room's rate: found by rising from a modest start, lowered while most seats lose datagrams or cannot keep up.
+"""The room's rate: follows what the median seat can take, and says why it is what it is. Pure: no time but ``now``.
 
-The median seat decides, so that one bad port cannot slow the room and a congested trunk does. While nothing is wrong
-the rate rises fast up to its ceiling; after the first sign of trouble it falls to what the median seat really received,
-or could decode and write, and then rises slowly. Loss that a lower rate does not cure is not the rate's doing: the step
-is taken back, and only more loss than that counts from then on. Pure: no time but ``now``.
+One bad port cannot slow the room, and a congested trunk does. What the rate's doing is and what not is found out:
+
+- Full or overflowing buffers are: the rate falls at once to what was decoded and written.
+- Loss right after a rise is: the rate falls at once to what arrived, but not below what was fine before.
+- Other loss is tried: the rate falls by a tenth. A trunk of less than the rate then loses exactly so much less, and the
+  rate goes on to what arrived. Random loss stays as it was: the step is taken back, and only more loss than this
+  *innate* loss counts from then on. Innate loss falls with the loss that is seen, and is tried again from time to time.
+
+It rises only on reports that were made of the present rate alone; the more rises go well, the larger they get, and
+after one that did not it takes its time.
 """
 
 from dataclasses import dataclass
-from math import inf
 from statistics import median
 from typing import Final
 
 from protocol.messages import ReceiverReport
+from protocol.wire import ENCODING_SYMBOL_LENGTH, INTERLEAVED_BLOCKS
 
 STEP_DOWN_LOSS_RATIO: Final = 0.05
 """Chosen: repair by count carries 5 % for 8 % more datagrams, so below it slowing down costs more than it saves."""
@@ -19,28 +25,47 @@ STEP_DOWN_LOSS_RATIO: Final = 0.05
 STEP_DOWN_BUFFER_FILL: Final = 0.5
 """Share of the receive buffer or of the memory for blocks in use; beyond it loss is near."""
 
+STEP_DOWN_DROP_RATIO: Final = 0.02
+"""Share of datagrams for which a receive buffer had no room: unlike loss on the way, it is always the rate's doing."""
+
 STEP_UP_BUFFER_FILL: Final = 0.25
 """A seat that keeps up has its buffers nearly empty."""
 
-STEP_DOWN_FACTORS: Final = (0.3, 0.8)
-"""Bounds of one step down; between them the rate falls to the share that arrived, less a twentieth."""
+STEP_DOWN_FACTORS: Final = (0.3, 0.9)
+"""Bounds of one step down; between them the rate falls to the share that arrived or was taken, less a twentieth."""
 
-STEP_DOWN_INTERVAL: Final = 1.0
-"""[s] Two reports of every seat must have seen the new rate before the next step."""
+TRIAL_FACTOR: Final = 0.9
+"""Enough that a congested trunk shows 11 % more of what it lets through, and random loss costs 1 % of 10 s."""
 
-PROBE_FACTOR: Final = 1.5
-PROBE_INTERVAL: Final = 0.5
-"""[s] One report of every seat: from 900 Mbit/s to 9 Gbit/s in 3 s."""
+PATIENCE: Final = 1.2
+"""[s] Two reports of every seat: half of the seats do not judge a new rate while the others may still speak."""
 
-STEP_UP_FACTOR: Final = 1.1
-STEP_UP_INTERVAL: Final = 1.0
-"""[s] Two reports of every seat, as on the way down; a tenth too much fills the buffers slowly enough to be seen."""
+RISE_FACTORS: Final = (1.1, 1.2, 1.35, 1.5)
+"""One after the other while rises go well. A cast begins with the largest: from 900 Mbit/s to 2 Gbit/s in 2 s."""
 
-CURED_SHARE: Final = 0.7
+STEP_UP_INTERVAL: Final = 0.5
+"""[s] One report of every seat; after a rise that went wrong it doubles."""
+
+LONGEST_STEP_UP_INTERVAL: Final = 8.0
+"""[s] A trunk that others stop using is noticed within that."""
+
+UNCURED_SHARE: Final = 0.5
 """A step down that leaves more than this of the loss that it could have cured has cured nothing."""
+
+CURED_SHARE: Final = 0.25
+"""One that leaves less than this of it was right, and the rate goes on to what arrives."""
+
+WORSE_LOSS_RATIO: Final = 0.03
+"""More loss by this after a step down than before it: the loss had only begun, and the step says nothing about it."""
 
 MAX_INNATE_LOSS_RATIO: Final = 0.9
 """Beyond it nobody receives anything worth a rate."""
+
+INNATE_MEMORY: Final = 4.0
+"""[s] How fast innate loss is forgotten when less is seen: a burst a second is tried once, not each time."""
+
+TRIAL_INTERVAL: Final = 20.0
+"""[s] Innate loss is tried again so often: 0.5 % of the time for the case that it has become the rate's doing."""
 
 FLOOR_RATIO: Final = 0.05
 """A repair scheme copes with loss, a rate of nothing copes with nothing."""
@@ -51,6 +76,11 @@ MIN_SAMPLE_SYMBOLS: Final = 200
 MIN_SAMPLE_SECONDS: Final = 0.1
 """[s] Two reports that the broker delivers together say nothing about a rate."""
 
+SETTLING_BITS: Final = (INTERLEAVED_BLOCKS + 2) * 186 * 1500 * 8
+"""[bits] Receivers tell of a loss when so much more has come; reports of less than that still speak of the old rate."""
+
+LONGEST_SETTLING: Final = 3.0
+"""[s] At a few Mbit/s the room does not wait for all of it."""
 
 RATE_IN_USE_RATIO: Final = 0.7
 """Below this share of the allowed rate something else limits the sender, and allowing more would only arm a burst."""
@@ -63,24 +93,41 @@ class _Totals:
     at: float
     symbols_expected: int
     symbols_lost: int
+    bytes_received: int
     bytes_taken: int
     """received, less what waits in memory to be decoded and written"""
+    buffer_drops: int
+    blocks_without_room: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
+    """How a seat fared between two reports."""
+
+    since: float
     loss_ratio: float
-    buffer_fill_ratio: float
+    fill_ratio: float
+    drop_ratio: float
+    taken_bits_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """The median seat."""
+
+    loss_ratio: float
+    fill_ratio: float
+    drop_ratio: float
     taken_bits_per_second: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What was before a step down, to judge it by."""
+    """What was before a step, to judge it by."""
 
     rate_bits_per_second: int
+    used_bits_per_second: float
     excess: float
-    is_probing: bool
 
 
 class RateControl:
@@ -94,12 +141,16 @@ class RateControl:
         self.reason = "at the set rate" if self._is_at_ceiling else "rising: no seat has trouble yet"
         self._totals: dict[str, _Totals] = {}
         self._samples: dict[str, _Sample] = {}
-        self._is_probing = True
         self._stepped_at = now
+        self._has_fallen = False
         self._bytes_sent = 0
         self._bytes_sent_at_step = 0
-        self._innate_loss_ratio = 0.0
+        self._rises_in_a_row = len(RISE_FACTORS) - 1
+        self._step_up_interval = STEP_UP_INTERVAL
+        self._before_rise: int | None = None
         self._before_step: _Step | None = None
+        self._innate_loss_ratio = 0.0
+        self._innate_at = self._tried_at = now
 
     @property
     def _is_at_ceiling(self) -> bool:
@@ -107,22 +158,21 @@ class RateControl:
 
     def seat_reported(self, report: ReceiverReport, now: float) -> None:
         """Take a receiver's running totals, of which only the growth counts, and the fill of its buffers."""
-        # A seat's first report says nothing about its speed: it may have waited for long before anything was sent.
-        before = self._totals.get(report.receiver_id, _Totals(-inf, 0, 0, 0))
-        bytes_taken = report.bytes_received - report.backlog_bytes
-        totals = _Totals(now, report.symbols_expected, report.symbols_lost, bytes_taken)
-        expected = totals.symbols_expected - before.symbols_expected
-        if expected < 0:
+        totals = _Totals(
+            now,
+            report.symbols_expected,
+            report.symbols_lost,
+            report.bytes_received,
+            report.bytes_received - report.backlog_bytes,
+            report.buffer_drops,
+            report.blocks_without_room,
+        )
+        before = self._totals.get(report.receiver_id)
+        if before is None or totals.symbols_expected < before.symbols_expected:
             self._totals[report.receiver_id] = totals
-        elif expected >= MIN_SAMPLE_SYMBOLS:
+        elif (sample := _sample(before, totals, report.buffer_fill_ratio)) is not None:
             self._totals[report.receiver_id] = totals
-            self._samples[report.receiver_id] = _Sample(
-                max(0, totals.symbols_lost - before.symbols_lost) / expected,
-                report.buffer_fill_ratio,
-                inf
-                if before.at == -inf
-                else max(0, totals.bytes_taken - before.bytes_taken) * 8 / max(MIN_SAMPLE_SECONDS, now - before.at),
-            )
+            self._samples[report.receiver_id] = sample
 
     def forget(self, receiver_id: str) -> None:
         """A receiver that is gone or done decides nothing."""
@@ -135,73 +185,180 @@ class RateControl:
         ``bytes_sent`` is all that has left since the session began.
         """
         self._bytes_sent = bytes_sent
-        if not self._samples or 2 * len(self._samples) < len(self._totals):
-            return
-        loss_ratio = median(sample.loss_ratio for sample in self._samples.values())
-        fill_ratio = median(sample.buffer_fill_ratio for sample in self._samples.values())
-        elapsed = now - self._stepped_at
-        if elapsed >= STEP_DOWN_INTERVAL and self._takes_back_last_step(loss_ratio, now):
-            return
-        if self._excess(loss_ratio) > STEP_DOWN_LOSS_RATIO or fill_ratio > STEP_DOWN_BUFFER_FILL:
-            if elapsed >= STEP_DOWN_INTERVAL or self._is_probing:
-                self._step_down(loss_ratio, fill_ratio, now)
-        elif fill_ratio <= STEP_UP_BUFFER_FILL and self._may_rise(elapsed):
-            self._step_up(now)
+        settled_at = self._stepped_at + min(LONGEST_SETTLING, SETTLING_BITS / self.rate_bits_per_second)
+        settled = self._room([each for each in self._samples.values() if each.since >= settled_at], settled_at, now)
+        if settled is not None:
+            self._update_settled(settled, now)
+        elif not self._has_fallen:
+            # Reports that speak of the lower rate before too: what is wrong in spite of it is wrong indeed.
+            early = self._room(list(self._samples.values()), self._stepped_at, now)
+            if early is not None and self._is_in_trouble(early):
+                self._meet_trouble(early, now)
 
-    def _takes_back_last_step(self, loss_ratio: float, now: float) -> bool:
-        """Judge the last step down once; if it cured nothing, undo it and take the loss as innate."""
+    def _room(self, samples: list[_Sample], since: float, now: float) -> _Room | None:
+        """The median of all seats; of half of them when the others keep it waiting."""
+        least = len(self._totals) if now - since < PATIENCE else -(-len(self._totals) // 2)
+        if not samples or len(samples) < least:
+            return None
+        return _Room(
+            median(sample.loss_ratio for sample in samples),
+            median(sample.fill_ratio for sample in samples),
+            median(sample.drop_ratio for sample in samples),
+            median(sample.taken_bits_per_second for sample in samples),
+        )
+
+    def _update_settled(self, room: _Room, now: float) -> None:
         before, self._before_step = self._before_step, None
-        if before is None:
-            return False
-        # If the room takes only so much, as much arrives as before: far above that, much is still lost.
-        inevitable = max(0.0, 1 - (1 - before.excess) * before.rate_bits_per_second / self.rate_bits_per_second)
-        cured = inevitable + (before.excess - inevitable) * CURED_SHARE
-        if self._excess(loss_ratio) <= max(STEP_DOWN_LOSS_RATIO, cured):
-            return False
-        self._innate_loss_ratio = min(loss_ratio, MAX_INNATE_LOSS_RATIO)
-        self._is_probing = before.is_probing
-        self._set(before.rate_bits_per_second, now)
-        self.reason = f"kept: the median seat loses {loss_ratio:.1%} at lower rates too"
-        return True
+        excess = self._excess(room.loss_ratio)
+        if before is not None and excess > STEP_DOWN_LOSS_RATIO / 2 and not _is_choked(room):
+            self._judge(before, room, now)
+            return
+        self._forget_innate(room.loss_ratio, now)
+        if self._is_in_trouble(room):
+            self._meet_trouble(room, now)
+            return
+        self._before_rise = None
+        if self._innate_loss_ratio > STEP_DOWN_LOSS_RATIO and now - self._tried_at >= TRIAL_INTERVAL:
+            self._try(room, now)
+        elif room.fill_ratio <= STEP_UP_BUFFER_FILL and not self._is_at_ceiling:
+            self._consider_rise(now)
 
-    def _may_rise(self, elapsed: float) -> bool:
-        """Whether a step up is due and would be used."""
-        sent = (self._bytes_sent - self._bytes_sent_at_step) * 8
-        is_used = sent >= self.rate_bits_per_second * elapsed * RATE_IN_USE_RATIO
-        interval = PROBE_INTERVAL if self._is_probing else STEP_UP_INTERVAL
-        return not self._is_at_ceiling and elapsed >= interval and is_used
+    def _is_in_trouble(self, room: _Room) -> bool:
+        return self._excess(room.loss_ratio) > STEP_DOWN_LOSS_RATIO or _is_choked(room)
+
+    def _judge(self, before: _Step, room: _Room, now: float) -> None:
+        """Much is lost after a step down too: still the rate's doing, or never was, or something else has begun."""
+        excess = self._excess(room.loss_ratio)
+        # If the room takes only so much, as much arrives as before: far above that, much is still lost.
+        inevitable = max(0.0, 1 - (1 - before.excess) * before.used_bits_per_second / self.rate_bits_per_second)
+        curable = before.excess - inevitable
+        if excess > before.excess + WORSE_LOSS_RATIO:
+            self._try(room, now)
+        elif excess > inevitable + curable * UNCURED_SHARE:
+            self._take_back(before, room, now)
+        elif inevitable and excess > STEP_DOWN_LOSS_RATIO and excess <= inevitable + curable * CURED_SHARE:
+            step = _Step(self.rate_bits_per_second, self._rate_in_use(now), excess)
+            self._lower(1 - excess, f"the median seat loses {room.loss_ratio:.1%}, less than before", now)
+            self._before_step = step
+        elif excess > STEP_DOWN_LOSS_RATIO:
+            self._keep(room, now)
+
+    def _keep(self, room: _Room, now: float) -> None:
+        self._innate_loss_ratio = min(room.loss_ratio, MAX_INNATE_LOSS_RATIO)
+        self._innate_at = self._tried_at = now
+        self.reason = f"kept: the median seat loses {room.loss_ratio:.1%} at lower rates too"
+
+    def _take_back(self, before: _Step, room: _Room, now: float) -> None:
+        self._set(before.rate_bits_per_second, now)
+        self._keep(room, now)
+
+    def _meet_trouble(self, room: _Room, now: float) -> None:
+        excess = self._excess(room.loss_ratio)
+        before_rise, self._before_rise = self._before_rise, None
+        if before_rise is not None:
+            self._step_up_interval = min(LONGEST_STEP_UP_INTERVAL, 2 * self._step_up_interval)
+        self._rises_in_a_row = 0
+        if _is_choked(room):
+            share = min(1 - room.drop_ratio, room.taken_bits_per_second / self._rate_in_use(now))
+            self._lower(share, _in_words(room), now)
+        elif before_rise is not None:
+            arrived = self.rate_bits_per_second * (1 - excess)
+            rate = min(self.rate_bits_per_second, max(before_rise, int(arrived * 0.95)))
+            self.reason = f"lowered: the median seat lost {room.loss_ratio:.1%} when the rate had risen"
+            self._set(rate, now)
+        else:
+            self._try(room, now)
+
+    def _try(self, room: _Room, now: float) -> None:
+        """Lower the rate a little, to see whether the loss is its doing."""
+        if self._innate_loss_ratio and now - self._tried_at >= TRIAL_INTERVAL:
+            self._innate_loss_ratio = 0.0
+        self._tried_at = now
+        step = _Step(self.rate_bits_per_second, self._rate_in_use(now), self._excess(room.loss_ratio))
+        floor = int(self.ceiling_bits_per_second * FLOOR_RATIO)
+        lowered = max(floor, int(step.used_bits_per_second * TRIAL_FACTOR))
+        if lowered < self.rate_bits_per_second:
+            self._before_step = step
+            self._set(lowered, now)
+        self.reason = (
+            f"lowered: the median seat loses {room.loss_ratio:.1%}; a trial whether less is lost at a lower rate"
+        )
+
+    def _lower(self, share: float, reason: str, now: float) -> None:
+        least, most = STEP_DOWN_FACTORS
+        factor = min(most, max(least, share * 0.95))
+        floor = self.ceiling_bits_per_second * FLOOR_RATIO
+        self._set(int(min(self.rate_bits_per_second, max(floor, self._rate_in_use(now) * factor))), now)
+        self.reason = f"lowered: {reason}"
+
+    def _consider_rise(self, now: float) -> None:
+        if now - self._stepped_at < self._step_up_interval:
+            return
+        if self._rate_in_use(now) < self.rate_bits_per_second * RATE_IN_USE_RATIO:
+            return
+        before = self.rate_bits_per_second
+        factor = RISE_FACTORS[min(self._rises_in_a_row, len(RISE_FACTORS) - 1)]
+        self._set(min(self.ceiling_bits_per_second, int(before * factor) + 1), now)
+        self._before_rise = before
+        self._rises_in_a_row += 1
+        if self._rises_in_a_row > 1:
+            self._step_up_interval = STEP_UP_INTERVAL
+        self.reason = "at the set rate" if self._is_at_ceiling else "rising: most seats have no trouble"
+
+    def _rate_in_use(self, now: float) -> float:
+        """Of the present rate, what the sender really uses; all of it while that cannot be told."""
+        elapsed = now - self._stepped_at
+        if elapsed < STEP_UP_INTERVAL:
+            return self.rate_bits_per_second
+        sent = (self._bytes_sent - self._bytes_sent_at_step) * 8 / elapsed
+        # Whole transmissions are counted, without headers: a little less than all is all.
+        return self.rate_bits_per_second if sent > 0.85 * self.rate_bits_per_second else max(1.0, sent)
 
     def _excess(self, loss_ratio: float) -> float:
         """Share of what could arrive that does not: loss beyond the innate."""
         return max(0.0, (loss_ratio - self._innate_loss_ratio) / (1 - self._innate_loss_ratio))
 
-    def _step_down(self, loss_ratio: float, fill_ratio: float, now: float) -> None:
-        least, most = STEP_DOWN_FACTORS
-        excess = self._excess(loss_ratio)
-        share = 1 - excess
-        if fill_ratio > STEP_DOWN_BUFFER_FILL:
-            taken = median(sample.taken_bits_per_second for sample in self._samples.values())
-            share = min(share, taken / self.rate_bits_per_second)
-        factor = min(most, max(least, share * 0.95))
-        floor = self.ceiling_bits_per_second * FLOOR_RATIO
-        lowered = int(max(floor, self.rate_bits_per_second * factor))
-        if excess > STEP_DOWN_LOSS_RATIO and lowered < self.rate_bits_per_second:
-            self._before_step = _Step(self.rate_bits_per_second, excess, self._is_probing)
-        self._set(lowered, now)
-        self._is_probing = False
-        self.reason = (
-            f"lowered: the median seat loses {loss_ratio:.1%}"
-            if excess > STEP_DOWN_LOSS_RATIO
-            else f"lowered: the median seat's buffers are {fill_ratio:.0%} full, it cannot keep up"
-        )
-
-    def _step_up(self, now: float) -> None:
-        factor = PROBE_FACTOR if self._is_probing else STEP_UP_FACTOR
-        self._set(min(self.ceiling_bits_per_second, int(self.rate_bits_per_second * factor)), now)
-        self.reason = "at the set rate" if self._is_at_ceiling else "rising: most seats have no trouble"
+    def _forget_innate(self, loss_ratio: float, now: float) -> None:
+        share = min(1.0, (now - self._innate_at) / INNATE_MEMORY)
+        self._innate_loss_ratio -= max(0.0, self._innate_loss_ratio - loss_ratio) * share
+        self._innate_at = now
 
     def _set(self, rate_bits_per_second: int, now: float) -> None:
+        self._has_fallen = rate_bits_per_second < self.rate_bits_per_second
         self.rate_bits_per_second = rate_bits_per_second
         self._stepped_at = now
         self._bytes_sent_at_step = self._bytes_sent
         self._samples.clear()
+
+
+def _sample(before: _Totals, totals: _Totals, fill_ratio: float) -> _Sample | None:
+    """What lies between two reports, or None while it says too little."""
+    expected = totals.symbols_expected - before.symbols_expected
+    received = max(0, totals.bytes_received - before.bytes_received)
+    if expected < MIN_SAMPLE_SYMBOLS and received < MIN_SAMPLE_SYMBOLS * ENCODING_SYMBOL_LENGTH:
+        return None
+    lost = min(expected, max(0, totals.symbols_lost - before.symbols_lost))
+    taken = max(0, totals.bytes_taken - before.bytes_taken)
+    if totals.blocks_without_room > before.blocks_without_room:
+        # These came, and were thrown away: the memory was full, whatever it is now.
+        fill_ratio = 1.0
+        taken = min(taken, (expected - lost) * ENCODING_SYMBOL_LENGTH)
+    dropped = max(0, totals.buffer_drops - before.buffer_drops) * ENCODING_SYMBOL_LENGTH
+    return _Sample(
+        before.at,
+        lost / expected if expected >= MIN_SAMPLE_SYMBOLS else 0.0,
+        fill_ratio,
+        dropped / (dropped + received) if dropped else 0.0,
+        taken * 8 / max(MIN_SAMPLE_SECONDS, totals.at - before.at),
+    )
+
+
+def _is_choked(room: _Room) -> bool:
+    """Whether the receivers themselves cannot keep up."""
+    return room.fill_ratio > STEP_DOWN_BUFFER_FILL or room.drop_ratio > STEP_DOWN_DROP_RATIO
+
+
+def _in_words(room: _Room) -> str:
+    if room.fill_ratio > STEP_DOWN_BUFFER_FILL:
+        return f"the median seat's buffers are {room.fill_ratio:.0%} full, it cannot keep up"
+    return f"the median seat's receive buffer drops {room.drop_ratio:.1%}, it cannot keep up"
