@@ -81,6 +81,11 @@ class _Watched:
     returns: int = 0
     fills: list[float] = field(default_factory=list)
 
+    def begin_window(self, report: ReceiverReport, datagrams_sent: int, bytes_sent: int, now: float) -> None:
+        """What comes from now on is compared with this."""
+        self.at, self.sent_datagrams, self.sent_bytes, self.report = now, datagrams_sent, bytes_sent, report
+        self.peak_disk_busy_ratio, self.fills = 0.0, []
+
 
 class StragglerWatch:
     """Judges the seats of one session by their reports."""
@@ -91,18 +96,19 @@ class StragglerWatch:
     def seat_reported(self, report: ReceiverReport, *, datagrams_sent: int, bytes_sent: int, now: float) -> None:
         """Take a report of a seat that still wants something, and what had been sent to the group by then."""
         watched = self._watched.get(report.receiver_id)
-        if watched is not None and watched.straggler is not None and watched.straggler.must_leave_group:
-            return
         if watched is None:
             self._watched[report.receiver_id] = _Watched(now, datagrams_sent, bytes_sent, report)
+            return
+        if watched.straggler is not None and watched.straggler.must_leave_group:
+            watched.sample = None
+            watched.begin_window(report, datagrams_sent, bytes_sent, now)  # what passes it by is no loss of its own
             return
         watched.fills.append(report.buffer_fill_ratio)
         watched.peak_disk_busy_ratio = max(watched.peak_disk_busy_ratio, report.disk_busy_ratio)
         if now - watched.at < WINDOW:
             return
         watched.sample = _sample(watched, report, datagrams_sent, bytes_sent, now)
-        watched.at, watched.sent_datagrams, watched.sent_bytes = now, datagrams_sent, bytes_sent
-        watched.report, watched.peak_disk_busy_ratio, watched.fills = report, 0.0, []
+        watched.begin_window(report, datagrams_sent, bytes_sent, now)
         self._judge(report.receiver_id, watched)
 
     def straggler(self, receiver_id: str) -> Straggler | None:

@@ -331,3 +331,12 @@ def test_stragglers_are_mended_elsewhere() -> None:
 )
 def test_only_seats_that_want_something_are_judged(state: ReceiverState, judged: bool) -> None:
     assert is_judged(report(state=state)) == judged
+
+
+def test_what_was_before_its_readmission_is_not_held_against_a_seat() -> None:
+    room = Watched(*good_seats(1, 2, 3), ScriptedSeat(4, loss_ratio=0.75))
+    room.run(20.0)
+    room.seats[4].loss_ratio = 0.0
+    assert room.watch.readmit(receiver_id(4))
+    room.run(20.0)
+    assert room.stragglers() == []
