@@ -25,6 +25,7 @@ from benches.blaster import DATAGRAM_LENGTH, Blast, blast
 from benches.contest import Contender, Outcome, run
 from benches.corpus import workspace, write_incompressible
 from benches.machine import describe_machine, print_machine
+from benches.parameters import Size
 from benches.peers import Udpcast, Uftp, missing_peers
 from benches.slatecast_contender import Slatecast
 from benches.usage import BenchError
@@ -39,8 +40,6 @@ BLAST_SECONDS: Final = 3.0
 
 TABLE_WIDTH: Final = 120
 """[columns] Of the printed tables, also in a log without a terminal."""
-
-_UNITS: Final = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def bench(
@@ -117,15 +116,8 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
-    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
-    if not number.isdigit() or (unit and unit not in _UNITS):
-        raise click.BadParameter(f"{text}: write a number of bytes, or one with K, M or G, such as 256M")
-    return int(number) * _UNITS.get(unit, 1)
-
-
 @click.command()
-@click.option("--size", default="1G", show_default=True, callback=_size, help="Of the incompressible file.")
+@click.option("--size", type=Size(), default="1G", show_default=True, help="Of the incompressible file.")
 @click.option("--receivers", type=click.IntRange(1), default=4, show_default=True)
 @click.option("--shape", metavar="RATE", help="Shape the sender with tbf, such as 1gbit.")
 @click.option("--rate", metavar="RATE", help="Give this --rate to slatecast.  [default: its own]")

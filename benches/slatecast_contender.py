@@ -16,6 +16,7 @@ from tests.lab import Host, Lab
 PROGRAM: Final = (sys.executable, "-m", "slatecast")
 BROKER_PORT: Final = 1883
 IMAGE: Final = "bench"
+NAME: Final = "slatecast"
 _REPORT: Final = "report.json"
 
 
@@ -26,7 +27,11 @@ class Slatecast:
     library: Path
     options: Sequence[str] = ()
     """of ``cast``"""
-    name: str = "slatecast"
+    receive_options: Sequence[str] = ()
+    broker_port: int = BROKER_PORT
+    """on the broadcaster's host"""
+    is_broker_embedded: bool = True
+    name: str = NAME
     receivers_exit: bool = True
 
     def add(self, source: Path) -> tuple[Usage, float]:
@@ -58,16 +63,16 @@ class Slatecast:
 
     def receiving(self, lab: Lab, host: Host, target: Path) -> Command:
         """One receiver."""
-        server = f"{lab.broadcaster.ipv4}:{BROKER_PORT}"
+        server = f"{lab.broadcaster.ipv4}:{self.broker_port}"
         seat = ("--seat", host.name, "--interface", host.interface)
-        return [*PROGRAM, "receive", "--target", target, "--server", server, *seat, "--once"]
+        return [*PROGRAM, "receive", "--target", target, "--server", server, *seat, "--once", *self.receive_options]
 
     def is_waiting(self, host: Host, log: str) -> bool:
         """It says so."""
         return "waiting for the broker" in log
 
     def sending(self, lab: Lab, source: Path, folder: Path) -> Command:
-        """The broadcaster with its embedded broker."""
+        """The broadcaster."""
         command: list[str | Path] = [
             *PROGRAM,
             "--library",
@@ -77,8 +82,10 @@ class Slatecast:
             "--expect",
             str(len(lab.receivers)),
         ]
-        network = ("--interface", lab.broadcaster.interface, "--port", str(BROKER_PORT))
-        return [*command, *network, "--report", folder / _REPORT, *self.options]
+        command += ["--interface", lab.broadcaster.interface, "--report", folder / _REPORT, *self.options]
+        if self.is_broker_embedded:
+            return [*command, "--port", str(self.broker_port)]
+        return [*command, "--broker", f"mqtt://{lab.broadcaster.ipv4}:{self.broker_port}"]
 
     def report(self, folder: Path) -> dict[str, Any]:
         """The session's report."""

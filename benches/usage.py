@@ -7,7 +7,9 @@ started the process (the fork's pages survive in it through exec).
 """
 
 import os
+import queue
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -18,6 +20,12 @@ from typing import Final
 
 SAMPLE_SECONDS: Final = 0.1
 """[s] Between two looks at the memory; a high-water mark is read, so only growth in the last 0.1 s can be missed."""
+
+SAMPLED_TOGETHER: Final = 8
+"""Processes that may be looked at each 0.1 s; of more each has its turn more rarely, or watching would be measured."""
+
+Successors = queue.SimpleQueue[tuple[str, subprocess.Popen[str]]]
+"""Processes that take the place of one that has ended, with its name."""
 
 
 class BenchError(Exception):
@@ -34,43 +42,94 @@ class Usage:
     cpu_seconds: float
     peak_bytes: int
     """resident memory: high-water marks of the process and of its children, added"""
+    is_late: bool = False
+    """whether it was killed at the time limit"""
 
 
-def watch(processes: Mapping[str, subprocess.Popen[str]], *, timeout: float) -> dict[str, Usage]:
+def watch(
+    processes: Mapping[str, subprocess.Popen[str]],
+    *,
+    timeout: float,
+    kills_late: bool = False,
+    successors: Successors | None = None,
+) -> dict[str, Usage]:
     """Wait until all ``processes`` have ended, each reaped here.
 
+    Args:
+        processes: by name.
+        timeout: seconds for all of them.
+        kills_late: whether those that still run then are killed; their exit code is -9 and ``is_late`` is set.
+        successors: watched as well as soon as they come; a name's usage is its last process's.
+
     Raises:
-        BenchError: one still ran after ``timeout`` seconds.
+        BenchError: one still ran after ``timeout`` seconds, and ``kills_late`` is not set.
     """
     deadline = time.monotonic() + timeout
-    running = {os.pidfd_open(process.pid): name for name, process in processes.items()}
-    marks: dict[str, dict[int, int]] = {name: {} for name in processes}
-    usages = {}
-    poll = select.poll()
-    for pidfd in running:
-        poll.register(pidfd, select.POLLIN)
+    watched = _Watched()
     try:
-        while running:
-            for name in running.values():
-                _sample(processes[name].pid, marks[name])
-            for pidfd, _ in poll.poll(SAMPLE_SECONDS * 1000):
-                poll.unregister(pidfd)
-                os.close(pidfd)
-                name = running.pop(pidfd)
-                usages[name] = _reap(processes[name], sum(marks[name].values()))
-            if running and time.monotonic() > deadline:
-                raise BenchError(f"{', '.join(sorted(running.values()))} still running after {timeout:.0f} s")
+        for name, process in processes.items():
+            watched.add(name, process)
+        while watched.running:
+            watched.wait()
+            while successors is not None and not successors.empty():
+                watched.add(*successors.get())
+            if watched.running and time.monotonic() > deadline:
+                if not kills_late:
+                    raise BenchError(f"{', '.join(watched.names())} still running after {timeout:.0f} s")
+                watched.kill()
     finally:
-        for pidfd in running:
+        watched.close()
+    return watched.usages
+
+
+class _Watched:
+    """Processes that are waited for, and what those that ended came to."""
+
+    def __init__(self) -> None:
+        self.running: dict[int, tuple[str, subprocess.Popen[str]]] = {}
+        """by pidfd"""
+        self.usages: dict[str, Usage] = {}
+        self._marks: dict[int, dict[int, int]] = {}
+        self._poll = select.poll()
+        self._sampled_at = 0.0
+        self._is_late = False
+
+    def add(self, name: str, process: subprocess.Popen[str]) -> None:
+        pidfd = os.pidfd_open(process.pid)
+        self.running[pidfd] = name, process
+        self._marks[pidfd] = {}
+        self._poll.register(pidfd, select.POLLIN)
+
+    def names(self) -> list[str]:
+        return sorted(name for name, _ in self.running.values())
+
+    def wait(self) -> None:
+        """Until something ends, or it is time to look again."""
+        if time.monotonic() - self._sampled_at >= SAMPLE_SECONDS * max(1.0, len(self.running) / SAMPLED_TOGETHER):
+            for pidfd, (_, process) in self.running.items():
+                _sample(process.pid, self._marks[pidfd])
+            self._sampled_at = time.monotonic()
+        for pidfd, _ in self._poll.poll(SAMPLE_SECONDS * 1000):
+            self._poll.unregister(pidfd)
             os.close(pidfd)
-    return usages
+            name, process = self.running.pop(pidfd)
+            self.usages[name] = _reap(process, sum(self._marks[pidfd].values()), is_late=self._is_late)
+
+    def kill(self) -> None:
+        self._is_late = True
+        for pidfd in self.running:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        for pidfd in self.running:
+            os.close(pidfd)
 
 
-def _reap(process: subprocess.Popen[str], peak_bytes: int) -> Usage:
+def _reap(process: subprocess.Popen[str], peak_bytes: int, *, is_late: bool) -> Usage:
     _, status, account = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     cpu_seconds = account.ru_utime + account.ru_stime
-    return Usage(process.returncode, time.monotonic(), cpu_seconds, peak_bytes)
+    return Usage(process.returncode, time.monotonic(), cpu_seconds, peak_bytes, is_late)
 
 
 def _sample(pid: int, marks: dict[int, int]) -> None:
