@@ -26,7 +26,9 @@ class FirstPass:
         self.symbols_expected = 0
         self.symbols_lost = 0
         self.blocks_repaired = 0
-        self._latest: deque[int] = deque(maxlen=REORDER_BLOCKS + 1)
+        self._latest: deque[int] = deque(maxlen=REORDER_BLOCKS)
+        self._counted: set[int] = set()
+        """what was counted on completion and has not gone by: a block that is rejected completes once more"""
         self._counts_from: int | None = None
 
     def count_from(self, sbn: int) -> None:
@@ -44,9 +46,10 @@ class FirstPass:
         """All that is needed of the block is here."""
         if self._counts_from is None:
             return
-        if block.sbn < max(self.gone_by, self._counts_from):
+        if block.sbn < max(self.gone_by, self._counts_from) or block.sbn in self._counted:
             self.blocks_repaired += 1
         else:
+            self._counted.add(block.sbn)
             self._count(block)
 
     def go_by(self, position: int, missing: RangeSet, partial: Mapping[int, BlockBuffer]) -> None:
@@ -55,7 +58,9 @@ class FirstPass:
             return
         if self._counts_from is not None:
             for sbn in _both(missing, partial, max(self.gone_by, self._counts_from), position):
-                self._count(partial[sbn])
+                if sbn not in self._counted:
+                    self._count(partial[sbn])
+        self._counted = {sbn for sbn in self._counted if sbn >= position}
         self.gone_by = position
 
     def _count(self, block: BlockBuffer) -> None:

@@ -92,7 +92,6 @@ class Reception:
 
     def rejected(self, block: BlockBuffer) -> None:
         """The block is missing again, from its first symbol on."""
-        self.go_by(block.sbn + 1)
         self._release(block)
 
     def found(self, sbns: Iterable[int]) -> None:
