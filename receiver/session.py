@@ -21,7 +21,6 @@ import random
 from collections import deque
 from typing import Final
 
-from protocol.bitmap import encode_bitmap
 from protocol.blocks import BlockBuffer, BlockPool, source_block_length
 from protocol.errors import SessionStateError
 from protocol.manifest import CHUNK_SIZE, Manifest
@@ -42,6 +41,7 @@ from receiver.first_pass import FirstPass
 from receiver.inventory import InventoryTimer
 from receiver.reception import Reception
 from receiver.repair import RepairTimer
+from receiver.reporter import Reporter
 
 SENDER_LEASE: Final = 15.0
 """[s] Without a word of the sender for so long, its session is over: it says something every 0.5 s, and by then it has
@@ -77,8 +77,6 @@ class ReceiverSession:
     ) -> None:
         self.announcement = announcement
         self.receiver_id = receiver_id
-        self.seat = seat
-        self.target = target
         self.state = ReceiverState.READY
         self.reason = ""
         self.has_scanned = False
@@ -104,7 +102,7 @@ class ReceiverSession:
         self._status_heard_at = now
         self._control_is_lost = False
         self._has_left = False
-        self._sequence = 0
+        self._reporter = Reporter(announcement.tsi, receiver_id, seat, target)
         self._report_due_at = now
         self._inventory = InventoryTimer()
         self._events: deque[Event] = deque()
@@ -283,35 +281,14 @@ class ReceiverSession:
 
     def report(self) -> ReceiverReport:
         """The whole truth about this seat, under a new sequence number."""
-        counters, first_pass = self.counters, self.first_pass
-        return ReceiverReport(
-            tsi=self.announcement.tsi,
-            receiver_id=self.receiver_id,
-            seat=self.seat,
-            sequence=self._next_sequence(),
-            state=self.state,
-            reason=_encodable(self.reason)[:400],
-            target=_encodable(self.target)[-64:],
+        return self._reporter.report(
+            self.state,
+            self.reason,
+            self.counters,
+            self._disk_object,
+            self._pool,
             has_manifest=self._manifest is not None,
-            blocks_total=self.blocks_total,
-            blocks_missing=self.blocks_missing,
-            blocks_to_scan=counters.blocks_to_scan,
-            blocks_scanned=counters.blocks_scanned,
             has_scanned=self.has_scanned,
-            bytes_received=counters.bytes_received,
-            catch_up_bytes=counters.catch_up_bytes,
-            symbols_expected=first_pass.symbols_expected,
-            symbols_lost=first_pass.symbols_lost,
-            blocks_repaired=first_pass.blocks_repaired,
-            buffer_drops=counters.buffer_drops,
-            blocks_without_room=self._disk_object.blocks_without_room,
-            buffer_fill_ratio=max(counters.buffer_fill_ratio, self._pool.fill_ratio),
-            backlog_bytes=self.backlog_bytes,
-            bytes_written=counters.bytes_written,
-            disk_busy_ratio=counters.disk_busy_ratio,
-            link_bits_per_second=counters.link_bits_per_second,
-            bytes_to_verify=counters.bytes_to_verify,
-            bytes_verified=counters.bytes_verified,
         )
 
     @property
@@ -352,33 +329,12 @@ class ReceiverSession:
         deficits, absent = reception.requests(now, whole_blocks=knows_what_it_lacks)
         if not deficits and not absent:
             return None
-        return RepairRequest(
-            tsi=self.announcement.tsi,
-            receiver_id=self.receiver_id,
-            sequence=self._next_sequence(),
-            toi=reception.toi,
-            deficits=deficits,
-            absent=absent,
-        )
+        return self._reporter.repair_request(reception.toi, deficits, absent)
 
     def _next_inventory(self, now: float) -> MissingBlocks | None:
         is_planning = self._status is None or self._status.phase in (SessionPhase.WAITING, SessionPhase.MANIFEST)
         part = self._inventory.next_part(now, is_awaited=is_planning and not self.state.is_final)
-        if part is None:
-            return None
-        first, count = part
-        return MissingBlocks(
-            tsi=self.announcement.tsi,
-            receiver_id=self.receiver_id,
-            sequence=self._next_sequence(),
-            first_sbn=first,
-            block_count=count,
-            bitmap=encode_bitmap(self._disk_object.unasked(), first, count),
-        )
-
-    def _next_sequence(self) -> int:
-        self._sequence += 1
-        return self._sequence
+        return None if part is None else self._reporter.missing_blocks(self._disk_object.unasked(), *part)
 
     def _manifest_block_length(self, sbn: int) -> int:
         stored_length = min(CHUNK_SIZE, self.announcement.manifest_length - sbn * CHUNK_SIZE)
@@ -425,8 +381,3 @@ class ReceiverSession:
         if not self._has_left:
             self._has_left = True
             self._events.append(SessionLeft(is_acknowledged))
-
-
-def _encodable(text: str) -> str:
-    """The text with what no JSON can carry escaped: a path may hold bytes that are not UTF-8."""
-    return text.encode(errors="backslashreplace").decode()
