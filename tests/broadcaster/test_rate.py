@@ -266,9 +266,9 @@ def test_innate_loss_that_becomes_congestion_is_found() -> None:
 
 def test_innate_loss_is_forgotten_when_less_is_lost() -> None:
     room = Room().lose(random_loss(0.3))
-    room.run(5.0)
+    room.run(3.0)
     room.lose(random_loss(0.0))
-    room.run(15.0)
+    room.run(8.0)  # sooner than innate loss is tried again
     room.lose(trunk(0.8 * CEILING))
     room.run(5.0)
     assert room.rate < 0.9 * CEILING
