@@ -55,7 +55,7 @@ UNCURED_SHARE: Final = 0.5
 CURED_SHARE: Final = 0.25
 """One that leaves less than this of it was right, and the rate goes on to what arrives."""
 
-WORSE_LOSS_RATIO: Final = 0.03
+WORSE_LOSS_RATIO: Final = 0.015
 """More loss by this after a step down than before it: the loss had only begun, and the step says nothing about it."""
 
 MAX_INNATE_LOSS_RATIO: Final = 0.9
