@@ -11,12 +11,15 @@ FAULTS_OUTAGE: seconds that a broker, a cable or half of the room is away. FAULT
 import json
 import os
 import random
+import urllib.request
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.messages import ReceiverReport
 from tests.broadcaster.library.disks import MIB
-from tests.end_to_end.room import PATIENCE, Room, Running, Watch
+from tests.end_to_end.room import PATIENCE, Place, Room, Running, Watch
 from tests.lab import INTERFACE, Host, Lab
 
 IMAGE_BYTES: Final = int(os.environ.get("FAULTS_IMAGE_MIB", "16")) * MIB
@@ -24,7 +27,7 @@ IMAGE_BYTES: Final = int(os.environ.get("FAULTS_IMAGE_MIB", "16")) * MIB
 
 CROWD: Final = int(os.environ.get("FAULTS_CROWD", "12"))
 
-OUTAGE: Final = float(os.environ.get("FAULTS_OUTAGE", "3"))
+OUTAGE: Final = float(os.environ.get("FAULTS_OUTAGE", "2"))
 """[s] Less than the lease of a seat (10 s), unless it is set to more."""
 
 RATE: Final = os.environ.get("FAULTS_RATE", "32M")
@@ -46,21 +49,19 @@ class Classroom:
         self.receivers: dict[str, Running] = {}
         self._report = room.folder / "report.json"
 
-    def cast(self, *options: object, rate: str = RATE) -> Running:
-        """Start the cast on the broadcaster; it writes the report that ``report`` reads."""
+    def cast(self, *options: object, rate: str = RATE, place: Place | None = None) -> Running:
+        """Start the cast on the broadcaster, or where it is told; it writes the report that ``outcome`` reads."""
         argv = (self.source, "--report", self._report, "--rate", rate, *options)
-        self.running = self.room.cast(*argv, interface=INTERFACE, host=self.lab.broadcaster)
+        self.running = self.room.cast(*argv, interface=INTERFACE, host=place or self.lab.broadcaster)
         return self.running
 
-    def seat(self, host: Host, *options: object) -> Running:
-        """Start the receiver of one host, with a disk full of old bytes."""
-        self.targets[host.name] = self.room.target(host.name, self.size)
-        return self.seat_again(host, *options)
-
-    def seat_again(self, host: Host, *options: object) -> Running:
-        """Start the receiver of a host with the disk that is there."""
+    def seat(self, host: Host, *options: object, place: Place | None = None) -> Running:
+        """Start the receiver of one host, with a disk full of old bytes, or with the one that it has written to."""
+        if host.name not in self.targets:
+            self.targets[host.name] = self.room.target(host.name, self.size)
+        target, broker = self.targets[host.name], self.running.broker()
         self.receivers[host.name] = self.room.receive(
-            self.targets[host.name], self.running.broker(), *options, seat=host.name, interface=INTERFACE, host=host
+            target, broker, *options, seat=host.name, interface=INTERFACE, host=place or host
         )
         return self.receivers[host.name]
 
@@ -105,11 +106,16 @@ class Classroom:
 
     def outcome(self) -> "Outcome":
         """What the cast reports, once it has ended."""
-        return Outcome(json.loads(self._report.read_text()))
+        return Outcome.read(self._report)
 
 
 class Outcome:
     """The report of a cast."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From the file that ``cast --report`` has written."""
+        return cls(json.loads(path.read_text()))
 
     def __init__(self, report: dict[str, Any]) -> None:
         self.report = report
@@ -123,3 +129,11 @@ def draw(seed: int) -> random.Random:
     """Chances from a seed that a failing test shows."""
     print(f"seed {seed}")
     return random.Random(seed)
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Value by name and the values of its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+        families = text_string_to_metric_families(page.read().decode())
+        samples = [sample for family in families for sample in family.samples]
+    return {" ".join((sample.name, *sample.labels.values())): sample.value for sample in samples}

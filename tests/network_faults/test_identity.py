@@ -1,0 +1,128 @@
+"""Who a machine says that it is: rows 42 and 46 of the table of faults."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from protocol.messages import ReceiverState, encode_message, topic_of
+from tests.end_to_end.room import Room, Running, free_port, wait_until
+from tests.lab import INTERFACE, missing_requirement
+from tests.network_faults.classroom import LIMIT, Classroom, Outcome, scrape
+from tests.sample_messages import presence, report
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+needs_lab = pytest.mark.skipif(missing_requirement() is not None, reason=f"{missing_requirement()}")
+
+
+@needs_lab
+@pytest.mark.parametrize("seat", [["--seat", "desk"], []], ids=["row 42: same seat", "row 42: same host name"])
+def test_two_machines_of_one_name_are_two_machines(classroom: Callable[..., Classroom], seat: list[str]) -> None:
+    rehearsal = classroom(2)
+    cast = rehearsal.cast("--expect", 2)
+    for host in rehearsal.lab.receivers:
+        target = rehearsal.targets[host.name] = rehearsal.room.target(host.name, rehearsal.size)
+        argv = ("--once", "--target", target, "--server", cast.broker(), "--interface", INTERFACE)
+        rehearsal.receivers[host.name] = rehearsal.room.start("receive", *argv, *seat, host=host)
+    seats = rehearsal.prove().report["seats"]
+    assert len({seat["receiver"] for seat in seats}) == 2
+    assert len({seat["seat"] for seat in seats}) == 1
+
+
+@needs_lab
+def test_row_42_two_machines_with_the_same_mac_work_or_are_named(classroom: Callable[..., Classroom]) -> None:
+    """The switch finds the address at either port in turn, so that each machine's control is lost half of the time."""
+    rehearsal = classroom(3)
+    first, twin, other = rehearsal.lab.receivers
+    address = first.run(["cat", f"/sys/class/net/{INTERFACE}/address"]).stdout.strip()
+    twin.run(["ip", "link", "set", INTERFACE, "address", address])
+    cast = rehearsal.fill().running
+    code = cast.finish(LIMIT)
+    outcome = rehearsal.outcome()
+    named = {seat: values["reason"] for seat, values in outcome.seats.items() if not values["verified"]}
+    print(f"exit code {code} after {outcome.report['seconds']} s, not verified: {named}")
+    assert code == (4 if named else 0)
+    assert all(named.values())
+    assert outcome.seats[other.name]["verified"]
+
+
+HOSTILE_SEATS = [
+    "<script>alert(1)</script>",
+    "'; DROP TABLE seats; --",
+    "../../../../etc/passwd",
+    "[red]desk[/red] [link=http://a]b[/link]",
+    "$(reboot) `reboot` %s {0} {seat!r}",
+    'a="b",c\\',
+    chr(0x1D54F) * 64,  # beyond the 16 bits of JSON's escapes
+]
+
+
+def test_row_46_a_hostile_seat_name_is_a_name(room: Room) -> None:
+    source, port, report_file = room.source(), free_port(), room.folder / "report.json"
+    options = ("--expect", len(HOSTILE_SEATS), "--rate", "16M", "--metrics-port", port, "--report", report_file)
+    argv = ("cast", source, "--library", room.library, "--interface", "lo")
+    cast = room.start(*argv, *options, environment={"COLUMNS": "300"})
+    receivers = [
+        room.receive(room.target(f"seat-{number}"), cast.broker(), seat=seat)
+        for number, seat in enumerate(HOSTILE_SEATS)
+    ]
+    wait_until(lambda: scrape(port)["slatecast_broadcaster_seats receiving"] == len(HOSTILE_SEATS), "all seats")
+    assert cast.finish(LIMIT) == 0, cast.errors.text
+    assert [receiver.finish() for receiver in receivers] == [0] * len(receivers)
+    assert not [seat for seat in HOSTILE_SEATS if seat not in cast.output.text]
+    assert set(Outcome.read(report_file).seats) == set(HOSTILE_SEATS)
+
+
+@pytest.mark.parametrize("seat", ["\x1b[2J", "a\nb", "\u202egnp.tset", "", "x" * 65, "\ufeff"], ids=ascii)
+def test_row_46_what_cannot_be_shown_is_no_seat_name(room: Room, seat: str) -> None:
+    receiver = room.receive(room.target("seat"), "127.0.0.1:1", seat=seat)
+    assert receiver.complaint(2) == "--seat must be 1 to 64 printable characters"
+
+
+HOSTILE_TEXT = "\x1b[2J\x1b]0;owned\x07\r\nslatecast: 9 of 9 seats verified\x00\u202e<img src=x onerror=alert(1)>"
+
+
+def test_row_46_forged_reports_harm_neither_the_room_nor_its_operator(room: Room) -> None:
+    source, port, report_file = room.source(), free_port(), room.folder / "report.json"
+    argv = ("cast", source, "--library", room.library, "--interface", "lo", "--rate", "16M")
+    options = ("--metrics-port", port, "--report", report_file)
+    cast = room.start("-v", *argv, *options, environment={"COLUMNS": "300"})
+    tsi = cast.errors.until("^session ([0-9a-f]{16}):")[1]
+    target = room.target("seat")
+    receiver = room.receive(target, cast.broker())
+    wait_until(lambda: scrape(port)["slatecast_broadcaster_seats receiving"] == 1, "the seat that is real")
+    forge(room, cast, forgeries(tsi))
+    assert receiver.finish(LIMIT) == 0
+    assert cast.finish(LIMIT) == 4
+    assert target.read_bytes() == source.read_bytes()
+    assert Outcome.read(report_file).seats["seat"]["verified"]
+    for text in (cast.output.text, cast.errors.text, report_file.read_text()):
+        assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+        assert not [line for line in text.splitlines() if line.startswith("slatecast: 9")]
+        assert len(text) < 10_000
+
+
+def forgeries(tsi: str) -> Iterable[tuple[str, bytes]]:
+    """Messages as anybody can publish them: of the right form with hostile texts, and of no form at all."""
+    texts: dict[str, Any] = {"seat": HOSTILE_TEXT[:64], "target": HOSTILE_TEXT[:64], "reason": HOSTILE_TEXT}
+    for number, state in enumerate((ReceiverState.REFUSED, ReceiverState.FAILED), 1):
+        message = report(number, tsi=tsi, state=state, **texts)
+        yield topic_of(message), encode_message(message)
+    said = presence(3, seat=HOSTILE_TEXT[:64])
+    yield topic_of(said), encode_message(said)
+    whole = encode_message(report(4, tsi=tsi))
+    topic = topic_of(report(4, tsi=tsi))
+    yield topic, whole.replace(b'"seat-4"', b'"%s"' % (b"x" * 1_000_000))
+    yield topic, whole.replace(b'"seat-4"', b'"\xff\xfe"')
+    yield topic, whole.replace(b'"seat-4"', b'["seat"]')
+    yield topic, whole.replace(b"}", b',"more":' + b"[" * 5_000 + b"]" * 5_000 + b"}")
+    yield topic, b"\x00" * 100
+    yield topic.replace("report", "presence"), whole
+
+
+def forge(room: Room, cast: Running, messages: Iterable[tuple[str, bytes]]) -> None:
+    lines = room.folder / "forgeries"
+    lines.write_text("\n".join(f"{topic} {payload.hex()}" for topic, payload in messages))
+    forger = room.start_python("-m", "tests.network_faults.forge", cast.broker(), lines)
+    assert forger.finish() == 0, forger.errors.text
