@@ -1,6 +1,7 @@
 """Clocks that jump: row 34 of the table of faults. What lasts is measured by the monotonic clock alone."""
 
 import ast
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def wall_clock_readings(tree: ast.Module) -> Iterator[int]:
 @pytest.mark.skipif(LIBFAKETIME is None, reason="needs libfaketime: apt-get install faketime")
 @pytest.mark.parametrize("jump", [YEAR, -YEAR], ids=["row 34: a year ahead", "row 34: a year back"])
 def test_a_receiver_whose_clock_jumps_goes_on(room: Room, jump: int) -> None:
-    """Only a receiver: the broadcaster's waits of microseconds are refused under libfaketime 0.9.10 (clock_nanosleep)."""
+    """Only a receiver: libfaketime 0.9.10 refuses the short waits of a broadcaster (clock_nanosleep, EINVAL)."""
     offset = room.folder / "offset"
     offset.write_text("+0")
     faked = {
