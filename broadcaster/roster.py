@@ -150,9 +150,8 @@ class Roster:
         return iter(self._seats.values())
 
     def count_ready(self, now: float) -> int:
-        """Seats that wait for the session to start, or to go on."""
-        waiting = (ReceiverState.READY, ReceiverState.RECEIVING)
-        return sum(seat.report.state in waiting and seat.is_awaited(now) for seat in self.seats())
+        """Seats that wait for the session to start; after a restart some may read their disks back already."""
+        return len(self.awaited(now))
 
     def awaited(self, now: float) -> list[Seat]:
         """Seats that the session goes on for."""
