@@ -7,6 +7,9 @@ from tests.simulator.scenario import run_seed
 
 SEEDS_PER_TEST = 10
 
+TWICE = 20
+"""One room of so many is played twice."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "first_seed" in metafunc.fixturenames:
@@ -19,15 +22,16 @@ def test_every_live_seat_gets_the_image(first_seed: int) -> None:
     outcomes = [run_seed(seed) for seed in range(first_seed, first_seed + SEEDS_PER_TEST)]
     failures = [f"--first-seed {each.seed} --seeds 1: {each.problems}" for each in outcomes if each.problems]
     assert not failures, "\n".join(failures)
+    again = [each for each in outcomes if each.seed % TWICE == 0]
+    assert [run_seed(each.seed).trace for each in again] == [each.trace for each in again], "a seed does not replay"
 
 
 @pytest.mark.slow
 def test_rooms_end_in_every_way() -> None:
-    states = {state for seed in range(40) for state in run_seed(seed).states.values()}
-    assert states >= {ReceiverState.VERIFIED, ReceiverState.FAILED, ReceiverState.DAMAGED, ReceiverState.READY}
+    states = {state for seed in range(60) for state in run_seed(seed).states.values()}
+    assert states >= {ReceiverState.VERIFIED, ReceiverState.FAILED, ReceiverState.DAMAGED}
 
 
 @pytest.mark.slow
-def test_a_seed_replays_identically() -> None:
-    assert run_seed(7).trace == run_seed(7).trace
+def test_rooms_differ() -> None:
     assert run_seed(7).trace != run_seed(8).trace

@@ -1,0 +1,131 @@
+"""What must hold of every room when everybody has left; each finding is one line."""
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from broadcaster.report import SeatReport, build_report
+from broadcaster.roster import LEASE
+from protocol.messages import ReceiverState
+from tests.simulator.receiver import DATAGRAM_LENGTH, FAREWELL_LIMIT, SimulatedReceiver
+
+if TYPE_CHECKING:
+    from tests.simulator.scenario import Room
+
+LONGEST_RESUME = 3.0
+"""[s] A broadcaster that is back sends what is missing, or is done, after so long at most, where nothing else fails."""
+
+
+def problems_of(room: "Room") -> list[str]:
+    """Everything that must not be."""
+    found = [*room.network.contradictions, *room.sender.problems]
+    seats = _seat_reports(room)
+    for receiver in room.receivers:
+        found += receiver.problems
+        found += _problems_of_disk(room, receiver)
+        if not receiver.is_gone_for_good:
+            found += _problems_of_seat(room, receiver, seats.get(receiver.receiver_id))
+    found += [
+        f"report: {seat.seat} is {seat.outcome}, and no reason is given"
+        for seat in seats.values()
+        if not seat.verified and not seat.reason
+    ]
+    found += _problems_of_resume(room)
+    if room.is_calm and not room.sender.has_late_inventory:
+        found += _problems_of_calm_room(room)
+    return found
+
+
+def _seat_reports(room: "Room") -> dict[str, SeatReport]:
+    report = build_report(
+        room.sender.session,
+        bytes_on_wire=0,
+        catch_up_bytes=0,
+        earlier_seconds=0.0,
+        expected_seats=0,
+        now=room.schedule.now,
+    )
+    return {seat.receiver: seat for seat in report.seats}
+
+
+def _problems_of_disk(room: "Room", receiver: SimulatedReceiver) -> list[str]:
+    found = []
+    if receiver.state is ReceiverState.VERIFIED and not room.image.is_on(receiver.device.platter()):
+        found.append(f"{receiver.machine}: verified, but the disk is not the image")
+    if receiver.device.boots_half(room.image):
+        found.append(f"{receiver.machine}: bootable, but the disk is not the image")
+    return found
+
+
+def _problems_of_seat(room: "Room", receiver: SimulatedReceiver, seat: SeatReport | None) -> list[str]:
+    state, name = receiver.state, receiver.machine
+    if seat is None or _joined_after_the_end(room, receiver):
+        # It joined when every other seat was done, so that the session was over before it was heard.
+        return [] if state is not ReceiverState.VERIFIED else [f"{name}: verified, and not in the report"]
+    if (
+        state is not None
+        and state.is_final
+        and seat.outcome != state.value
+        and not _was_long_unreachable(room, receiver)
+    ):
+        return [f"{name}: {state} in the end, and reported as {seat.outcome}"]
+    allowed = set(receiver.device.allowed_states)
+    if receiver.faults.is_black_hole and not room.has_lane:
+        allowed = {ReceiverState.READY}
+    if room.rotten is not None and seat.outcome == "incomplete" and "damaged" in seat.reason:
+        allowed.add(ReceiverState.RECEIVING)
+    if state in allowed or (_was_long_unreachable(room, receiver) and seat.outcome == "lost"):
+        return []
+    fault = receiver.device.fault or "good disk"
+    reason = receiver.session.reason if receiver.session is not None else ""
+    return [f"{name}: {state} in the end, reported as {seat.outcome} ({seat.reason}), {fault}: {reason}"]
+
+
+def _joined_after_the_end(room: "Room", receiver: SimulatedReceiver) -> bool:
+    session = room.sender.session
+    seat = session.roster.get(receiver.receiver_id)
+    return seat is not None and session.ended_at is not None and seat.joined_at >= session.ended_at
+
+
+def _was_long_unreachable(room: "Room", receiver: SimulatedReceiver) -> bool:
+    """So long that the session may have ended without it, or that it may have left unheard."""
+    return room.longest_without_sender > FAREWELL_LIMIT or any(
+        until - start >= LEASE - 1.0 for start, until in receiver.unreachable if until != inf
+    )
+
+
+def _problems_of_resume(room: "Room") -> list[str]:
+    if len(room.sender.sessions) < 2 or room.stored_by_all is None or room.rotten is not None:
+        return []
+    found = []
+    faults = room.broker_faults
+    is_broker_good = faults is not None and not faults.loss_ratio and not room.has_broker_outage
+    if is_broker_good and room.live_sessions() == room.held_by and not room.has_partition:
+        again = room.stored_by_all.intersection(room.sender.audits[-1].whole_blocks)
+        if again:
+            found.append(f"resume: blocks {sorted(again)} were sent again, and every seat had them")
+    return found
+
+
+def _problems_of_calm_room(room: "Room") -> list[str]:
+    session, image = room.sender.session, room.image
+    missing: set[int] = set()
+    for receiver in room.receivers:
+        missing |= image.missing_on(receiver.device.initial)
+    disk = room.sender.objects[1]
+    manifest = room.sender.objects[0]
+    needed = sum(disk.source_block_length(sbn) for sbn in missing)
+    needed += sum(manifest.source_block_length(sbn) for sbn in range(manifest.block_count))
+    found = []
+    if session.datagrams_sent != needed:
+        found.append(f"no fault, and {session.datagrams_sent} datagrams were sent instead of {needed}")
+    if session.repair_datagrams:
+        found.append(f"no fault, and {session.repair_datagrams} datagrams of repair")
+    least = needed * DATAGRAM_LENGTH * 8 / session.rate.ceiling_bits_per_second
+    assert session.ended_at is not None
+    if session.ended_at > least + LONGEST_CALM:
+        found.append(f"no fault, and {session.ended_at:.1f} s instead of {least:.1f}")
+    return found
+
+
+LONGEST_CALM = 3.0
+"""[s] On top of the time that the datagrams take: joining, scanning, reading back, saying so."""
