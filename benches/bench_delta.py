@@ -75,6 +75,7 @@ class Reimaging(Slatecast):
         if self.disk is None or target.parent.name in self.blank:
             Slatecast.prepare(self, target, source)
         else:
+            self.forget_casts()
             shutil.copyfile(self.disk, target)
 
 

@@ -13,6 +13,10 @@ MIN_BYTES: Final = 14_500
 """[bytes] Ten datagrams between two looks are a stream; less is discovery, or a repair now and then."""
 
 
+TAIL_SECONDS: Final = 0.1
+"""[s] What the dead left in the network arrives so much later at most; no successor starts as fast."""
+
+
 class MulticastFlow:
     """Watches the multicast that arrives in the network namespace of a process, inside the ``with`` block."""
 
@@ -34,11 +38,11 @@ class MulticastFlow:
         self._thread.join()
         self._file.close()
 
-    def pause_after(self, moment: float) -> float | None:
-        """Seconds from the last stream before ``moment`` (monotonic) to the first after it; None without one."""
+    def pause_after(self, died_at: float) -> float | None:
+        """Seconds from the last stream of who died then (monotonic) to the first of its successor; None without one."""
         times = list(self._flowed_at)
-        before = max((at for at in times if at <= moment), default=None)
-        after = min((at for at in times if at > moment), default=None)
+        before = max((at for at in times if at <= died_at + TAIL_SECONDS), default=None)
+        after = min((at for at in times if at > died_at + TAIL_SECONDS), default=None)
         return None if before is None or after is None else after - before
 
     def _watch(self) -> None:

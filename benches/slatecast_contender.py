@@ -1,6 +1,7 @@
 """slatecast as a contender: its two commands as an operator would type them, nothing else."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from benches.contest import PATIENCE, Command
 from benches.usage import BenchError, Usage, watch
+from broadcaster.saved_cast import CASTS_FOLDER
 from tests.lab import Host, Lab
 
 PROGRAM: Final = (sys.executable, "-m", "slatecast")
@@ -58,8 +60,13 @@ class Slatecast:
 
     def prepare(self, target: Path, source: Path) -> None:
         """A file of the disk's size without content: the disk."""
+        self.forget_casts()
         with target.open("wb") as disk:
             disk.truncate(source.stat().st_size)
+
+    def forget_casts(self) -> None:
+        """Remove what a cast that was killed at the time limit left: the next run is no restart of it."""
+        shutil.rmtree(self.library / CASTS_FOLDER, ignore_errors=True)
 
     def receiving(self, lab: Lab, host: Host, target: Path) -> Command:
         """One receiver."""
