@@ -33,7 +33,7 @@ def test_before_a_session_there_is_nothing_to_tell() -> None:
 
 
 def test_a_scrape_reads_the_session_as_it_is() -> None:
-    manifest = draw_image(random.Random(1), 20).manifest
+    manifest = draw_image(random.Random(1), 20, 0.7).manifest
     announcement = build_announcement(
         manifest,
         tsi=7,
@@ -47,9 +47,9 @@ def test_a_scrape_reads_the_session_as_it_is() -> None:
     )
     session.manifest_loaded(manifest, 1.0)
     session.counters.bytes_received = 1_000
-    session.counters.symbols_expected = 200
-    session.counters.symbols_lost = 3
-    session.counters.blocks_repaired = 2
+    session.first_pass.symbols_expected = 200
+    session.first_pass.symbols_lost = 3
+    session.first_pass.blocks_repaired = 2
     session.counters.buffer_drops = 1
     session.counters.datagrams_rejected = 4
     session.counters.bytes_verified = 77

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from protocol.blocks import SYMBOL_COUNT, BlockBuffer
 from protocol.messages import MAX_REPAIR_ENTRIES
 from protocol.ranges import RangeSet
-from receiver.repair import HOLDOFF, QUIET, REPAIR_CYCLE, RepairTimer
+from receiver.repair import END_HOLDOFF, HOLDOFF, QUIET, REPAIR_CYCLE, RepairTimer
 
 K = 10
 
@@ -25,8 +25,9 @@ def collect(
     partial: Iterable[BlockBuffer] = (),
     excluded: Iterable[int] = (),
     limit: int = 1 << 32,
+    holdoff: float = HOLDOFF,
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    deficits, absent = timer.collect(RangeSet(missing), partial, excluded, limit, now)
+    deficits, absent = timer.collect(RangeSet(missing), partial, excluded, limit, now, holdoff=holdoff)
     return list(deficits), list(absent)
 
 
@@ -60,6 +61,21 @@ def test_no_block_is_asked_for_twice_within_the_holdoff() -> None:
     assert collect(asking, 1.0, **wanted) == ([(3, 6)], [(0, 2), (4, 9)])  # type: ignore[arg-type]  # values differ by key
     assert collect(asking, 0.9 + HOLDOFF, **wanted) == ([], [])  # type: ignore[arg-type]  # as above
     assert collect(asking, 1.1 + HOLDOFF, **wanted) == ([(3, 6)], [(0, 2), (4, 9)])  # type: ignore[arg-type]  # as above
+
+
+def test_when_the_first_pass_is_over_it_is_asked_again_sooner() -> None:
+    asking = timer()
+    assert QUIET < END_HOLDOFF < HOLDOFF
+    for now, expected in ((1.0, 1), (0.99 + END_HOLDOFF, 0), (1.01 + END_HOLDOFF, 1)):
+        deficits, absent = collect(asking, now, missing=[(0, 10)], partial=[block(3, 4)], holdoff=END_HOLDOFF)
+        assert (len(deficits), len(absent)) == (expected, 2 * expected)
+
+
+def test_a_cycle_that_is_skipped_asks_for_nothing_and_notes_nothing() -> None:
+    asking = timer()
+    asking.skip(1.0)
+    assert 1.0 + 0.8 * REPAIR_CYCLE <= asking.due_at <= 1.0 + 1.2 * REPAIR_CYCLE
+    assert collect(asking, 1.01, missing=[(0, 10)], partial=[block(3, 4)]) == ([(3, 6)], [(0, 2), (4, 9)])
 
 
 def test_a_block_that_starts_over_is_asked_for_at_once() -> None:

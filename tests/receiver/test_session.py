@@ -1,151 +1,33 @@
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import pytest
 
-from protocol import PROTOCOL_VERSION
-from protocol.blocks import REPAIR_COUNT, REPAIR_ESIS, SLOT_STEP, SYMBOL_COUNT
 from protocol.errors import SessionStateError
-from protocol.manifest import CHUNK_SIZE, Manifest, ManifestHeader, StoredChunk, build_manifest
 from protocol.messages import (
     ReceiverReport,
     ReceiverState,
     RepairRequest,
     SessionPhase,
-    decode_message,
-    encode_message,
-    topic_of,
 )
-from protocol.wire import ENCODING_SYMBOL_LENGTH as L
-from protocol.wire import MAX_REPAIR_SYMBOLS
+from protocol.ranges import RangeSet
+from receiver.events import BlockDecodable, ObjectCompleted, SessionLeft
+from receiver.first_pass import REORDER_BLOCKS
 from receiver.repair import HOLDOFF, REPAIR_CYCLE
-from receiver.session import (
-    REPORT_INTERVAL,
-    SILENCE,
-    BlockDecodable,
-    Event,
-    ObjectCompleted,
-    ReceiverSession,
-    SessionLeft,
+from receiver.session import REPORT_INTERVAL, SILENCE, ReceiverSession
+from tests.receiver.seat import (
+    DATAGRAM,
+    MANIFEST_K,
+    ROOM_FOR_ONE_BLOCK,
+    K,
+    Seat,
+    add_symbols,
+    manifest_of,
+    receiving_seat,
+    verifying_seat,
 )
 from tests.sample_messages import OTHER_TSI, announcement, presence, receiver_id, repair_request, report, status
 
-K = 10
-MANIFEST_K = 2
-ROOM_FOR_ONE_BLOCK = (SLOT_STEP + MAX_REPAIR_SYMBOLS) * L
-
 Step = Callable[[ReceiverSession], None]
-
-
-def manifest_of(block_count: int) -> Manifest:
-    """An image whose blocks are all K symbols long."""
-    chunks = [StoredChunk(sbn, sbn * CHUNK_SIZE, CHUNK_SIZE, K * L, bytes(32), bytes(32)) for sbn in range(block_count)]
-    header = ManifestHeader(
-        format=PROTOCOL_VERSION,
-        image_id="5a" * 16,
-        name="sample",
-        version=1,
-        created="2026-11-21T08:00:00Z",
-        source="sample.img",
-        disk_size=max(1, block_count) * CHUNK_SIZE,
-        logical_sector_size=512,
-        partition_table="none",
-        partitions=(),
-        chunk_size=CHUNK_SIZE,
-        codec="zstd",
-        stored_chunk_count=0,
-        stored_bytes=0,
-        zero_ranges=(),
-        rows_digest="",
-    )
-    return build_manifest(header, chunks)
-
-
-class Seat:
-    """A session with the network and the worker played by hand, symbols without payload."""
-
-    def __init__(self, *, buffer_limit: int = 100 * ROOM_FOR_ONE_BLOCK, target: str = "/dev/sda") -> None:
-        self.session = ReceiverSession(
-            announcement(),
-            receiver_id=receiver_id(1),
-            seat="seat-1",
-            target=target,
-            rng=random.Random(1),
-            now=0.0,
-            buffer_limit=buffer_limit,
-        )
-
-    def arrive(self, sbn: int, esis: Iterable[int], *, toi: int = 1, k: int = K, now: float = 0.0) -> bool:
-        """A batch with symbols of one block; False if they are not wanted."""
-        esis = list(esis)
-        found = self.session.find_block(toi, sbn, k)
-        if found is not None:
-            ledger = found[1]
-            for esi in esis:
-                if ledger[esi] or ledger[SYMBOL_COUNT] == k:
-                    continue
-                ledger[esi] = 1
-                ledger[SYMBOL_COUNT] += 1
-                if esi >= k:
-                    ledger[REPAIR_ESIS + ledger[REPAIR_COUNT]] = esi
-                    ledger[REPAIR_COUNT] += 1
-        self.session.batch_opened(len(esis) * (L + 34), now)
-        return found is not None
-
-    def events(self) -> list[Event]:
-        events = []
-        while (event := self.session.next_event()) is not None:
-            events.append(event)
-        return events
-
-    def store(self, now: float = 0.0) -> list[int]:
-        """The worker stores everything that is decodable; gives the sbns. Other events must not be there."""
-        sbns = []
-        for event in self.events():
-            assert isinstance(event, BlockDecodable)
-            sbns.append(event.block.sbn)
-            self.session.block_stored(event.block, now)
-        return sbns
-
-    def messages(self, now: float) -> list[ReceiverReport | RepairRequest]:
-        messages = []
-        while (message := self.session.next_message(now)) is not None:
-            assert decode_message(topic_of(message), encode_message(message)) == message
-            messages.append(message)
-        return messages
-
-    def wants(self, now: float) -> tuple[dict[int, int], list[tuple[int, int]]]:
-        """What it asks for of the disk at ``now``: deficits by sbn, absent ranges."""
-        requests = [message for message in self.messages(now) if isinstance(message, RepairRequest) and message.toi]
-        assert len(requests) <= 1
-        return (dict(requests[0].deficits), list(requests[0].absent)) if requests else ({}, [])
-
-    def lost(self) -> tuple[int, int]:
-        return self.session.counters.symbols_expected, self.session.counters.symbols_lost
-
-
-def receiving_seat(block_count: int, *, buffer_limit: int = 100 * ROOM_FOR_ONE_BLOCK, now: float = 0.0) -> Seat:
-    """A seat that has the manifest before the first pass of the disk begins."""
-    seat = Seat(buffer_limit=buffer_limit)
-    seat.session.receive_message(status(1, phase=SessionPhase.MANIFEST), now)
-    assert seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K, now=now)
-    (event,) = seat.events()
-    assert isinstance(event, BlockDecodable)
-    seat.session.block_stored(event.block, now)
-    assert seat.events() == [ObjectCompleted(0)]
-    seat.session.manifest_loaded(manifest_of(block_count), now)
-    return seat
-
-
-def verifying_seat(block_count: int = 1) -> Seat:
-    seat = receiving_seat(block_count)
-    for sbn in range(block_count):
-        seat.arrive(sbn, range(K))
-    blocks = [event.block for event in seat.events() if isinstance(event, BlockDecodable)]
-    for block in blocks:
-        seat.session.block_stored(block, 0.0)
-    assert seat.events() == [ObjectCompleted(1)]
-    return seat
 
 
 # --- states --------------------------------------------------------------------------------------------------------
@@ -294,9 +176,8 @@ def test_runs_of_one_block_in_one_batch_complete_it_once() -> None:
     for esi in range(K):
         found = seat.session.find_block(1, 0, K)
         assert found is not None
-        found[1][esi] = 1
-        found[1][SYMBOL_COUNT] += 1
-    seat.session.batch_opened(K * L, 0.0)
+        add_symbols(found[1], [esi])
+    seat.session.batch_opened(K * DATAGRAM, 0.0)
     assert len(seat.events()) == 1
 
 
@@ -307,15 +188,16 @@ def test_a_rejected_block_starts_over() -> None:
     assert isinstance(event, BlockDecodable)
     seat.session.block_rejected(event.block)
     assert (seat.session.blocks_missing, seat.session.backlog_bytes) == (3, 0)
+    seat.session.receive_message(status(2, position=1), 0.5)
     assert seat.wants(1.0) == ({}, [(0, 0)])
     seat.arrive(0, range(K), now=1.1)
     assert seat.store() == [0]
 
 
 def test_a_rejected_block_is_asked_for_without_waiting_for_the_holdoff() -> None:
-    seat = receiving_seat(5)
+    seat = receiving_seat(20)
     seat.arrive(0, range(K - 1), now=1.0)
-    seat.arrive(4, [0], now=1.0)
+    seat.begin(range(1, 1 + REORDER_BLOCKS), now=1.0)
     assert seat.wants(1.1)[0] == {0: 1}
     seat.arrive(0, [K], now=1.15)
     (event,) = seat.events()
@@ -385,13 +267,24 @@ def test_datagrams_that_were_not_authentic_keep_no_buffer() -> None:
 
 
 def test_only_blocks_that_the_sender_has_gone_by_are_asked_for() -> None:
-    seat = receiving_seat(10)
+    seat = receiving_seat(30)
     seat.arrive(0, range(4), now=1.0)
     seat.arrive(2, range(K - 1), now=1.0)
-    seat.arrive(4, [0], now=1.0)
-    assert seat.wants(1.1) == ({0: 6}, [(1, 1)])
-    seat.arrive(5, [0], now=1.2)
+    later = range(3, 3 + REORDER_BLOCKS)
+    seat.begin(later[:-1], now=1.0)
+    assert seat.wants(1.1) == ({0: 6}, [(1, 1)])  # the sender is beyond 2, which may still be under way
+    seat.begin(later[-1:], now=1.2)
     assert seat.wants(1.2 + HOLDOFF)[0] == {0: 6, 2: 1}
+
+
+def test_whole_blocks_are_not_asked_for_before_it_is_known_what_the_disk_lacks() -> None:
+    seat = receiving_seat(30, has_scanned=False)
+    seat.arrive(0, range(4), now=1.0)
+    seat.begin(range(2, 2 + REORDER_BLOCKS), now=1.0)
+    assert seat.wants(1.1) == ({0: 6}, [])
+    seat.session.blocks_found([20], 1.2)
+    seat.session.scan_ended(1.2)
+    assert seat.wants(1.2 + HOLDOFF) == ({0: 6}, [(1, 1)])
 
 
 def test_blocks_never_seen_are_asked_for_in_silence() -> None:
@@ -438,18 +331,31 @@ def test_without_loss_nothing_is_lost() -> None:
     for sbn in range(5):
         seat.arrive(sbn, range(K))
     assert seat.lost() == (5 * K, 0)
-    assert seat.session.counters.blocks_repaired == 0
+    assert seat.session.first_pass.blocks_repaired == 0
 
 
 def test_lost_symbols_are_counted_once_however_they_are_mended() -> None:
-    seat = receiving_seat(10)
+    seat = receiving_seat(30)
     seat.arrive(0, range(K - 3), now=1.0)
-    seat.arrive(4, range(K), now=1.0)  # goes by 0, of which 3 are lost, and 1, which is lost whole
-    assert seat.lost() == (3 * K, 3 + K)
+    later = range(2, 2 + REORDER_BLOCKS)  # go by 0, of which 3 are lost, and 1, which may never have been sent
+    for sbn in later:
+        seat.arrive(sbn, range(K), now=1.0)
+    assert seat.lost() == (K + len(later) * K, 3)
     seat.arrive(0, range(K, K + 3), now=1.5)
     seat.arrive(1, range(K), now=1.5)
-    assert seat.lost() == (3 * K, 3 + K)
-    assert seat.session.counters.blocks_repaired == 2
+    assert seat.lost() == (K + len(later) * K, 3)
+    assert seat.session.first_pass.blocks_repaired == 2
+
+
+def test_blocks_side_by_side_in_any_order_are_neither_lost_nor_asked_for() -> None:
+    seat = receiving_seat(16)
+    for esi in range(K - 1):
+        for sbn in reversed(range(8)):
+            seat.arrive(sbn, [esi], now=1.0)
+    assert (seat.lost(), seat.wants(1.1)) == ((0, 0), ({}, []))
+    for sbn in (3, 0, 7, 1, 6, 2, 5, 4):
+        seat.arrive(sbn, [K - 1], now=1.2)
+    assert seat.lost() == (8 * K, 0)
 
 
 def test_the_last_blocks_are_counted_when_the_sender_is_through() -> None:
@@ -463,52 +369,54 @@ def test_the_last_blocks_are_counted_when_the_sender_is_through() -> None:
     assert seat.lost() == (3 * K, 3)
 
 
-def test_a_seat_that_no_datagram_of_the_disk_reaches_reports_full_loss() -> None:
+def test_a_seat_that_no_datagram_of_the_disk_reaches_asks_for_all_and_calls_none_of_it_lost() -> None:
     seat = receiving_seat(4)
     seat.session.receive_message(status(2, position=4), 1.0)
-    seat.wants(1.5)
-    assert seat.lost() == (4 * K, 4 * K)
+    assert seat.wants(1.5) == ({}, [(0, 3)])
+    # Others may have been served without a first pass of these blocks; the bytes that it received tell the rest.
+    assert (seat.lost(), seat.session.report().bytes_received) == ((0, 0), MANIFEST_K * DATAGRAM)
 
 
 def test_a_late_seat_has_not_lost_what_was_sent_before_it_came() -> None:
     seat = Seat()
     seat.session.receive_message(status(1, position=90), 0.0)
-    seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K)
-    (event,) = seat.events()
-    assert isinstance(event, BlockDecodable)
-    seat.session.block_stored(event.block, 0.1)
-    seat.events()
-    seat.session.manifest_loaded(manifest_of(200), 0.1)
+    seat.load_manifest(200, 0.1)
     seat.arrive(3, [K], now=0.2)  # somebody else's repair comes first
     seat.session.receive_message(status(2, position=100), 0.3)
-    seat.arrive(101, range(K - 2), now=0.4)
-    seat.arrive(104, range(K), now=0.4)
-    assert seat.lost() == (3 * K, K + 2)  # 100, 101 and 104
+    seat.arrive(100, range(K - 2), now=0.4)
+    for sbn in range(102, 102 + REORDER_BLOCKS):
+        seat.arrive(sbn, range(K), now=0.4)
+    assert seat.lost() == ((1 + REORDER_BLOCKS) * K, 2)
 
 
 def test_a_late_seats_old_blocks_count_as_repaired() -> None:
     seat = Seat()
     seat.session.receive_message(status(1, position=90), 0.0)
-    seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K)
-    (event,) = seat.events()
-    assert isinstance(event, BlockDecodable)
-    seat.session.block_stored(event.block, 0.1)
-    seat.session.manifest_loaded(manifest_of(200), 0.1)
+    seat.load_manifest(200, 0.1)
     seat.session.receive_message(status(2, position=100), 0.3)
     seat.arrive(20, range(K), now=0.5)
-    assert (seat.lost(), seat.session.counters.blocks_repaired) == ((0, 0), 1)
+    assert (seat.lost(), seat.session.first_pass.blocks_repaired) == ((0, 0), 1)
 
 
-def test_a_rejected_block_is_not_expected_twice() -> None:
-    seat = receiving_seat(10)
+@pytest.mark.parametrize("again", [range(K), range(K - 2)])
+def test_a_rejected_block_is_not_expected_twice(again: range) -> None:
+    seat = receiving_seat(30)
     seat.arrive(0, range(K))
-    (event,) = seat.events()
-    assert isinstance(event, BlockDecodable)
-    seat.session.block_rejected(event.block)
-    seat.arrive(0, range(K))
-    seat.arrive(5, range(K))
-    expected, lost = seat.lost()
-    assert (expected, lost) == (4 * K, 2 * K)
+    (block,) = seat.decodable()
+    seat.session.block_rejected(block)
+    seat.arrive(0, again)
+    for sbn in range(1, 1 + REORDER_BLOCKS):
+        seat.arrive(sbn, range(K))
+    assert seat.lost() == ((1 + REORDER_BLOCKS) * K, 0)
+
+
+def test_a_rejected_block_says_nothing_of_those_beside_it() -> None:
+    seat = receiving_seat(30)
+    seat.begin(range(8))
+    seat.arrive(7, range(K))
+    (block,) = seat.decodable()
+    seat.session.block_rejected(block)
+    assert (seat.lost(), seat.session.first_pass.gone_by) == ((K, 0), 0)
 
 
 def test_damage_of_the_disk_is_no_loss_of_the_network() -> None:
@@ -527,26 +435,32 @@ def test_duplicates_count_as_received_bytes_only() -> None:
     before = seat.session.counters.bytes_received
     for _ in range(3):
         seat.arrive(0, [0])
-    assert seat.session.counters.bytes_received == before + 3 * (L + 34)
+    assert seat.session.counters.bytes_received == before + 3 * DATAGRAM
 
 
-def test_a_torn_disk_costs_a_batch_no_more_than_what_it_goes_by() -> None:
+def test_a_torn_disk_costs_a_batch_no_more_than_what_it_goes_by(monkeypatch: pytest.MonkeyPatch) -> None:
     # A slow disk takes every third block: the missing ones are many ranges, and none may be looked at twice.
     seat = receiving_seat(30_000)
     looked_at = 0
-    ranges_within = seat.session._missing[1].ranges_within
+    ranges_within, contains = RangeSet.ranges_within, RangeSet.__contains__
 
-    def counting(first: int, limit: int) -> list[tuple[int, int]]:
+    def counting_ranges(blocks: RangeSet, first: int, limit: int) -> list[tuple[int, int]]:
         nonlocal looked_at
-        found = list(ranges_within(first, limit))
+        found = list(ranges_within(blocks, first, limit))
         looked_at += len(found)
         return found
 
-    seat.session._missing[1].ranges_within = counting  # type: ignore[method-assign, assignment]  # counts the work
+    def counting_lookups(blocks: RangeSet, sbn: int) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return contains(blocks, sbn)
+
+    monkeypatch.setattr(RangeSet, "ranges_within", counting_ranges)
+    monkeypatch.setattr(RangeSet, "__contains__", counting_lookups)
     for sbn in range(0, 3000, 3):
         seat.arrive(sbn, range(K))
         assert seat.store() == [sbn]
-    assert looked_at < 5000
+    assert 1000 <= looked_at < 5000
 
 
 # --- messages ------------------------------------------------------------------------------------------------------
@@ -614,7 +528,8 @@ def test_a_report_holds_the_counters() -> None:
     seat.session.counters.bytes_verified = 9
     message = seat.session.report()
     assert (message.blocks_total, message.blocks_missing, message.has_manifest) == (3, 3, True)
-    assert (message.bytes_received, message.backlog_bytes) == (6 * (L + 34), ROOM_FOR_ONE_BLOCK)
+    assert (message.bytes_received, message.backlog_bytes) == (6 * DATAGRAM, ROOM_FOR_ONE_BLOCK)
+    assert (message.has_scanned, message.blocks_without_room) == (True, 0)
     assert (message.buffer_drops, message.bytes_to_verify, message.bytes_verified) == (6, 11, 9)
 
 
@@ -638,6 +553,7 @@ def test_the_next_timeout_is_when_something_is_due() -> None:
 
 def test_nothing_is_asked_for_while_datagrams_that_arrived_wait_to_be_opened() -> None:
     seat = receiving_seat(10)
+    seat.messages(0.5)
     seat.session.receive_message(status(2, position=8), 1.0)
     behind = []
     while (message := seat.session.next_message(5.0, is_caught_up=False)) is not None:

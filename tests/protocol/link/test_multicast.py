@@ -278,6 +278,25 @@ class TestOnLoopback:
             sender.send_batch(datagrams(3), LENGTH)
             assert arrivals(receiver, 3)[0] == datagrams(3)
 
+    def test_a_receiver_that_left_hears_nothing_until_it_joins_again(self) -> None:
+        group = own_group()
+        with (
+            MulticastReceiver(LOOPBACK, group, DATA_PORT) as one,
+            MulticastReceiver(LOOPBACK, group, DATA_PORT) as other,
+            MulticastSender(LOOPBACK, group, DATA_PORT) as sender,
+        ):
+            assert one.is_member
+            for _ in range(2):  # again has no effect
+                one.leave()
+                assert not one.is_member
+            sender.send_batch(datagrams(3), LENGTH)
+            assert arrivals(other, 3)[0] == datagrams(3)
+            assert one.receive() is None
+            one.rejoin()
+            assert one.is_member
+            sender.send_batch(datagrams(4), LENGTH)
+            assert arrivals(one, 4)[0] == datagrams(4)
+
     def test_a_group_in_use_is_noticed(self) -> None:
         group = own_group()
         assert not listen_for_foreign(LOOPBACK, group, DATA_PORT, 0.02)
@@ -404,6 +423,35 @@ class TestOnAnInterface:
                 pytest.raises(TransportError, match="do not fit its MTU"),
             ):
                 sender.send_batch([b"".join(datagrams(3))], LENGTH)
+
+        in_namespace(test)
+
+    @pytest.mark.parametrize("ipv6", [False, True])
+    def test_a_receiver_leaves_and_joins_again(self, ipv6: bool) -> None:
+        def test(interface: InterfaceInfo) -> None:
+            def joined() -> bool:
+                shown = subprocess.run(["ip", "maddress", "show", interface.name], check=True, capture_output=True)
+                return group.encode() in shown.stdout
+
+            group = own_group(ipv6)
+            with MulticastReceiver(interface, group, DATA_PORT) as receiver:
+                assert joined()
+                receiver.leave()
+                assert not joined()
+                receiver.rejoin()
+                assert joined()
+
+        in_namespace(test)
+
+    @pytest.mark.parametrize("ipv6", [False, True])
+    def test_an_interface_that_is_removed_can_be_left_but_not_joined(self, ipv6: bool) -> None:
+        def test(interface: InterfaceInfo) -> None:
+            with MulticastReceiver(interface, own_group(ipv6), DATA_PORT) as receiver:
+                subprocess.run(["ip", "link", "delete", interface.name], check=True)
+                with pytest.raises(TransportError, match=f"on {interface.name}: "):
+                    receiver.rejoin()
+                assert not receiver.is_member
+                receiver.leave()
 
         in_namespace(test)
 
