@@ -30,6 +30,13 @@ class Readiness:
         if self._manifest_left_at is None:
             self._manifest_left_at = now
 
+    def excuse(self, seconds: float) -> None:
+        """For so long nobody could be heard: it does not count as patience."""
+        if self._manifest_left_at is not None:
+            self._manifest_left_at += seconds
+        if self._half_known_at is not None:
+            self._half_known_at += seconds
+
     def may_start(
         self,
         seats: Sequence[Seat],

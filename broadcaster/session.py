@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from broadcaster.damage import why_incomplete
 from broadcaster.lanes import Lanes
 from broadcaster.plan import SendPlan
 from broadcaster.rate import RateControl
@@ -35,7 +36,6 @@ from protocol.messages import (
     MissingBlocks,
     Presence,
     ReceiverReport,
-    ReceiverState,
     RepairRequest,
     SessionPhase,
     SessionStatus,
@@ -50,9 +50,6 @@ ANNOUNCEMENT_INTERVAL: Final = 5.0
 
 RETURN_PATIENCE: Final = 10.0
 """[s] After the last datagram, before the session ends without a silent seat: one that was flooded can now speak."""
-
-GIVE_UP_DAMAGED: Final = 3.0
-"""[s] A seat that has got nowhere for so long, and misses no more blocks than are damaged here, misses those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class SenderSession:
         self._repair_credit = RepairCredit()
         self._repair_turn = TOI_MANIFEST
         self._last_departure = now
-        self._control_is_lost = False
+        self._control_lost_at: float | None = None
         self._sequence = generation << 32
         self._resumes = generation > 1
         self._status_due_at = now
@@ -133,16 +130,19 @@ class SenderSession:
 
     def control_lost(self, now: float) -> None:
         """The broker is out of reach: until it is back nobody can be heard, so nobody is judged."""
-        self._control_is_lost = True
+        if self._control_lost_at is None:
+            self._control_lost_at = now
 
     def control_restored(self, now: float) -> None:
         """The broker is back; everybody gets the time of a lease to be heard again."""
-        self._control_is_lost = False
+        if self._control_lost_at is not None:
+            self._readiness.excuse(now - self._control_lost_at)
+        self._control_lost_at = None
         self._announcement_due_at = self._status_due_at = now
         self.roster.excuse_silence(now)
 
     def _receive_report(self, report: ReceiverReport, now: float) -> None:
-        is_progress_due = self.phase is SessionPhase.DISK and self._plans[TOI_DISK].is_over
+        is_progress_due = self._plans[TOI_DISK].is_over and self.phase in (SessionPhase.DISK, SessionPhase.ENDED)
         seat = self.roster.hear_report(report, now, is_progress_due=is_progress_due)
         if seat is None:
             return
@@ -308,7 +308,7 @@ class SenderSession:
         )
 
     def _advance(self, now: float) -> None:
-        if self._control_is_lost:
+        if self._control_lost_at is not None:
             return
         if self.phase is SessionPhase.WAITING:
             self._advance_from_waiting(now)
@@ -359,22 +359,14 @@ class SenderSession:
             self.roster.expect_progress(now)
 
     def _advance_from_disk(self, now: float) -> None:
-        self._give_up_damaged(now)
+        if self.damaged and self._plans[TOI_DISK].is_over:
+            block_count = self._objects[TOI_DISK].block_count
+            for seat in self.roster.awaited(now):
+                seat.incomplete_because = why_incomplete(seat, self.damaged, block_count=block_count, now=now)
         if not self.roster.awaited(now):
             self._end_without_the_silent(now)
         elif self._plans[TOI_DISK].is_over and self._lanes.readmit(self.roster, now):
             self._status_due_at = now
-
-    def _give_up_damaged(self, now: float) -> None:
-        if not self.damaged or not self._plans[TOI_DISK].is_over:
-            return
-        for seat in self.roster.awaited(now):
-            stuck = now - seat.progressed_at >= GIVE_UP_DAMAGED and seat.report.state is ReceiverState.RECEIVING
-            if stuck and 0 < seat.report.blocks_missing <= len(self.damaged):
-                sbn, reason = min(self.damaged.items())
-                seat.incomplete_because = (
-                    f"{len(self.damaged)} blocks are damaged in the library, first {sbn}: {reason}"
-                )
 
     def _end_without_the_silent(self, now: float) -> None:
         if not self.roster.silent(now) or now - self._last_departure >= RETURN_PATIENCE:

@@ -126,3 +126,14 @@ def test_a_manifest_that_leaves_again_changes_nothing() -> None:
     readiness = opened()
     readiness.manifest_left(9.0)
     assert started_at(readiness, [without_manifest()], []) == MANIFEST_PATIENCE
+
+
+def test_while_nobody_can_be_heard_patience_does_not_run_out() -> None:
+    readiness, seats = opened(), [scanned(), scanning()]
+    assert not may_start(readiness, seats, [SOME], 1.0)
+    readiness.excuse(100.0)
+    assert started_at(readiness, seats, [SOME], since=100.0) == 101.0 + SCAN_PATIENCE
+    before = Readiness(STORED)
+    before.excuse(100.0)
+    before.manifest_left(100.0)
+    assert started_at(before, [scanning()], [], since=100.0) == 100.0 + SEND_ALL
