@@ -19,6 +19,9 @@ SURELY_LANDED = 0.3
 SPARE_SYMBOLS = 1
 """[symbols] that may be sent beyond what was asked for."""
 
+MOST_BLOCKS = 1000
+"""No image has so many, but a hostile receiver may ask for them."""
+
 Block = tuple[int, int]
 """toi and sbn"""
 
@@ -36,8 +39,8 @@ class SenderAudit:
     """One run of one broadcaster."""
 
     problems: list[str] = field(default_factory=list)
-    has_catch_up: bool = False
-    """a seat that asked may be served otherwise meanwhile"""
+    is_served_otherwise: bool = False
+    """somebody fetches what it lacks by itself, or told late all that it lacks: then a request may be void"""
     whole_blocks: list[int] = field(default_factory=list)
     """sbns of the disk that left as source symbols, in order"""
     _asked: dict[Block, _Asked] = field(default_factory=dict)
@@ -46,11 +49,16 @@ class SenderAudit:
     _in_first_pass: dict[Block, bool] = field(default_factory=dict)
     """whether its last symbol has left"""
     _repaired: set[Block] = field(default_factory=set)
+    _wanted_whole: set[Block] = field(default_factory=set)
     _repair_symbols: set[tuple[Block, int]] = field(default_factory=set)
 
     def heard(self, request: RepairRequest, seat: Seat | None, now: float) -> None:
         """The session has taken this request, of a seat as it now is."""
         is_heeded = seat is not None and seat.is_awaited(now) and not seat.is_on_catch_up
+        if not is_heeded or any(last >= MOST_BLOCKS for _, last in request.absent):
+            return
+        for first, last in request.absent:
+            self._wanted_whole.update((request.toi, sbn) for sbn in range(first, last + 1))
         for sbn, deficit in request.deficits:
             block = (request.toi, sbn)
             under_way = self._under_way.get(block, 0)
@@ -58,7 +66,8 @@ class SenderAudit:
             asked = self._asked.setdefault(block, _Asked())
             age = now - left_at
             asked.most = max(asked.most, deficit - under_way - (count if age < SURELY_IN_FLIGHT else 0))
-            if is_heeded and self._in_first_pass.get(block, False):
+            # A block that is to leave whole anyway needs no repair.
+            if block not in self._wanted_whole and self._in_first_pass.get(block, False):
                 asked.least = max(asked.least, deficit - under_way - (count if age < SURELY_LANDED else 0))
 
     def handed_out(self, transmission: Transmission, now: float) -> None:
@@ -75,6 +84,8 @@ class SenderAudit:
         if not self._in_first_pass.get(block, True):
             self.problems.append(f"{name} is repaired while it leaves in the first pass")
         asked = self._asked.pop(block, _Asked())
+        if source_count:
+            self._wanted_whole.discard(block)
         if not source_count:
             self._take_repair(block, asked, transmission.esis, name)
         self._under_way[block] = self._under_way.get(block, 0) + len(transmission.esis)
@@ -98,7 +109,7 @@ class SenderAudit:
     def _take_repair(self, block: Block, asked: _Asked, esis: Sequence[int], name: str) -> None:
         if len(esis) > asked.most + SPARE_SYMBOLS:
             self.problems.append(f"{name}: {len(esis)} repair symbols, while {asked.most} were needed at most")
-        if len(esis) < asked.least and not self.has_catch_up:
+        if len(esis) < asked.least and not self.is_served_otherwise:
             self.problems.append(f"{name}: {len(esis)} repair symbols, while somebody needed {asked.least}")
         again = self._repair_symbols.intersection((block, esi) for esi in esis)
         if again:

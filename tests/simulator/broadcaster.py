@@ -208,7 +208,7 @@ class SimulatedBroadcaster:
 
     def _note_request(self, message: Message, now: float) -> None:
         if isinstance(message, MissingBlocks) and self.session.phase is SessionPhase.DISK:
-            self.has_late_inventory = True
+            self.has_late_inventory = self.audits[-1].is_served_otherwise = True
         if isinstance(message, RepairRequest) and message.tsi == self.announcement.tsi:
             self.audits[-1].heard(message, self.session.roster.get(message.receiver_id), now)
 
@@ -232,7 +232,7 @@ class SimulatedBroadcaster:
     def _fetch_transmissions(self, now: float) -> None:
         while self._under_way < LOOKAHEAD and (transmission := self.session.next_transmission(now)) is not None:
             self._schedule.note(f"send {transmission}")
-            self.audits[-1].has_catch_up |= any(seat.was_slow_because for seat in self.session.roster.seats())
+            self.audits[-1].is_served_otherwise |= any(seat.was_slow_because for seat in self.session.roster.seats())
             self.audits[-1].handed_out(transmission, now)
             try:
                 self._encoded.append(self.encoder.encode(transmission))

@@ -62,6 +62,8 @@ class SimulatedMulticast:
 
     def send(self, parts: Sequence[memoryview], datagram_length: int) -> None:
         """Send a batch; only its last datagram may be shorter."""
+        if any(len(part) % datagram_length for part in parts[:-1]):
+            self.contradictions.append("a short datagram in the middle of a batch, which the kernel cannot send")
         datagrams = [
             bytes(part[start : start + datagram_length])
             for part in parts
