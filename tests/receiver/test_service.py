@@ -1,44 +1,19 @@
 import asyncio
 import os
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from broadcaster.announcement import build_announcement
 from protocol import PROTOCOL_VERSION
 from protocol.errors import TransportError
-from protocol.link.interfaces import resolve_interface
-from protocol.link.mqtt import MqttLink
-from protocol.link.multicast import group_for
-from protocol.messages import (
-    ALL_RECEIVERS,
-    Announcement,
-    FecOti,
-    Presence,
-    ReceiverReport,
-    ReceiverState,
-    SessionPhase,
-    SessionStatus,
-    announcement_topic,
-    decode_message,
-    encode_message,
-    encode_tsi,
-    topic_of,
-)
+from protocol.messages import ReceiverState, SessionPhase, announcement_topic, encode_tsi
 from receiver import session as receiver_session
-from receiver.config import ReceiverConfig, SessionOutcome
-from receiver.service import Receiver
+from receiver.config import SessionOutcome
 from tests.brokers import RunningBroker
-from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_image
+from tests.receiver.played_room import IMAGE, Source, announcement, room, taking_part
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
-LO = resolve_interface("lo")
-IMAGE: SimulatedImage = draw_image(random.Random(1), 20)
 OLD = b"\xa5" * len(IMAGE.disk)
 
 
@@ -51,85 +26,6 @@ def target(tmp_path: Path) -> Path:
 
 def content(target: Path) -> bytes:
     return target.read_bytes()
-
-
-def announcement(**changes: object) -> Announcement:
-    """A session of its own, of which only control is played: nothing is ever multicast."""
-    tsi = random.SystemRandom().getrandbits(64)
-    made = build_announcement(
-        IMAGE.manifest,
-        tsi=tsi,
-        session_secret=bytes(32),
-        group=group_for(tsi, ipv6=False),
-        port=27_183,
-        oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH),
-    )
-    return msgspec.structs.replace(made, **changes)
-
-
-class Operator:
-    """Plays the broadcaster's part of the control traffic."""
-
-    def __init__(self, link: MqttLink) -> None:
-        self._link = link
-        self._sequence = 0
-
-    def announce(self, announcement: Announcement) -> None:
-        self._link.publish(topic_of(announcement), encode_message(announcement), retain=True)
-
-    def publish(self, topic: str, payload: bytes) -> None:
-        self._link.publish(topic, payload)
-
-    def say(self, announcement: Announcement, phase: SessionPhase, *settled: str) -> None:
-        self._sequence += 1
-        status = SessionStatus(
-            tsi=announcement.tsi,
-            sequence=self._sequence,
-            phase=phase,
-            position=0,
-            rate_bits_per_second=1,
-            rate_reason="",
-            datagrams_sent=0,
-            repair_datagrams=0,
-            settled=settled,
-        )
-        self._link.publish(topic_of(status), encode_message(status))
-
-    async def next_report(self, *announcements: Announcement) -> ReceiverReport:
-        """Of one of these sessions."""
-        wanted = {announcement.tsi for announcement in announcements}
-        async for topic, payload in self._link.messages():
-            message = decode_message(topic, payload) if payload else None
-            if isinstance(message, ReceiverReport) and message.tsi in wanted:
-                return message
-        raise AssertionError("no report")
-
-    async def next_presence(self, seat: str) -> Presence:
-        async for topic, payload in self._link.messages():
-            message = decode_message(topic, payload) if payload else None
-            if isinstance(message, Presence) and message.seat == seat:
-                return message
-        raise AssertionError("no presence")
-
-
-@asynccontextmanager
-async def room(broker: RunningBroker, target: Path) -> AsyncIterator[tuple[Receiver, MqttLink, Operator]]:
-    """A receiver that is connected, and somebody to play with it."""
-    async with asyncio.timeout(30), MqttLink(broker.address, "operator") as operator_link:
-        await operator_link.subscribe(ALL_RECEIVERS)
-        receiver = Receiver(ReceiverConfig("seat", str(target), LO, broker.address))
-        async with receiver.link() as link:
-            yield receiver, link, Operator(operator_link)
-
-
-@asynccontextmanager
-async def taking_part(receiver: Receiver, link: MqttLink) -> AsyncIterator["asyncio.Task[SessionOutcome]"]:
-    task = asyncio.create_task(receiver.run_session(link))
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.asyncio
@@ -223,3 +119,58 @@ async def test_a_group_that_cannot_be_joined_ends_the_receiver(broker: RunningBr
         with pytest.raises(TransportError, match=r"192\.0\.2\.1 is no address for data"):
             await outcome
     assert content(target) == OLD
+
+
+@pytest.mark.asyncio
+async def test_a_broker_that_is_away_ends_no_session(
+    broker: RunningBroker, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with room(broker, target) as (receiver, link, operator), taking_part(receiver, link) as outcome:
+        source = Source(announcement())
+        session = source.announcement
+        operator.announce(session)
+        hello = await operator.next_presence("seat")
+        operator.say(session, SessionPhase.MANIFEST)
+        await operator.next_report(session)
+        await broker.stop()
+        while link.is_connected:  # noqa: ASYNC110 - nothing but the link knows
+            await asyncio.sleep(0.01)
+        assert receiver.session is not None
+        # While its own link is down it must judge nobody, whatever the lease.
+        with monkeypatch.context() as lease:
+            lease.setattr(receiver_session, "SENDER_LEASE", 0.0)
+            turns = set[float]()
+            while len(turns) < 4 and not outcome.done():
+                turns.add(receiver.session.next_timeout())
+                await asyncio.sleep(0.01)
+            assert not outcome.done()
+            assert not receiver.session.has_lost_sender
+        await broker.start()
+        # The broker came back empty.
+        again = await operator.next_presence("seat")
+        assert (again.receiver_id, again.is_online) == (hello.receiver_id, True)
+        report = await operator.next_report(session)
+        assert report.state is ReceiverState.READY
+        operator.say(session, SessionPhase.ENDED)
+        assert await outcome == SessionOutcome(ReceiverState.READY, "the broadcaster ended the session", False)
+    assert content(target) == OLD
+
+
+@pytest.mark.asyncio
+async def test_a_receiver_keeps_its_name_over_sessions_and_another_has_another(
+    broker: RunningBroker, target: Path
+) -> None:
+    names = []
+    sessions = [announcement(), announcement()]
+    for _ in range(2):
+        waiting = {session.tsi: session for session in sessions}
+        async with room(broker, target) as (receiver, link, operator):
+            for session in sessions:
+                operator.announce(session)
+            while waiting:
+                async with taking_part(receiver, link) as outcome:
+                    report = await operator.next_report(*waiting.values())
+                    names.append(report.receiver_id)
+                    operator.say(waiting.pop(report.tsi), SessionPhase.ENDED)
+                    await outcome
+    assert names[0] == names[1] != names[2] == names[3]
