@@ -24,8 +24,15 @@ def session_with(*seats: int, start: float = 10.0) -> SenderSession:
     return session
 
 
-def report_of(session: SenderSession, *, now: float, expected: int = 1) -> SessionReport:
-    return build_report(session, bytes_on_wire=12_345, expected_seats=expected, now=now)
+def report_of(session: SenderSession, *, now: float, expected: int = 1, earlier_seconds: float = 0.0) -> SessionReport:
+    return build_report(
+        session,
+        bytes_on_wire=12_345,
+        catch_up_bytes=678,
+        earlier_seconds=earlier_seconds,
+        expected_seats=expected,
+        now=now,
+    )
 
 
 def seat_of(session: SenderSession, *, now: float) -> SeatReport:
@@ -41,6 +48,7 @@ def test_it_says_what_was_cast_and_how_long_it_took() -> None:
     assert (made.session, made.image, made.version, made.stored_bytes) == (TSI, "classroom", 3, 5_000_000)
     assert (made.seconds, made.end_reason) == (3.5, "every seat is settled, lost or stalled")
     assert (made.bytes_on_wire, made.datagrams_sent, made.repair_datagrams) == (12_345, 300, 20)
+    assert made.catch_up_bytes == 678
     assert made.rate_bits_per_second == 900_000_000
 
 
@@ -51,6 +59,7 @@ def test_a_verified_seat() -> None:
         sequence=2,
         state=ReceiverState.VERIFIED,
         bytes_received=777,
+        catch_up_bytes=88,
         symbols_expected=300,
         symbols_lost=7,
         blocks_repaired=5,
@@ -63,6 +72,7 @@ def test_a_verified_seat() -> None:
         reason="",
         seconds=3.0,
         bytes_received=777,
+        catch_up_bytes=88,
         loss_ratio=0.023333,
         repaired=5,
         verified=True,
@@ -94,10 +104,15 @@ def test_a_silent_seat_is_lost_with_a_reason() -> None:
 
 
 def test_a_seat_that_gets_nowhere_is_stalled_with_a_reason() -> None:
-    session = session_with(1)
-    for half_second in range(200):
-        session.receive_message(report(1, sequence=half_second + 2), 10.0 + half_second / 2)
-    seat = seat_of(session, now=10.0 + STALL + 1.0)
+    session, now = session_with(1), 10.0
+    while session.ended_at is None:
+        now += 0.5
+        assert now < 10.0 + 2 * STALL
+        session.receive_message(report(1, sequence=int(now * 2)), now)
+        while (transmission := session.next_transmission(now)) is not None:
+            session.transmitted(transmission, now)
+    session.receive_message(report(1, sequence=int(now * 2) + 1), now + 0.5)  # it speaks on, which changes nothing
+    seat = seat_of(session, now=now + 1.0)
     assert (seat.outcome, seat.reason) == ("stalled", "reports, but gets nowhere")
 
 
@@ -107,6 +122,56 @@ def test_an_unfinished_seat_of_an_ended_session_is_aborted() -> None:
     seat = seat_of(session, now=500.0)
     assert (seat.outcome, seat.reason) == ("aborted", "the session was ended before it was done")
     assert seat.seconds == 2.0
+
+
+def test_a_seat_that_lacks_a_damaged_block_is_incomplete_with_the_reason() -> None:
+    session = session_with(1)
+    (seat,) = session.roster.seats()
+    seat.incomplete_because = "1 block is damaged in the library, first 7: chunk 7 is damaged"
+    session.next_transmission(12.0)
+    made = seat_of(session, now=12.0)
+    assert (made.outcome, made.reason, made.verified) == ("incomplete", seat.incomplete_because, False)
+
+
+def test_a_seat_that_caught_up_by_itself_says_why() -> None:
+    session = session_with(1)
+    (seat,) = session.roster.seats()
+    seat.was_slow_because = "disk 12 MB/s"
+    session.receive_message(report(1, sequence=2, state=ReceiverState.VERIFIED), 12.0)
+    made = seat_of(session, now=12.0)
+    assert (made.outcome, made.reason) == ("verified", "caught up by itself: disk 12 MB/s")
+
+
+def test_a_slow_seat_that_did_not_finish_says_both() -> None:
+    session = session_with(1)
+    (seat,) = session.roster.seats()
+    seat.was_slow_because = "link 100 Mb/s"
+    session.abort("the bell rang", 12.0)
+    assert seat_of(session, now=12.0).reason == (
+        "the session was ended before it was done; caught up by itself: link 100 Mb/s"
+    )
+
+
+def test_what_a_seat_says_itself_comes_first() -> None:
+    session = session_with(1)
+    (seat,) = session.roster.seats()
+    seat.was_slow_because = "disk 12 MB/s"
+    session.receive_message(report(1, sequence=2, state=ReceiverState.FAILED, reason="sda: write failed"), 12.0)
+    assert seat_of(session, now=12.0).reason == "sda: write failed"
+
+
+def test_a_resumed_session_counts_the_time_before_its_restart() -> None:
+    session = session_with(1, start=10.0)
+    session.receive_message(report(1, sequence=2, state=ReceiverState.VERIFIED), 13.0)
+    made = report_of(session, now=99.0, earlier_seconds=40.0)
+    assert (made.seconds, made.seats[0].seconds) == (43.0, 43.0)
+
+
+def test_no_seat_received_more_than_was_sent() -> None:
+    """A broadcaster that was killed had sent more than its last record says."""
+    session = session_with(1)
+    session.receive_message(report(1, sequence=2, state=ReceiverState.VERIFIED, bytes_received=50_000), 11.0)
+    assert report_of(session, now=12.0).bytes_on_wire == 50_000
 
 
 def test_seats_that_never_came_are_named_absent() -> None:
@@ -134,9 +199,8 @@ def test_a_session_that_never_began_took_no_time() -> None:
 
 def test_as_json_it_has_the_documented_fields() -> None:
     fields = msgspec.json.decode(msgspec.json.encode(report_of(session_with(1), now=11.0)))
-    assert {"session", "image", "seconds", "bytes_on_wire", "datagrams_sent", "repair_datagrams", "seats"} <= set(
-        fields
-    )
+    documented = {"session", "image", "seconds", "bytes_on_wire", "datagrams_sent", "repair_datagrams", "seats"}
+    assert documented | {"catch_up_bytes"} <= set(fields)
     assert set(fields["seats"][0]) == {
         "seat",
         "receiver",
@@ -144,6 +208,7 @@ def test_as_json_it_has_the_documented_fields() -> None:
         "reason",
         "seconds",
         "bytes_received",
+        "catch_up_bytes",
         "loss_ratio",
         "repaired",
         "verified",

@@ -325,6 +325,22 @@ def test_stragglers_are_mended_elsewhere() -> None:
     assert room.watch.loss_to_mend() == pytest.approx(0.02, abs=0.001)
 
 
+def test_the_memory_in_repair_is_the_second_worst_of_the_group() -> None:
+    room = Watched(*good_seats(1, 2, 3), ScriptedSeat(4, loss_ratio=0.75))
+    assert room.watch.memory_in_repair() == 0.0
+    for number in room.seats:
+        room.seats[number].changes["partial_fill_ratio"] = number / 10
+    room.tell()
+    assert room.watch.memory_in_repair() == 0.3
+    room.run(5.0)
+    assert room.stragglers() == [4]
+    assert room.watch.memory_in_repair() == 0.2
+
+
+def test_of_nobody_no_memory_is_in_repair() -> None:
+    assert StragglerWatch().memory_in_repair() == 0.0
+
+
 @pytest.mark.parametrize(
     ("state", "judged"),
     [(state, state in (ReceiverState.READY, ReceiverState.RECEIVING)) for state in ReceiverState],

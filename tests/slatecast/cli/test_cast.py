@@ -20,6 +20,7 @@ def report(*outcomes: str) -> SessionReport:
         seconds=1.0,
         end_reason="",
         bytes_on_wire=1,
+        catch_up_bytes=0,
         datagrams_sent=1,
         repair_datagrams=0,
         rate_bits_per_second=1,
@@ -31,6 +32,7 @@ def report(*outcomes: str) -> SessionReport:
                 reason="" if outcome == "verified" else "some reason",
                 seconds=1.0,
                 bytes_received=1,
+                catch_up_bytes=0,
                 loss_ratio=0.0,
                 repaired=0,
                 verified=outcome == "verified",
@@ -55,6 +57,8 @@ def report(*outcomes: str) -> SessionReport:
         (["failed", "refused"], 4),
         (["aborted"], 4),
         (["verified", "lost", "damaged"], 5),
+        (["verified", "incomplete"], 5),
+        (["lost", "incomplete"], 5),
     ],
 )
 def test_exit_code(outcomes: list[str], code: int) -> None:

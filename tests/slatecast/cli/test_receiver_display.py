@@ -14,7 +14,7 @@ from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_i
 
 @pytest.fixture
 def image() -> SimulatedImage:
-    return draw_image(random.Random(1), 20)
+    return draw_image(random.Random(1), 20, 0.5)
 
 
 @pytest.fixture
@@ -49,6 +49,17 @@ def test_receiving(session: ReceiverSession, image: SimulatedImage) -> None:
     assert session.state is ReceiverState.RECEIVING
     assert text.startswith(f"{image.manifest.header.name} receiving ")
     assert "20 blocks missing, 1.5 MB received" in text
+
+
+def test_scanning(session: ReceiverSession, image: SimulatedImage) -> None:
+    session.manifest_loaded(image.manifest, 1.0)
+    session.counters.blocks_to_scan, session.counters.blocks_scanned = 20, 10
+    session.counters.catch_up_bytes = 1_500_000
+    text = drawn(session)
+    assert text.startswith(f"{image.manifest.header.name} scanning ")
+    assert "20 blocks missing, 1.5 MB received" in text
+    session.counters.blocks_scanned = 20
+    assert " receiving " in drawn(session)
 
 
 def test_without_a_terminal_nothing_is_drawn(session: ReceiverSession, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,3 @@
-import random
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -7,27 +6,22 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from broadcaster.announcement import build_announcement
 from broadcaster.rate import RateControl
 from broadcaster.report import SeatReport, SessionReport
 from broadcaster.session import SenderSession, StartPolicy
 from broadcaster.transmission import TransferObject
-from protocol.messages import FecOti, ReceiverState
+from protocol.messages import ReceiverState, SessionPhase
 from slatecast.cli import room_display as module
 from slatecast.cli.room_display import print_report, room_display, say
+from tests.sample_messages import announcement, missing_blocks
 from tests.sample_messages import report as receiver_report
-from tests.simulator.image import draw_image
 
 
 @pytest.fixture
 def session() -> SenderSession:
     """A session at second 100 that waits for two seats."""
-    manifest = draw_image(random.Random(1), 20).manifest
-    announcement = build_announcement(
-        manifest, tsi=7, session_secret=bytes(32), group="239.192.0.1", port=7000, oti=FecOti()
-    )
     return SenderSession(
-        announcement,
+        announcement(),
         manifest_object=TransferObject(1, lambda _: 1),
         disk_object=TransferObject(20, lambda _: 3),
         policy=StartPolicy(2, 60.0),
@@ -37,8 +31,7 @@ def session() -> SenderSession:
 
 
 def hear(session: SenderSession, number: int, now: float, **fields: Any) -> None:
-    report = receiver_report(number, tsi=f"{7:016x}", **fields)
-    session.receive_message(report, now)
+    session.receive_message(receiver_report(number, **fields), now)
 
 
 def drawn(session: SenderSession, now: float, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -48,7 +41,7 @@ def drawn(session: SenderSession, now: float, monkeypatch: pytest.MonkeyPatch) -
     picture = module._Picture(broadcast)  # type: ignore[arg-type]  # all that a picture looks at
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     broadcast.bytes_sent = 1_000_000
-    console = Console(width=160, file=StringIO(), record=True)
+    console = Console(width=200, file=StringIO(), record=True)
     console.print(picture)
     return console.export_text()
 
@@ -60,24 +53,53 @@ def test_waiting_seats_are_counted(session: SenderSession, monkeypatch: pytest.M
     assert "seat-1" in text
 
 
-def test_a_row_tells_what_a_seat_does(session: SenderSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_disk(session: SenderSession) -> dict[str, Any]:
+    """Two seats that miss 5 of the 20 blocks, of which none has left; what their next reports have in common."""
     for number in (1, 2):
         hear(session, number, 100.0)
-    session.next_transmission(100.0)
-    known: dict[str, Any] = {"has_manifest": True, "blocks_total": 20, "sequence": 2}
-    hear(
-        session,
-        1,
-        105.0,
-        **{**known, "state": ReceiverState.RECEIVING, "blocks_missing": 5, "symbols_expected": 200, "symbols_lost": 3},
-    )
+    transmission = session.next_transmission(100.0)
+    assert transmission is not None
+    session.transmitted(transmission, 100.0)
+    known: dict[str, Any] = {"state": ReceiverState.RECEIVING, "has_manifest": True, "has_scanned": True}
+    known |= {"blocks_total": 20, "sequence": 2}
+    for number in (1, 2):
+        hear(session, number, 101.0, **known)
+        session.receive_message(missing_blocks(number, 3, ranges=[(0, 5)], block_count=20), 101.0)
+    assert session.phase is SessionPhase.DISK
+    return {**known, "sequence": 4}
+
+
+def test_while_the_disks_are_scanned_it_says_so(session: SenderSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2):
+        hear(session, number, 100.0)
+    scanning = {"state": ReceiverState.RECEIVING, "has_manifest": True, "blocks_total": 20, "blocks_missing": 20}
+    hear(session, 1, 101.0, **scanning, sequence=2, blocks_to_scan=20, blocks_scanned=10)
+    headline, _, first = drawn(session, 102.0, monkeypatch).splitlines()[:3]
+    assert headline.strip() == "classroom: looking for what the disks hold already, 2.0 s"
+    assert first.split()[:3] == ["seat-1", "•", "scanning"]
+
+
+def test_a_row_tells_what_a_seat_does(session: SenderSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = in_disk(session)
+    hear(session, 1, 105.0, **{**known, "blocks_missing": 5, "symbols_expected": 200, "symbols_lost": 3})
     hear(session, 2, 105.0, **{**known, "state": ReceiverState.FAILED, "reason": "the disk"})
     headline, _, first, second = drawn(session, 106.0, monkeypatch).splitlines()[:4]
-    assert "0 of 20 blocks have left" in headline
+    assert "0 of 5 blocks have left" in headline
     assert "6.0 s, about 2.0 s left, sending 8 Mbit/s of 100 Mbit/s (at the set rate)" in headline
     assert first.split()[:3] == ["seat-1", "•", "receiving"]
     assert first.split()[-2:] == ["5", "1.50%"]
     assert second.split()[:3] == ["seat-2", "✘", "failed"]
+
+
+def test_a_row_tells_what_keeps_a_seat(session: SenderSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_disk(session)
+    first, second = session.roster.seats()
+    first.slow_because = "disk 12 MB/s"
+    second.incomplete_because = "1 block is damaged in the library"
+    rows = drawn(session, 102.0, monkeypatch).splitlines()[2:4]
+    assert rows[0].rstrip().endswith("catching up: disk 12 MB/s")
+    assert "✘ incomplete" in rows[1]
+    assert rows[1].rstrip().endswith("1 block is damaged in the library")
 
 
 def test_a_silent_seat_is_lost(session: SenderSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,11 +136,13 @@ def test_the_final_table_has_every_seat_and_the_totals() -> None:
         reason="",
         seconds=10.0,
         bytes_received=1_100_000,
+        catch_up_bytes=0,
         loss_ratio=0.0125,
         repaired=7,
         verified=True,
     )
     lost = msgspec.structs.replace(verified, seat="other", outcome="lost", reason="fell silent", verified=False)
+    slow = msgspec.structs.replace(verified, seat="slow", bytes_received=100_000, catch_up_bytes=1_000_000)
     report = SessionReport(
         session="7" * 16,
         image="lab",
@@ -127,10 +151,11 @@ def test_the_final_table_has_every_seat_and_the_totals() -> None:
         seconds=12.5,
         end_reason="",
         bytes_on_wire=1_200_000,
+        catch_up_bytes=0,
         datagrams_sent=1000,
         repair_datagrams=100,
         rate_bits_per_second=1,
-        seats=[verified, lost],
+        seats=[verified, lost, slow],
     )
     console = Console(width=160, file=StringIO(), record=True)
     print_report(report, console)
@@ -138,12 +163,17 @@ def test_the_final_table_has_every_seat_and_the_totals() -> None:
     assert "image lab version 3, session 7777777777777777" in lines[0]
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
     assert cells == [
-        ["[red]seat", "verified", "10.0 s", "800 kbit/s", "1.25%", "7", "yes"],
+        ["[red]seat", "verified", "10.0 s", "880 kbit/s", "1.25%", "7", "yes"],
         ["other", "lost: fell silent", "10.0 s", "", "1.25%", "7", "no"],
+        ["slow", "verified", "10.0 s", "880 kbit/s", "1.25%", "7", "yes"],
     ]
-    assert lines[-1] == (
-        "1 of 2 seats verified in 12.5 s; 1.2 MB on the wire for 1.0 MB stored, 10.00% of the datagrams were repair."
+    totals = (
+        "2 of 3 seats verified in 12.5 s; 1.2 MB on the wire for 1.0 MB stored, 10.00% of the datagrams were repair"
     )
+    assert lines[-1] == f"{totals}."
+    console = Console(width=200, file=StringIO(), record=True)
+    print_report(msgspec.structs.replace(report, catch_up_bytes=1_000_000), console)
+    assert console.export_text().splitlines()[-1] == f"{totals}, 1.0 MB were fetched by single seats."
 
 
 def test_a_line_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
