@@ -4,11 +4,12 @@ Every block is checked against the manifest before it is sealed: what has rotted
 seal's nonces, which depend on the block alone, never meet two plaintexts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from broadcaster.transmission import TransferObject, Transmission
 from protocol.blocks import last_symbol_length, source_block_length
+from protocol.digests import Buffer
 from protocol.fec import encode_repair
 from protocol.manifest import CHUNK_SIZE, Manifest
 from protocol.seal import Seal
@@ -63,11 +64,7 @@ class BlockEncoder:
             stored = self._read_stored(transmission.sbn)
         length = transmission.source_block_length
         esis = transmission.esis
-        if esis.start < length:
-            symbols = memoryview(stored)[esis.start * self._symbol_length : esis.stop * self._symbol_length]
-        else:
-            source = stored.ljust(length * self._symbol_length, b"\0")
-            symbols = memoryview(encode_repair(source, length, self._symbol_length, esis))
+        symbols = self._symbols(stored, length, esis)
         datagram_length = HEADER_LENGTH + self._symbol_length + TAG_LENGTH
         out = bytearray(len(esis) * datagram_length)
         used = self._seal.seal_symbols(
@@ -80,6 +77,19 @@ class BlockEncoder:
             last_symbol_length=last_symbol_length(len(stored), self._symbol_length),
         )
         return SealedSymbols(transmission, memoryview(out)[:used], datagram_length)
+
+    def _symbols(self, stored: bytes, source_block_length: int, esis: Sequence[int]) -> Buffer:
+        """The symbols one after the other; the padding of the last source symbol may be absent."""
+        size = self._symbol_length
+        if esis == range(source_block_length):
+            return stored
+        source = memoryview(stored.ljust(source_block_length * size, b"\0"))
+        repair_esis = [esi for esi in esis if esi >= source_block_length]
+        repair = (
+            memoryview(encode_repair(source, source_block_length, size, repair_esis)) if repair_esis else source[:0]
+        )
+        places = {esi: repair[index * size :][:size] for index, esi in enumerate(repair_esis)}
+        return b"".join([places[esi] if esi in places else source[esi * size :][:size] for esi in esis])
 
     def _manifest_block(self, sbn: int) -> bytes:
         return self._manifest.read(sbn * CHUNK_SIZE, CHUNK_SIZE)

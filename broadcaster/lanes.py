@@ -25,6 +25,10 @@ class Lanes:
         """The loss that repair for the seats of the group has to make good, 0 to 1; None when nothing is known yet."""
         return self._stragglers.loss_to_mend()
 
+    def memory_in_repair(self) -> float:
+        """Share of the seats' memory that waits for repair, 0 to 1: the second worst of the group's seats."""
+        return self._stragglers.memory_in_repair()
+
     def leave(self, seat: Seat) -> None:
         """The seat wants nothing more of anybody."""
         self._stragglers.forget(seat.report.receiver_id)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+from broadcaster.rate_in_use import RateInUse
 from protocol.messages import ReceiverReport
 from protocol.wire import ENCODING_SYMBOL_LENGTH, INTERLEAVED_BLOCKS
 
@@ -143,8 +144,7 @@ class RateControl:
         self._samples: dict[str, _Sample] = {}
         self._stepped_at = now
         self._has_fallen = False
-        self._bytes_sent = 0
-        self._bytes_sent_at_step = 0
+        self._in_use = RateInUse()
         self._rises_in_a_row = len(RISE_FACTORS) - 1
         self._step_up_interval = STEP_UP_INTERVAL
         self._before_rise: int | None = None
@@ -184,7 +184,7 @@ class RateControl:
 
         ``bytes_sent`` is all that has left since the session began.
         """
-        self._bytes_sent = bytes_sent
+        self._in_use.sent(bytes_sent, now)
         settled_at = self._stepped_at + min(LONGEST_SETTLING, SETTLING_BITS / self.rate_bits_per_second)
         settled = self._room([each for each in self._samples.values() if each.since >= settled_at], settled_at, now)
         if settled is not None:
@@ -237,7 +237,7 @@ class RateControl:
         elif excess > inevitable + curable * UNCURED_SHARE:
             self._take_back(before, room, now)
         elif inevitable and excess > STEP_DOWN_LOSS_RATIO and excess <= inevitable + curable * CURED_SHARE:
-            step = _Step(self.rate_bits_per_second, self._rate_in_use(now), excess)
+            step = _Step(self.rate_bits_per_second, self._rate_in_use, excess)
             self._lower(1 - excess, f"the median seat loses {room.loss_ratio:.1%}, less than before", now)
             self._before_step = step
         elif excess > STEP_DOWN_LOSS_RATIO:
@@ -259,7 +259,7 @@ class RateControl:
             self._step_up_interval = min(LONGEST_STEP_UP_INTERVAL, 2 * self._step_up_interval)
         self._rises_in_a_row = 0
         if _is_choked(room):
-            share = min(1 - room.drop_ratio, room.taken_bits_per_second / self._rate_in_use(now))
+            share = min(1 - room.drop_ratio, room.taken_bits_per_second / self._rate_in_use)
             self._lower(share, _in_words(room), now)
         elif before_rise is not None:
             arrived = self.rate_bits_per_second * (1 - excess)
@@ -270,16 +270,20 @@ class RateControl:
             self._try(room, now)
 
     def _try(self, room: _Room, now: float) -> None:
-        """Lower the rate a little, to see whether the loss is its doing."""
+        """Lower the rate a little, to see whether the loss is its doing; once it is known how much of it is used."""
+        if not self._in_use.is_known:
+            return
         if self._innate_loss_ratio and now - self._tried_at >= TRIAL_INTERVAL:
             self._innate_loss_ratio = 0.0
         self._tried_at = now
-        step = _Step(self.rate_bits_per_second, self._rate_in_use(now), self._excess(room.loss_ratio))
+        step = _Step(self.rate_bits_per_second, self._rate_in_use, self._excess(room.loss_ratio))
         floor = int(self.ceiling_bits_per_second * FLOOR_RATIO)
         lowered = max(floor, int(step.used_bits_per_second * TRIAL_FACTOR))
-        if lowered < self.rate_bits_per_second:
-            self._before_step = step
-            self._set(lowered, now)
+        if lowered >= self.rate_bits_per_second:
+            self._keep(room, now)  # there is no lower rate to try
+            return
+        self._before_step = step
+        self._set(lowered, now)
         self.reason = (
             f"lowered: the median seat loses {room.loss_ratio:.1%}; a trial whether less is lost at a lower rate"
         )
@@ -288,13 +292,13 @@ class RateControl:
         least, most = STEP_DOWN_FACTORS
         factor = min(most, max(least, share * 0.95))
         floor = self.ceiling_bits_per_second * FLOOR_RATIO
-        self._set(int(min(self.rate_bits_per_second, max(floor, self._rate_in_use(now) * factor))), now)
+        self._set(int(min(self.rate_bits_per_second, max(floor, self._rate_in_use * factor))), now)
         self.reason = f"lowered: {reason}"
 
     def _consider_rise(self, now: float) -> None:
         if now - self._stepped_at < self._step_up_interval:
             return
-        if self._rate_in_use(now) < self.rate_bits_per_second * RATE_IN_USE_RATIO:
+        if self._rate_in_use < self.rate_bits_per_second * RATE_IN_USE_RATIO:
             return
         before = self.rate_bits_per_second
         factor = RISE_FACTORS[min(self._rises_in_a_row, len(RISE_FACTORS) - 1)]
@@ -305,14 +309,10 @@ class RateControl:
             self._step_up_interval = STEP_UP_INTERVAL
         self.reason = "at the set rate" if self._is_at_ceiling else "rising: most seats have no trouble"
 
-    def _rate_in_use(self, now: float) -> float:
-        """Of the present rate, what the sender really uses; all of it while that cannot be told."""
-        elapsed = now - self._stepped_at
-        if elapsed < STEP_UP_INTERVAL:
-            return self.rate_bits_per_second
-        sent = (self._bytes_sent - self._bytes_sent_at_step) * 8 / elapsed
-        # Whole transmissions are counted, without headers: a little less than all is all.
-        return self.rate_bits_per_second if sent > 0.85 * self.rate_bits_per_second else max(1.0, sent)
+    @property
+    def _rate_in_use(self) -> float:
+        """Of the present rate, what the sender really uses, bits per second."""
+        return self._in_use.of(self.rate_bits_per_second)
 
     def _excess(self, loss_ratio: float) -> float:
         """Share of what could arrive that does not: loss beyond the innate."""
@@ -327,7 +327,6 @@ class RateControl:
         self._has_fallen = rate_bits_per_second < self.rate_bits_per_second
         self.rate_bits_per_second = rate_bits_per_second
         self._stepped_at = now
-        self._bytes_sent_at_step = self._bytes_sent
         self._samples.clear()
 
 
@@ -335,18 +334,23 @@ def _sample(before: _Totals, totals: _Totals, fill_ratio: float) -> _Sample | No
     """What lies between two reports, or None while it says too little."""
     expected = totals.symbols_expected - before.symbols_expected
     received = max(0, totals.bytes_received - before.bytes_received)
-    if expected < MIN_SAMPLE_SYMBOLS and received < MIN_SAMPLE_SYMBOLS * ENCODING_SYMBOL_LENGTH:
+    has_thrown_away = totals.blocks_without_room > before.blocks_without_room
+    says_nothing_of_loss = expected < MIN_SAMPLE_SYMBOLS
+    if says_nothing_of_loss and (
+        received < MIN_SAMPLE_SYMBOLS * ENCODING_SYMBOL_LENGTH
+        or not (has_thrown_away or fill_ratio > STEP_DOWN_BUFFER_FILL or totals.buffer_drops > before.buffer_drops)
+    ):
         return None
     lost = min(expected, max(0, totals.symbols_lost - before.symbols_lost))
     taken = max(0, totals.bytes_taken - before.bytes_taken)
-    if totals.blocks_without_room > before.blocks_without_room:
+    if has_thrown_away:
         # These came, and were thrown away: the memory was full, whatever it is now.
         fill_ratio = 1.0
         taken = min(taken, (expected - lost) * ENCODING_SYMBOL_LENGTH)
     dropped = max(0, totals.buffer_drops - before.buffer_drops) * ENCODING_SYMBOL_LENGTH
     return _Sample(
         before.at,
-        lost / expected if expected >= MIN_SAMPLE_SYMBOLS else 0.0,
+        0.0 if says_nothing_of_loss else lost / expected,
         fill_ratio,
         dropped / (dropped + received) if dropped else 0.0,
         taken * 8 / max(MIN_SAMPLE_SECONDS, totals.at - before.at),

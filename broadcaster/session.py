@@ -166,7 +166,7 @@ class SenderSession:
             self._status_due_at = now
             for queue in self._repairs:
                 queue.forget_deficits()
-        self._repair_credit.follow(self._lanes.loss_to_mend())
+        self._repair_credit.follow(self._lanes.loss_to_mend(), self._lanes.memory_in_repair())
 
     def _receive_repair_request(self, request: RepairRequest, now: float) -> None:
         seat = self.roster.hear(request.receiver_id, now)
@@ -174,12 +174,23 @@ class SenderSession:
             return
         block_count = self._objects[request.toi].block_count
         length = self._objects[request.toi].source_block_length
-        if any(sbn >= block_count or deficit > length(sbn) for sbn, deficit in request.deficits) or any(
-            not first <= last < block_count for first, last in request.absent
-        ):
+        is_nonsense = (
+            any(sbn >= block_count or deficit > length(sbn) for sbn, deficit in request.deficits)
+            or any(not first <= last < block_count for first, last in request.absent)
+            or any(sbn >= block_count for sbn, _ in request.missing_symbols)
+        )
+        if is_nonsense:
             self._on_nonsense(request.receiver_id, "a repair request for blocks or symbols that do not exist")
             return
-        self._repairs[request.toi].request(request.deficits, request.absent, self._plans[request.toi], now)
+        missing_symbols = {sbn: int.from_bytes(bits, "little") for sbn, bits in request.missing_symbols}
+        self._repairs[request.toi].request(
+            request.deficits,
+            request.absent,
+            self._plans[request.toi],
+            now,
+            receiver_id=request.receiver_id,
+            missing_symbols=missing_symbols,
+        )
 
     def _receive_missing_blocks(self, message: MissingBlocks, now: float) -> None:
         seat = self.roster.hear(message.receiver_id, now)
@@ -217,7 +228,7 @@ class SenderSession:
         During the first pass blocks of the disk that somebody lacks whole wait for its end: that is a late seat's pass.
         """
         for toi in (self._repair_turn, 1 - self._repair_turn):
-            symbols = self._repairs[toi].next_symbols(whole_blocks=toi == TOI_MANIFEST or not in_first_pass)
+            symbols = self._repairs[toi].next_symbols(in_first_pass=in_first_pass and toi == TOI_DISK)
             if symbols is not None:
                 self._repair_turn = 1 - toi
                 sbn, esis = symbols

@@ -73,6 +73,7 @@ class _Watched:
     sent_datagrams: int
     sent_bytes: int
     report: ReceiverReport
+    partial_fill_ratio: float = 0.0
     peak_disk_busy_ratio: float = 0.0
     sample: _Sample | None = None
     bad_windows: int = 0
@@ -103,6 +104,7 @@ class StragglerWatch:
             watched.sample = None
             watched.begin_window(report, datagrams_sent, bytes_sent, now)  # what passes it by is no loss of its own
             return
+        watched.partial_fill_ratio = report.partial_fill_ratio
         watched.fills.append(report.buffer_fill_ratio)
         watched.peak_disk_busy_ratio = max(watched.peak_disk_busy_ratio, report.disk_busy_ratio)
         if now - watched.at < WINDOW:
@@ -123,6 +125,11 @@ class StragglerWatch:
             return False
         self._return(watched)
         return True
+
+    def memory_in_repair(self) -> float:
+        """Share of the memory for blocks that waits for repair, 0 to 1: the second worst, as ``loss_to_mend``."""
+        shares = sorted(watched.partial_fill_ratio for watched in self._watched.values() if watched.straggler is None)
+        return shares[-2:][0] if shares else 0.0
 
     def loss_to_mend(self) -> float | None:
         """The loss that repair for the room has to make good: the second worst of the seats that are no stragglers.

@@ -1,6 +1,6 @@
 """What session, encoder and transmitter hand each other: the shape of an object, and symbols that are to leave."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -21,5 +21,6 @@ class Transmission:
     sbn: int
     source_block_length: int
     """symbols"""
-    esis: range
+    esis: Sequence[int]
+    """in the order in which they leave; source symbol K-1, whose datagram may be short, comes last"""
     is_first_pass: bool

@@ -68,6 +68,16 @@ class BlockBuffer:
         """Source symbols present."""
         return self.ledger[SYMBOL_COUNT] - self.ledger[REPAIR_COUNT]
 
+    def missing_source_bitmap(self) -> bytes:
+        """The absent source symbols as a little-endian number, bit i for esi i."""
+        missing = sum(1 << esi for esi in self.missing_source_symbols())
+        return missing.to_bytes(-(-self.source_block_length // 8), "little")
+
+    @property
+    def next_repair_esi(self) -> int:
+        """The first repair symbol after all that are present."""
+        return max(self.repair_esis(), default=self.source_block_length - 1) + 1
+
     def missing_source_symbols(self) -> list[int]:
         """The esi of every source symbol that is absent, ascending."""
         present = self.ledger[: self.source_block_length]
@@ -117,7 +127,11 @@ class BlockPool:
     @property
     def fill_ratio(self) -> float:
         """Share of the bound that is in use, 0 to 1."""
-        return min(1.0, self._taken_bytes / self._limit)
+        return self.share_of(self._taken_bytes)
+
+    def share_of(self, length: int) -> float:
+        """Share of the bound that so many bytes are, 0 to 1."""
+        return min(1.0, length / self._limit)
 
     @property
     def is_full(self) -> bool:

@@ -51,6 +51,7 @@ Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Toi = Annotated[int, msgspec.Meta(ge=0, le=1)]
 BitmapBlocks = Annotated[int, msgspec.Meta(ge=1, le=MAX_BITMAP_BLOCKS)]
 Bitmap = Annotated[bytes, msgspec.Meta(max_length=MAX_BITMAP_BLOCKS // 8 + 1024)]
+EsiBitmap = Annotated[bytes, msgspec.Meta(max_length=-(-MAX_SOURCE_BLOCK_LENGTH // 8))]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
@@ -202,7 +203,10 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
     blocks_without_room: Count
     """blocks that passed by while the memory for blocks was full; they do not count as lost"""
     buffer_fill_ratio: Ratio
-    """share in use of the memory for blocks, or of the kernel's receive buffer since the last report if that is more"""
+    """share of the memory for blocks that waits to be decoded and written, or of the kernel's receive buffer since the
+    last report if that is more"""
+    partial_fill_ratio: Ratio
+    """share of the memory for blocks that blocks hold which arrived in part"""
     backlog_bytes: Count
     """bytes of blocks held in memory"""
     bytes_written: Count
@@ -218,7 +222,7 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
 
 
 class RepairRequest(msgspec.Struct, frozen=True, kw_only=True, tag="repair", forbid_unknown_fields=True):
-    """A NACK by count (RFC 5740 section 5.3): how many symbols each block is short, not which ones."""
+    """A NACK by count (RFC 5740 section 5.3): how many symbols each block is short, which ones only if that matters."""
 
     tsi: Tsi
     receiver_id: ReceiverId
@@ -228,6 +232,9 @@ class RepairRequest(msgspec.Struct, frozen=True, kw_only=True, tag="repair", for
     """(sbn, symbols short) of blocks that arrived in part"""
     absent: Annotated[tuple[tuple[BlockNumber, BlockNumber], ...], msgspec.Meta(max_length=MAX_REPAIR_ENTRIES)]
     """(first sbn, last sbn), both included, of blocks of which nothing is there"""
+    missing_symbols: Annotated[tuple[tuple[BlockNumber, EsiBitmap], ...], msgspec.Meta(max_length=MAX_REPAIR_ENTRIES)]
+    """(sbn, absent source symbols) of blocks whose fresh repair symbols may be used up; bit i of the little-endian
+    number for esi i"""
 
 
 class MissingBlocks(msgspec.Struct, frozen=True, kw_only=True, tag="missing", forbid_unknown_fields=True):

@@ -27,6 +27,7 @@ from protocol.messages import (
     MissingBlocks,
     ReceiverReport,
     ReceiverState,
+    RepairRequest,
     decode_tsi,
     encode_message,
     topic_of,
@@ -48,6 +49,10 @@ MAX_BATCHES_PER_WAKE: Final = 64
 COALESCE_SECONDS: Final = 0.003
 """[s] After reading, so long nothing is read, so that one wake-up of the loop serves several batches: at 1 Gbit/s six
 times fewer wake-ups. The receive buffer of 32 MiB holds a quarter of a second of it; a smaller one is read at once."""
+
+CAUGHT_UP_FILL: Final = 0.03
+"""Share of the receive buffer, 1 MiB of 32: less than the blocks that must follow before one has gone by, so nothing of
+what is asked for can wait there."""
 
 WORKER_THREADS: Final = max(2, min(4, os.cpu_count() or 1))
 """Decoding releases the interpreter lock; more than four threads only wait for one disk."""
@@ -163,13 +168,12 @@ class ActiveSession:
         """Say what is due until the session is left; a final report is repeated for FAREWELL_LIMIT at most."""
         final_since: float | None = None
         while not self._left.done():
-            is_caught_up = self._receive_datagrams()
+            is_caught_up = self._receive_datagrams() or self._socket.fill_ratio <= CAUGHT_UP_FILL
             now = time.monotonic()
             self._membership.keep(now, must_leave=self.session.must_leave_group)
             self._count(now)
             while (message := self.session.next_message(now, is_caught_up=is_caught_up)) is not None:
-                is_part = isinstance(message, MissingBlocks)  # all others say a whole truth
-                self._link.publish(topic_of(message), encode_message(message), supersedes=not is_part)
+                self._publish(message)
                 if isinstance(message, ReceiverReport):
                     self._start_counting_anew(now)
             self._pump()  # silence of the broadcaster is an event, too
@@ -182,6 +186,15 @@ class ActiveSession:
                 async with asyncio.timeout(max(0.0, self.session.next_timeout() - now)):
                     await self._wake.wait()
         return self._left.result()
+
+    def _publish(self, message: ReceiverReport | RepairRequest | MissingBlocks) -> None:
+        """Reports and requests say a whole truth and are soon repeated: each takes the place of one that still waits,
+        and none waits for an acknowledgement, which on a link that loses much can take seconds.
+        """
+        is_part = isinstance(message, MissingBlocks)
+        is_final = isinstance(message, ReceiverReport) and message.state.is_final
+        qos = 1 if is_part or is_final else 0
+        self._link.publish(topic_of(message), encode_message(message), qos=qos, supersedes=not is_part)
 
     def _count(self, now: float) -> None:
         counters = self.session.counters

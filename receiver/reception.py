@@ -11,7 +11,7 @@ from protocol.ranges import RangeSet
 from protocol.wire import MAX_REPAIR_SYMBOLS
 from receiver.events import Want
 from receiver.first_pass import FirstPass
-from receiver.repair import QUIET, Absent, Deficits, RepairTimer
+from receiver.repair import END_HOLDOFF, HOLDOFF, QUIET, Absent, Deficits, MissingSymbols, RepairTimer
 
 
 class Reception:
@@ -34,6 +34,7 @@ class Reception:
         self._partial: dict[int, BlockBuffer] = {}
         self._being_stored: set[int] = set()
         self._being_fetched: set[int] = set()
+        self._bytes_to_store = 0
         self._without_room: set[int] = set()
 
     def want_all(self, block_count: int) -> None:
@@ -75,6 +76,7 @@ class Reception:
             if is_multicast:
                 self.first_pass.completed(block)
             self._being_stored.add(block.sbn)
+            self._bytes_to_store += len(block.symbols)
         if is_multicast:
             self.go_by(self.first_pass.arrived(block.sbn))
         return is_complete
@@ -112,13 +114,25 @@ class Reception:
 
     # --- what to ask for -----------------------------------------------------------------------------------------
 
-    def requests(self, now: float, *, whole_blocks: bool) -> tuple[Deficits, Absent]:
-        """What to ask the group for; restarts the timer's cycle."""
+    def requests(self, now: float, *, whole_blocks: bool) -> tuple[Deficits, Absent, MissingSymbols]:
+        """What to ask the group for; restarts the timer's cycle.
+
+        Which symbols are missing is told of blocks that were asked for before, or are short of more than there are
+        repair symbols: the broadcaster may have no fresh ones left for them.
+        """
+        limit = self.first_pass.gone_by
+        holdoff = HOLDOFF if limit < self.block_count else END_HOLDOFF
+        asked_before = {sbn for sbn in self._partial if self.timer.has_asked(sbn)}
         deficits, absent = self.timer.collect(
-            self.missing, self._partial.values(), self._being_stored, self.first_pass.gone_by, now
+            self.missing, self._partial.values(), self._being_stored, limit, now, holdoff=holdoff
+        )
+        missing_symbols = tuple(
+            (sbn, self._partial[sbn].missing_source_bitmap())
+            for sbn, deficit in deficits
+            if sbn in asked_before or deficit > MAX_REPAIR_SYMBOLS
         )
         # What is sent again could not be kept when the memory is full.
-        return deficits, absent if whole_blocks and not self._pool.is_full else ()
+        return deficits, absent if whole_blocks and not self._pool.is_full else (), missing_symbols
 
     def next_want(self, now: float, *, whole_blocks: bool, from_everywhere: bool) -> Want | None:
         """What to fetch next from the catch-up lane; it counts as being fetched until ``fetched``.
@@ -151,6 +165,11 @@ class Reception:
     def unavailable(self, want: Want) -> None:
         """The block cannot be had there; it stays counted as being fetched, so that it is not wanted again."""
 
+    @property
+    def bytes_to_store(self) -> int:
+        """Bytes of memory that complete blocks hold until they are stored."""
+        return self._bytes_to_store
+
     def unasked(self) -> RangeSet:
         """The missing blocks without those that are only waiting to be stored."""
         blocks = RangeSet(self.missing.ranges())
@@ -165,12 +184,13 @@ class Reception:
 
     def _release(self, block: BlockBuffer) -> None:
         self._being_stored.remove(block.sbn)
+        self._bytes_to_store -= len(block.symbols)
         self.timer.forget(block.sbn)
         self._pool.give_back(block)
 
 
 def _fresh_repair_symbols(block: BlockBuffer) -> range | None:
     """As many repair symbols as the block is short of, all new to it; None where so many are not left."""
-    first = max(block.repair_esis(), default=block.source_block_length - 1) + 1
+    first = block.next_repair_esi
     stop = first + block.deficit
     return range(first, stop) if stop <= block.source_block_length + MAX_REPAIR_SYMBOLS else None

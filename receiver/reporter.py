@@ -10,7 +10,7 @@ from protocol.messages import MissingBlocks, ReceiverReport, ReceiverState, Repa
 from protocol.ranges import RangeSet
 from receiver.counters import Counters
 from receiver.reception import Reception
-from receiver.repair import Absent, Deficits
+from receiver.repair import Absent, Deficits, MissingSymbols
 
 
 class Reporter:
@@ -57,7 +57,8 @@ class Reporter:
             blocks_repaired=first_pass.blocks_repaired,
             buffer_drops=counters.buffer_drops,
             blocks_without_room=disk.blocks_without_room,
-            buffer_fill_ratio=max(counters.buffer_fill_ratio, pool.fill_ratio),
+            buffer_fill_ratio=max(counters.buffer_fill_ratio, pool.share_of(disk.bytes_to_store)),
+            partial_fill_ratio=pool.share_of(pool.taken_bytes - disk.bytes_to_store),
             backlog_bytes=pool.taken_bytes,
             bytes_written=counters.bytes_written,
             disk_busy_ratio=counters.disk_busy_ratio,
@@ -66,7 +67,9 @@ class Reporter:
             bytes_verified=counters.bytes_verified,
         )
 
-    def repair_request(self, toi: int, deficits: Deficits, absent: Absent) -> RepairRequest:
+    def repair_request(
+        self, toi: int, deficits: Deficits, absent: Absent, missing_symbols: MissingSymbols
+    ) -> RepairRequest:
         """Asks for these symbols and blocks of object ``toi``."""
         return RepairRequest(
             tsi=self._tsi,
@@ -75,6 +78,7 @@ class Reporter:
             toi=toi,
             deficits=deficits,
             absent=absent,
+            missing_symbols=missing_symbols,
         )
 
     def missing_blocks(self, blocks: RangeSet, first_sbn: int, block_count: int) -> MissingBlocks:

@@ -326,10 +326,10 @@ class ReceiverSession:
     def _repair_request(self, reception: Reception, now: float) -> RepairRequest | None:
         # Until the scan is over, a block of which nothing came may well be on the disk.
         knows_what_it_lacks = self.has_scanned or reception is self._manifest_object
-        deficits, absent = reception.requests(now, whole_blocks=knows_what_it_lacks)
+        deficits, absent, missing_symbols = reception.requests(now, whole_blocks=knows_what_it_lacks)
         if not deficits and not absent:
             return None
-        return self._reporter.repair_request(reception.toi, deficits, absent)
+        return self._reporter.repair_request(reception.toi, deficits, absent, missing_symbols)
 
     def _next_inventory(self, now: float) -> MissingBlocks | None:
         is_planning = self._status is None or self._status.phase in (SessionPhase.WAITING, SessionPhase.MANIFEST)

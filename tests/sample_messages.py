@@ -95,6 +95,7 @@ def report(number: int = 1, sequence: int = 1, **changes: Any) -> ReceiverReport
         buffer_drops=0,
         blocks_without_room=0,
         buffer_fill_ratio=0.0,
+        partial_fill_ratio=0.0,
         backlog_bytes=0,
         bytes_written=0,
         disk_busy_ratio=0.0,
@@ -107,7 +108,15 @@ def report(number: int = 1, sequence: int = 1, **changes: Any) -> ReceiverReport
 
 def repair_request(number: int = 1, sequence: int = 1, **changes: Any) -> RepairRequest:
     """Asks for nothing yet."""
-    plain = RepairRequest(tsi=TSI, receiver_id=receiver_id(number), sequence=sequence, toi=1, deficits=(), absent=())
+    plain = RepairRequest(
+        tsi=TSI,
+        receiver_id=receiver_id(number),
+        sequence=sequence,
+        toi=1,
+        deficits=(),
+        absent=(),
+        missing_symbols=(),
+    )
     return msgspec.structs.replace(plain, **changes)
 
 
