@@ -1,5 +1,6 @@
 import base64
 import json
+import random
 import string
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import PROTOCOL_VERSION
+from protocol.bitmap import decode_bitmap, ranges_of
 from protocol.errors import MessageError
 from protocol.manifest import CHUNK_SIZE
 from protocol.messages import (
     ALL_RECEIVERS,
     ALL_SESSIONS,
+    MAX_BITMAP_BLOCKS,
     MAX_MESSAGE_LENGTH,
     MAX_REPAIR_ENTRIES,
     MAX_SEATS,
     Announcement,
     Message,
+    MissingBlocks,
     ReceiverState,
     SessionPhase,
     announcement_topic,
@@ -33,6 +37,7 @@ from tests.sample_messages import (
     OTHER_TSI,
     TSI,
     announcement,
+    missing_blocks,
     presence,
     receiver_id,
     repair_request,
@@ -43,7 +48,14 @@ from tests.sample_messages import (
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "messages.json").read_text(encoding="utf-8")
 )["messages"]
-MESSAGES: list[Message] = [announcement(), status(), presence(), report(), repair_request()]
+MESSAGES: list[Message] = [
+    announcement(),
+    status(),
+    presence(),
+    report(),
+    repair_request(),
+    missing_blocks(ranges=[(2, 5)], block_count=20),
+]
 
 
 def vector(leaf: str) -> dict[str, Any]:
@@ -93,6 +105,11 @@ class TestVectors:
                 decoded_with(leaf, **{name: ...})
         with pytest.raises(MessageError):
             decoded_with(leaf, surprise=1)
+
+    def test_the_blocks_of_the_bitmap(self) -> None:
+        message = decoded_with("missing")
+        assert isinstance(message, MissingBlocks)
+        assert list(ranges_of(decode_bitmap(message.bitmap, message.block_count))) == [0, 1, 2, 3, 19]
 
 
 def plain(value: object) -> object:
@@ -177,6 +194,22 @@ class TestBounds:
             ("repair", "deficits", [[0, 1, 2]]),
             ("repair", "absent", [[0, -1]]),
             ("repair", "absent", {}),
+            ("repair", "missing_symbols", [[0, base64.b64encode(bytes(25)).decode()]]),
+            ("repair", "missing_symbols", [[1 << 32, ""]]),
+            ("repair", "missing_symbols", [[0, "not base64!"]]),
+            ("announcement", "catch_up_url", "x" * 65),
+            ("status", "catch_up", ["not a receiver"]),
+            ("status", "must_leave_group", receiver_id(1)),
+            ("report", "has_scanned", 0),
+            ("report", "disk_busy_ratio", 1.01),
+            ("report", "partial_fill_ratio", -0.01),
+            ("report", "link_bits_per_second", -1),
+            ("missing", "first_sbn", 1 << 32),
+            ("missing", "first_sbn", -1),
+            ("missing", "block_count", 0),
+            ("missing", "block_count", MAX_BITMAP_BLOCKS + 1),
+            ("missing", "bitmap", "not base64!"),
+            ("missing", "bitmap", base64.b64encode(bytes(MAX_BITMAP_BLOCKS // 8 + 1025)).decode()),
         ],
     )
     def test_out_of_bounds_is_malformed(self, leaf: str, name: str, bad: object) -> None:
@@ -190,19 +223,29 @@ class TestBounds:
             decoded_with("repair", **{name: entries[:-1]})
             with pytest.raises(MessageError):
                 decoded_with("repair", **{name: entries})
-        ids = [receiver_id(number) for number in range(MAX_SEATS + 1)]
-        decoded_with("status", settled=ids[:-1])
+        bitmaps = [[number, ""] for number in range(MAX_REPAIR_ENTRIES + 1)]
+        decoded_with("repair", missing_symbols=bitmaps[:-1])
         with pytest.raises(MessageError):
-            decoded_with("status", settled=ids)
+            decoded_with("repair", missing_symbols=bitmaps)
+        ids = [receiver_id(number) for number in range(MAX_SEATS + 1)]
+        for name in ("settled", "catch_up", "must_leave_group"):
+            decoded_with("status", **{name: ids[:-1]})
+            with pytest.raises(MessageError):
+                decoded_with("status", **{name: ids})
 
     def test_the_largest_messages_that_we_make_can_be_read(self) -> None:
         block_number = (1 << 32) - 1
         request = repair_request(
-            deficits=((block_number, 191),) * MAX_REPAIR_ENTRIES, absent=((block_number,) * 2,) * MAX_REPAIR_ENTRIES
+            deficits=((block_number, 191),) * MAX_REPAIR_ENTRIES,
+            absent=((block_number,) * 2,) * MAX_REPAIR_ENTRIES,
+            missing_symbols=((block_number, b"\xff" * 24),) * MAX_REPAIR_ENTRIES,
         )
-        everybody = status(settled=tuple(receiver_id(number) for number in range(MAX_SEATS)))
+        ids = tuple(receiver_id(number) for number in range(MAX_SEATS))
+        on_catch_up = status(catch_up=ids, must_leave_group=ids)  # a settled receiver is on no lane
+        bitmap = random.Random(1).randbytes(MAX_BITMAP_BLOCKS // 8 + 1024)
+        disk = missing_blocks(ranges=[], block_count=MAX_BITMAP_BLOCKS, bitmap=bitmap)
         largest = announcement(manifest_length=2048 * CHUNK_SIZE, manifest_block_digests=(bytes(32),) * 2048)
-        for message in (request, everybody, largest):
+        for message in (request, on_catch_up, disk, largest):
             assert len(encode_message(message)) <= MAX_MESSAGE_LENGTH
             assert decode_message(topic_of(message), encode_message(message)) == message
 

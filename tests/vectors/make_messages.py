@@ -8,6 +8,7 @@ which needs a new protocol version.
 
 import base64
 import json
+import zlib
 from pathlib import Path
 
 PATH = Path(__file__).with_name("messages.json")
@@ -18,6 +19,11 @@ RECEIVERS = ("00112233445566778899aabbccddeeff", "ffeeddccbbaa998877665544332211
 
 def _bytes(first: int) -> str:
     return base64.b64encode(bytes(range(first, first + 32))).decode()
+
+
+def _deflated(bits: bytes) -> str:
+    deflate = zlib.compressobj(wbits=-15)
+    return base64.b64encode(deflate.compress(bits) + deflate.flush()).decode()
 
 
 MESSAGES = (
@@ -42,6 +48,7 @@ MESSAGES = (
             "manifest_digest": _bytes(32),
             "manifest_length": 262145,
             "manifest_block_digests": [_bytes(64), _bytes(96)],
+            "catch_up_url": "http://[fd00::1]:27184",
         },
     ),
     (
@@ -50,14 +57,16 @@ MESSAGES = (
         {
             "type": "status",
             "tsi": TSI,
-            "sequence": 41,
+            "sequence": 12884901929,
             "phase": "disk",
             "position": 4294967295,
             "rate_bits_per_second": 900000000,
             "rate_reason": "lowered: the median seat loses 7.0%",
             "datagrams_sent": 4611686018427387904,
             "repair_datagrams": 17,
-            "settled": list(RECEIVERS),
+            "settled": [],
+            "catch_up": list(RECEIVERS),
+            "must_leave_group": [RECEIVERS[1]],
         },
     ),
     (
@@ -80,13 +89,22 @@ MESSAGES = (
             "has_manifest": True,
             "blocks_total": 976773,
             "blocks_missing": 3,
+            "blocks_to_scan": 976773,
+            "blocks_scanned": 976000,
+            "has_scanned": False,
             "bytes_received": 9000000001,
+            "catch_up_bytes": 12000000,
             "symbols_expected": 181679778,
             "symbols_lost": 1816,
             "blocks_repaired": 1700,
             "buffer_drops": 44,
+            "blocks_without_room": 12,
             "buffer_fill_ratio": 0.25,
+            "partial_fill_ratio": 0.5,
             "backlog_bytes": 8113680,
+            "bytes_written": 250000000000,
+            "disk_busy_ratio": 0.75,
+            "link_bits_per_second": 1000000000,
             "bytes_to_verify": 256060514304,
             "bytes_verified": 262144,
         },
@@ -102,6 +120,20 @@ MESSAGES = (
             "toi": 1,
             "deficits": [[0, 1], [7, 191], [4294967295, 64]],
             "absent": [[8, 8], [100, 4294967294]],
+            "missing_symbols": [[7, base64.b64encode(b"\x05\x00\x80").decode()]],
+        },
+    ),
+    (
+        f"receivers/{RECEIVERS[1]}/missing",
+        "MissingBlocks",
+        {
+            "type": "missing",
+            "tsi": TSI,
+            "receiver_id": RECEIVERS[1],
+            "sequence": 11,
+            "first_sbn": 1048576,
+            "block_count": 20,
+            "bitmap": _deflated(b"\x0f\x00\x08"),
         },
     ),
 )
