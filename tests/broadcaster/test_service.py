@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from broadcaster import service
+from broadcaster.cast_config import CastConfig
+from broadcaster.cast_record import CastRecord
 from broadcaster.library.adding import add_image
 from broadcaster.library.library import Library
 from broadcaster.report import SessionReport
-from broadcaster.service import MAX_GROUP_TRIES, Broadcast, CastConfig
+from broadcaster.saved_cast import CASTS_FOLDER, CastStore
+from broadcaster.service import RECORD_INTERVAL, Broadcast
 from broadcaster.session import StartPolicy
-from protocol.errors import IntegrityError, TransportError
+from protocol.bitmap import encode_bitmap
 from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import MqttLink
 from protocol.link.multicast import DATA_PORT, MulticastReceiver
@@ -21,7 +23,7 @@ from protocol.manifest import Manifest
 from protocol.messages import (
     ALL_SESSIONS,
     Announcement,
-    ReceiverReport,
+    MissingBlocks,
     ReceiverState,
     SessionPhase,
     SessionStatus,
@@ -30,25 +32,18 @@ from protocol.messages import (
     encode_message,
     topic_of,
 )
+from protocol.ranges import RangeSet
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_DISK, TOI_MANIFEST, decode_header
 from tests.brokers import RunningBroker
+from tests.sample_messages import receiver_id, report
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 LO = resolve_interface("lo")
 RATE = 100_000_000
 
-REPORT = {
-    "receiver_id": f"{1:032x}",
-    "seat": "seat",
-    "state": ReceiverState.READY,
-    "reason": "",
-    "target": "/dev/sda",
-    "has_manifest": False,
-    **dict.fromkeys(("blocks_total", "blocks_missing", "bytes_received", "symbols_expected", "symbols_lost"), 0),
-    **dict.fromkeys(("blocks_repaired", "buffer_drops", "backlog_bytes", "bytes_to_verify", "bytes_verified"), 0),
-    "buffer_fill_ratio": 0.0,
-}
+SEAT = receiver_id(1)
+RECEIVING: dict[str, Any] = {"state": ReceiverState.RECEIVING, "has_manifest": True, "has_scanned": True}
 
 
 @pytest.fixture
@@ -78,8 +73,22 @@ class Seat:
 
     def report(self, **fields: Any) -> None:
         self._sequence += 1
-        report = ReceiverReport(**{**REPORT, "tsi": self._tsi, "sequence": self._sequence, **fields})
-        self._link.publish(topic_of(report), encode_message(report))
+        said = report(1, self._sequence, tsi=self._tsi, **fields)
+        self._link.publish(topic_of(said), encode_message(said))
+
+    def misses(self, blocks: RangeSet, block_count: int) -> None:
+        """It holds the manifest, and these blocks are not on its disk."""
+        self.report(**RECEIVING)
+        self._sequence += 1
+        said = MissingBlocks(
+            tsi=self._tsi,
+            receiver_id=SEAT,
+            sequence=self._sequence,
+            first_sbn=0,
+            block_count=block_count,
+            bitmap=encode_bitmap(blocks, 0, block_count),
+        )
+        self._link.publish(topic_of(said), encode_message(said))
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._link.publish(topic, payload)
@@ -104,17 +113,25 @@ class Seat:
         return False
 
 
+def record_of(library: Library, manifest: Manifest) -> CastRecord:
+    """The record of a new cast, or of one that was killed."""
+    store = CastStore(library.root / CASTS_FOLDER)
+    return CastRecord(store, manifest, store.find(manifest.digest, LO.name))
+
+
 @asynccontextmanager
 async def running(
     library: Library, manifest: Manifest, broker: RunningBroker, config: CastConfig
 ) -> AsyncIterator[tuple[Broadcast, Seat, "asyncio.Task[SessionReport]"]]:
+    record = await asyncio.to_thread(record_of, library, manifest)
+    broadcast = Broadcast(library, manifest, config, record, broker.address)
     async with (
         asyncio.timeout(30),
-        MqttLink(broker.address, "broadcaster") as link,
+        broadcast.link("broadcaster", None),
         MqttLink(broker.address, "seat") as seat_link,
+        broadcast,
     ):
         await seat_link.subscribe(ALL_SESSIONS)
-        broadcast = Broadcast(library, manifest, config, link)
         run = asyncio.create_task(broadcast.run())
         try:
             yield broadcast, Seat(seat_link, broadcast), run
@@ -135,7 +152,7 @@ async def test_a_session_from_announcement_to_its_end(
             assert announced in seat.heard
             seat.report()
             await seat.until(SessionPhase.MANIFEST)
-            seat.report(has_manifest=True, state=ReceiverState.RECEIVING)
+            seat.misses(RangeSet([(0, len(manifest))]), len(manifest))
             await seat.until(SessionPhase.DISK)
             while (await seat.until(SessionPhase.DISK)).position < len(manifest):
                 pass
@@ -143,7 +160,7 @@ async def test_a_session_from_announcement_to_its_end(
             ended = await seat.until(SessionPhase.ENDED)
             assert await seat.cleared()
             report = await run
-    assert ended.settled == (f"{1:032x}",)
+    assert ended.settled == (SEAT,)
     assert {(toi, sbn) for toi, sbn, _ in arrived} == {
         (TOI_MANIFEST, 0),
         *((TOI_DISK, sbn) for sbn in range(len(manifest))),
@@ -203,7 +220,21 @@ async def test_cancellation_tells_the_room_too(library: Library, manifest: Manif
 
 
 @pytest.mark.asyncio
-async def test_a_damaged_chunk_ends_the_session_and_is_not_sent(
+async def test_only_what_the_seat_misses_is_sent(library: Library, manifest: Manifest, broker: RunningBroker) -> None:
+    async with running(library, manifest, broker, config()) as (broadcast, seat, run):
+        with listening(broadcast) as arrived:
+            seat.report()
+            await seat.until(SessionPhase.MANIFEST)
+            seat.misses(RangeSet([(1, 2), (3, 4)]), len(manifest))
+            while (await seat.until(SessionPhase.DISK)).position < len(manifest):
+                pass
+            seat.report(has_manifest=True, state=ReceiverState.VERIFIED)
+            await run
+    assert {sbn for toi, sbn, _ in arrived if toi == TOI_DISK} == {1, 3}
+
+
+@pytest.mark.asyncio
+async def test_a_damaged_chunk_is_not_sent_and_the_rest_is(
     library: Library, manifest: Manifest, broker: RunningBroker
 ) -> None:
     chunk = manifest[2]
@@ -214,29 +245,50 @@ async def test_a_damaged_chunk_ends_the_session_and_is_not_sent(
         with listening(broadcast) as arrived:
             seat.report()
             await seat.until(SessionPhase.MANIFEST)
-            seat.report(has_manifest=True, state=ReceiverState.RECEIVING)
-            assert await seat.until(SessionPhase.ENDED)
-            with pytest.raises(IntegrityError, match=f"chunk {chunk.chunk_id} at byte {chunk.offset} is damaged"):
-                await run
-    assert (TOI_DISK, 2) not in {(toi, sbn) for toi, sbn, _ in arrived}
+            seat.misses(RangeSet([(0, len(manifest))]), len(manifest))
+            await seat.until(SessionPhase.DISK)
+            while not run.done():
+                seat.report(**RECEIVING, blocks_total=len(manifest), blocks_missing=1)
+                await asyncio.wait([run], timeout=0.5)
+    (seat_report,) = run.result().seats
+    assert (seat_report.outcome, seat_report.verified) == ("incomplete", False)
+    assert seat_report.reason.startswith("1 block is damaged in the library, first 2: image lab, version 1: ")
+    assert f"chunk {chunk.chunk_id} at byte {chunk.offset} is damaged" in seat_report.reason
+    assert {sbn for toi, sbn, _ in arrived if toi == TOI_DISK} == set(range(len(manifest))) - {2}
     assert (TOI_MANIFEST, 0) in {(toi, sbn) for toi, sbn, _ in arrived}
 
 
 @pytest.mark.asyncio
-async def test_a_group_that_is_taken_is_passed_over(
-    library: Library, manifest: Manifest, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+async def test_a_broadcaster_that_was_killed_resumes_the_session(
+    library: Library, manifest: Manifest, broker: RunningBroker
 ) -> None:
-    asked: list[str] = []
-
-    def listen(_interface: object, group: str, _port: int, _seconds: float) -> bool:
-        asked.append(group)
-        return len(asked) <= 2
-
-    monkeypatch.setattr(service, "listen_for_foreign", listen)
-    async with MqttLink(broker.address, "broadcaster") as link:
-        broadcast = Broadcast(library, manifest, config(), link)
-        assert broadcast.session.announcement.group == asked[2]
-        assert len(set(asked)) == 3
-        monkeypatch.setattr(service, "listen_for_foreign", lambda *_: True)
-        with pytest.raises(TransportError, match=f"all of {MAX_GROUP_TRIES} group addresses are taken"):
-            Broadcast(library, manifest, config(), link)
+    """The first run ends without a farewell to its record, as a process does that is killed."""
+    async with running(library, manifest, broker, config()) as (broadcast, seat, run):
+        seat.report()
+        await seat.until(SessionPhase.MANIFEST)
+        seat.misses(RangeSet([(0, len(manifest))]), len(manifest))
+        while (await seat.until(SessionPhase.DISK)).position < len(manifest):
+            pass
+        first = broadcast.session.announcement
+        generation = [each.sequence for each in seat.heard if isinstance(each, SessionStatus)][-1] >> 32
+        await asyncio.sleep(RECORD_INTERVAL * 1.5)  # the record is written by the clock
+        left_behind = {path: path.read_bytes() for path in (library.root / CASTS_FOLDER).glob("*.cast")}
+    assert len(left_behind) == 1
+    for path, state in left_behind.items():
+        path.write_bytes(state)
+        path.chmod(0o600)
+    async with running(library, manifest, broker, config()) as (broadcast, seat, run):
+        again = broadcast.session.announcement
+        assert (again.tsi, again.session_secret, again.group) == (first.tsi, first.session_secret, first.group)
+        assert broadcast.bytes_sent > manifest.header.stored_bytes
+        status = await seat.until(SessionPhase.MANIFEST)
+        assert status.sequence >> 32 > generation
+        seat._sequence = 100  # what it said before is known
+        with listening(broadcast) as arrived:
+            seat.misses(RangeSet([(2, 3)]), len(manifest))
+            await seat.until(SessionPhase.DISK)
+            seat.report(has_manifest=True, state=ReceiverState.VERIFIED)
+            report = await run
+    assert {toi for toi, _, _ in arrived} <= {TOI_DISK}
+    assert [each.outcome for each in report.seats] == ["verified"]
+    assert list((library.root / CASTS_FOLDER).glob("*.cast")) == []
