@@ -30,9 +30,9 @@ from broadcaster.rate import RateControl
 from broadcaster.report import SessionReport, build_report
 from broadcaster.saved_cast import SavedCast
 from broadcaster.session import SenderSession
-from broadcaster.transmission import Transmission
+from broadcaster.transmission import TransferObject, Transmission
 from broadcaster.transmitter import Transmitter
-from protocol.errors import MessageError, SlatecastError
+from protocol.errors import MessageError, SlatecastError, TransportError
 from protocol.link.message_stream import received_messages, sender_of
 from protocol.link.mqtt import BrokerAddress, MqttLink
 from protocol.link.multicast import DATA_PORT, MulticastSender
@@ -138,20 +138,7 @@ class Broadcast:
         if config.max_rate_bits_per_second is not None:
             cap = stack.enter_context(HostRate(config.interface.name, config.max_rate_bits_per_second))
         self._encoder_pool = stack.enter_context(ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encoder"))
-        self._lane = await stack.enter_async_context(
-            CatchUpLane(
-                config.interface,
-                tsi=record.tsi_text,
-                objects=objects,
-                encode=self._encoder.encode,
-                executor=self._encoder_pool,
-                rate_bits_per_second=config.start_rate_bits_per_second,
-                on_damaged=self._cannot_send,
-                port=record.catch_up_port or 0,
-                use_ipv6=config.use_ipv6,
-                cap=cap,
-            )
-        )
+        self._lane = await self._opened_lane(stack, objects, cap)
         announcement = await asyncio.to_thread(
             build_announcement,
             self._manifest,
@@ -179,6 +166,30 @@ class Broadcast:
         sender = stack.enter_context(MulticastSender(config.interface, record.group, DATA_PORT))
         self._transmitter = self._started_transmitter(sender, cap)
         stack.callback(self._transmitter.stop)
+
+    async def _opened_lane(
+        self, stack: contextlib.AsyncExitStack, objects: tuple[TransferObject, TransferObject], cap: HostRate | None
+    ) -> CatchUpLane:
+        """The lane on the port that the seats of a resumed cast know, unless somebody else has taken that."""
+        for port in (self._record.catch_up_port, None):
+            lane = CatchUpLane(
+                self._config.interface,
+                tsi=self._record.tsi_text,
+                objects=objects,
+                encode=self._encoder.encode,
+                executor=self._encoder_pool,
+                rate_bits_per_second=self._config.start_rate_bits_per_second,
+                on_damaged=self._cannot_send,
+                port=port or 0,
+                use_ipv6=self._config.use_ipv6,
+                cap=cap,
+            )
+            try:
+                return await stack.enter_async_context(lane)
+            except TransportError:
+                if port is None:
+                    raise
+        raise AssertionError("the last port was tried")
 
     def _started_transmitter(self, sender: MulticastSender, cap: HostRate | None) -> Transmitter:
         loop = asyncio.get_running_loop()

@@ -308,6 +308,8 @@ class Seats:
         self.control = RateControl(CEILING, 0.0)
         self.totals = {number: [0, 0] for number in range(3)}
         self.say(0.0, [0.0, 0.0, 0.0], expected=0)
+        for sent_at in (0.0, 0.5):  # by the second report it is known how much of the rate is used
+            self.rate_at(sent_at)
 
     def say(self, now: float, losses: list[float], *, expected: int = 1000) -> None:
         for number, loss in enumerate(losses):
