@@ -139,7 +139,8 @@ async def _embedded_broker(
     try:
         # The broker of a cast that was just killed may take a moment to give its port back.
         patience = EARLIER_PORT_PATIENCE if earlier_port else 0.0
-        broker = EmbeddedBroker(host, port or earlier_port or DEFAULT_PORT, port_timeout=patience)
+        wanted = next(each for each in (port, earlier_port, DEFAULT_PORT) if each is not None)  # 0 is a free one
+        broker = EmbeddedBroker(host, wanted, port_timeout=patience)
         await broker.__aenter__()
     except TransportError:
         if port is not None:
