@@ -22,6 +22,7 @@ class Membership:
     def __init__(self, socket: MulticastReceiver, now: float) -> None:
         self._socket = socket
         self._reminded_at = now
+        self._trouble = ""
 
     def received(self, now: float) -> None:
         """Something of the session came by multicast."""
@@ -35,5 +36,8 @@ class Membership:
             elif not self._socket.is_member or now - self._reminded_at >= REJOIN_SILENCE:
                 self._reminded_at = now
                 self._socket.rejoin()
+                self._trouble = ""
         except TransportError as error:
-            _logger.info("%s", error)
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                _logger.warning("%s; trying again", error)

@@ -139,7 +139,7 @@ class ReceiverSession:
 
     def is_wanted(self, want: Want) -> bool:
         """Whether it is worth while to try again; if not, nothing more is to be said of this want."""
-        if self.is_on_catch_up and self._objects[want.toi].is_wanted(want):
+        if self.is_on_catch_up and not self.state.is_final and self._objects[want.toi].is_wanted(want):
             return True
         self._objects[want.toi].fetched(want)
         return False

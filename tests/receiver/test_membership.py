@@ -79,15 +79,19 @@ def test_who_may_come_back_does_so_at_once() -> None:
 def test_a_link_that_is_down_is_tried_until_it_is_up_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
     keeper, socket = membership()
     socket.is_link_down = True
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.WARNING):
         keeper.keep(REJOIN_SILENCE, must_leave=False)
-    assert [record.getMessage() for record in caplog.records] == ["the interface is down: check the cable"]
-    keeper.keep(REJOIN_SILENCE + 0.1, must_leave=False)
+        keeper.keep(REJOIN_SILENCE + 0.1, must_leave=False)
     assert (socket.done, socket.is_member) == ([], False)
+    told = ["the interface is down: check the cable; trying again"]
+    assert [record.getMessage() for record in caplog.records] == told  # once, however often it is tried
     socket.is_link_down = False
     keeper.keep(REJOIN_SILENCE + 0.2, must_leave=False)
     keeper.keep(REJOIN_SILENCE + 0.3, must_leave=False)
     assert (socket.done, socket.is_member) == (["join"], True)
+    socket.is_link_down = True
+    keeper.keep(3 * REJOIN_SILENCE, must_leave=False)
+    assert [record.getMessage() for record in caplog.records] == 2 * told
 
 
 def test_a_link_that_is_down_does_not_keep_from_leaving() -> None:

@@ -76,8 +76,11 @@ def test_who_fetches_asks_the_group_for_nothing() -> None:
 
 def test_a_seat_that_is_done_fetches_nothing() -> None:
     seat = behind_seat()
+    want = seat.session.next_want(1.0)
+    assert want is not None
     seat.session.failed("sda: write failed", 1.0)
     assert seat.wants_of_lane(9.0) == []
+    assert not seat.session.is_wanted(want)
 
 
 # --- what it fetches -----------------------------------------------------------------------------------------------
