@@ -20,7 +20,7 @@ class Object:
     """A reception with the network played by hand."""
 
     def __init__(self, block_count: int = 30, *, room: int = 100, k: int = K) -> None:
-        self.pool = BlockPool(room * ROOM_FOR_ONE_BLOCK, 32, L)
+        self.pool = BlockPool(room * ROOM_FOR_ONE_BLOCK, max(32, k), L)
         self.reception = Reception(1, lambda sbn: k, self.pool, RepairTimer(random.Random(1), 0.0), 0.0)
         self.reception.want_all(block_count)
         self.reception.first_pass.count_from(0)
@@ -54,6 +54,11 @@ class Object:
     def asks(self, now: float, *, whole_blocks: bool = True) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         deficits, absent, _ = self.reception.requests(now, whole_blocks=whole_blocks)
         return list(deficits), list(absent)
+
+    def missing_symbols(self, now: float) -> dict[int, int]:
+        """What it says of blocks of which it tells more than how many symbols are missing."""
+        *_, missing_symbols = self.reception.requests(now, whole_blocks=True)
+        return {sbn: int.from_bytes(bitmap, "little") for sbn, bitmap in missing_symbols}
 
     def first_pass_state(self) -> tuple[int, int, int, int]:
         first_pass = self.reception.first_pass
@@ -167,14 +172,36 @@ def test_it_is_asked_again_sooner_when_the_first_pass_is_over(position: int, hol
     assert seen.asks(1.0 + holdoff + 0.01) == asked
 
 
-def test_which_symbols_are_missing_is_told_where_fresh_repair_symbols_may_be_used_up() -> None:
+def test_which_symbols_are_missing_is_told_when_it_is_asked_again() -> None:
     seen = Object(4)
-    seen.arrive(0, [0, 2, 4, K + 59])  # needs 6, and only 4 later ones exist
-    seen.arrive(1, [0, 2, 4, K + 57])
+    seen.arrive(0, [0, 2, 4, K + 5])
+    seen.arrive(1, [0])
+    seen.reception.go_by(1)
+    assert seen.missing_symbols(1.0) == {}
     seen.reception.go_by(2)
-    deficits, _, missing_symbols = seen.reception.requests(1.0, whole_blocks=True)
-    assert deficits == ((0, 6), (1, 6))
-    assert [(sbn, int.from_bytes(bitmap, "little")) for sbn, bitmap in missing_symbols] == [(0, 0b1111101010)]
+    assert seen.missing_symbols(1.1 + HOLDOFF) == {0: 0b1111101010}
+    seen.arrive(0, [1], now=1.2 + HOLDOFF)
+    assert seen.missing_symbols(1.0 + 3 * HOLDOFF) == {0: 0b1111101000, 1: 0b1111111110}
+
+
+def test_which_symbols_are_missing_is_told_at_once_where_repair_symbols_cannot_do() -> None:
+    k = MAX_REPAIR_SYMBOLS + 20
+    seen = Object(4, k=k)
+    seen.arrive(0, range(19))
+    seen.arrive(1, range(20))
+    seen.reception.go_by(2)
+    assert seen.missing_symbols(1.0) == {0: (1 << k) - (1 << 19)}
+
+
+def test_a_block_that_starts_over_was_never_asked_for() -> None:
+    seen = Object(4)
+    seen.arrive(0, range(4))
+    seen.reception.go_by(1)
+    assert seen.asks(1.0) == ([(0, 6)], [])
+    seen.reception.rejected(seen.complete(0))
+    seen.arrive(0, range(4))
+    assert seen.missing_symbols(2.0) == {}
+    assert seen.missing_symbols(2.1 + HOLDOFF) == {0: 0b1111110000}
 
 
 def test_a_full_memory_asks_for_no_whole_blocks() -> None:

@@ -85,6 +85,14 @@ def test_a_block_that_starts_over_is_asked_for_at_once() -> None:
     assert collect(asking, 1.1, missing=[(3, 4)], partial=[block(3, 7)])[0] == [(3, 3)]
 
 
+def test_what_was_asked_for_is_known_until_it_is_forgotten() -> None:
+    asking = timer()
+    collect(asking, 1.0, missing=[(0, 10)], partial=[block(3, 4), block(7, 4)], limit=5)
+    assert [asking.has_asked(sbn) for sbn in (0, 3, 7)] == [False, True, False]
+    asking.forget(3)
+    assert not asking.has_asked(3)
+
+
 def test_a_request_is_bounded_and_the_rest_follows_a_cycle_later() -> None:
     asking = timer()
     partial = [block(sbn, 1) for sbn in range(1000)]
