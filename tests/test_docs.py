@@ -99,8 +99,8 @@ def in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each ty
             return f"number, {least} to {most}"
         case inspect.IntType(ge=least, lt=bound, le=most):
             return f"integer, {least} to {_power(bound - 1 if most is None and bound is not None else most)}"
-        case inspect.BytesType(min_length=least, max_length=most) if least == most:
-            return f"{most} bytes in base64"
+        case inspect.BytesType(min_length=least, max_length=most):
+            return f"{most} bytes in base64" if least == most else f"up to {most} bytes in base64"
         case inspect.StrType(pattern=str(pattern)):
             return f"{''.join(re.findall(r'{(.*)}', pattern))} hex digits"
         case inspect.StrType(max_length=most):
@@ -129,6 +129,7 @@ TOP_LEVEL = [
     messages.Presence,
     messages.ReceiverReport,
     messages.RepairRequest,
+    messages.MissingBlocks,
 ]
 
 
@@ -250,6 +251,7 @@ def test_every_metric() -> None:
         manifest_digest=bytes(32),
         manifest_length=0,
         manifest_block_digests=(),
+        catch_up_url="",
     )
     nothing = TransferObject(0, lambda _: 1)
     sender = SenderSession(
@@ -263,7 +265,8 @@ def test_every_metric() -> None:
     receiver = ReceiverSession(
         announcement, receiver_id="0" * 32, seat="", target="", rng=random.Random(0), now=0.0, buffer_limit=1 << 20
     )
-    broadcast = SimpleNamespace(session=sender, bytes_sent=0, now=lambda: 0.0)
+    budget = SimpleNamespace(rejected_count=0, quarantined_count=0)
+    broadcast = SimpleNamespace(session=sender, bytes_sent=0, catch_up_bytes=0, budget=budget, now=lambda: 0.0)
     endpoints: list[MetricsEndpoint] = [
         BroadcasterMetrics(cast(Broadcast, broadcast), None),
         ReceiverMetrics(cast(Receiver, SimpleNamespace(session=receiver)), None),
