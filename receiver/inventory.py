@@ -19,20 +19,18 @@ class InventoryTimer:
 
     def __init__(self) -> None:
         self._block_count = 0
-        self._is_known = False
+        """0 until it is known"""
         self._due_at = 0.0
         self._parts: deque[int] = deque()
 
     def known(self, block_count: int) -> None:
         """What is missing of so many blocks is known from now on."""
-        self._is_known = True
         self._block_count = block_count
         self.tell_again()
 
     def tell_again(self) -> None:
-        """Somebody may have forgotten it."""
-        if self._is_known:
-            self._parts = deque(range(0, self._block_count, MAX_BITMAP_BLOCKS))
+        """Somebody may have forgotten it; nothing is told before it is known."""
+        self._parts = deque(range(0, self._block_count, MAX_BITMAP_BLOCKS))
 
     def next_part(self, now: float, *, is_awaited: bool) -> tuple[int, int] | None:
         """The (first sbn, number of blocks) to tell of now, or None; ``is_awaited`` while it may still be of use."""
