@@ -38,6 +38,8 @@ class _Asked:
 class SenderAudit:
     """One run of one broadcaster."""
 
+    max_repair_symbols: int
+    """of one block; when they are used up, somebody may first have to say which source symbols it lacks"""
     problems: list[str] = field(default_factory=list)
     is_served_otherwise: bool = False
     """somebody fetches what it lacks by itself, or told late all that it lacks: then a request may be void"""
@@ -50,6 +52,7 @@ class SenderAudit:
     """whether its last symbol has left"""
     _repaired: set[Block] = field(default_factory=set)
     _wanted_whole: set[Block] = field(default_factory=set)
+    _repair_symbols_used: dict[Block, int] = field(default_factory=dict)
     _repair_symbols: set[tuple[Block, int]] = field(default_factory=set)
 
     def heard(self, request: RepairRequest, seat: Seat | None, now: float) -> None:
@@ -81,7 +84,7 @@ class SenderAudit:
             self._take_first_pass(block, name)
             return
         self._repaired.add(block)
-        if not self._in_first_pass.get(block, True):
+        if transmission.toi == TOI_DISK and not self._in_first_pass.get(block, True):
             self.problems.append(f"{name} is repaired while it leaves in the first pass")
         asked = self._asked.pop(block, _Asked())
         if source_count:
@@ -102,14 +105,15 @@ class SenderAudit:
     def _take_first_pass(self, block: Block, name: str) -> None:
         if block in self._in_first_pass:
             self.problems.append(f"{name} leaves twice in the first pass")
-        if block in self._repaired:
+        if block in self._repaired and block[0] == TOI_DISK:
             self.problems.append(f"{name} leaves in the first pass, and was repaired before")
         self._in_first_pass[block] = False
 
     def _take_repair(self, block: Block, asked: _Asked, esis: Sequence[int], name: str) -> None:
         if len(esis) > asked.most + SPARE_SYMBOLS:
             self.problems.append(f"{name}: {len(esis)} repair symbols, while {asked.most} were needed at most")
-        if len(esis) < asked.least and not self.is_served_otherwise:
+        self._repair_symbols_used[block] = used = self._repair_symbols_used.get(block, 0) + len(esis)
+        if len(esis) < asked.least and used < self.max_repair_symbols and not self.is_served_otherwise:
             self.problems.append(f"{name}: {len(esis)} repair symbols, while somebody needed {asked.least}")
         again = self._repair_symbols.intersection((block, esi) for esi in esis)
         if again:

@@ -134,7 +134,7 @@ class SimulatedBroadcaster:
         self._encoded: deque[SealedSymbols] = deque()
         self._under_way = 0
         self.started_at.append(now)
-        self.audits.append(SenderAudit())
+        self.audits.append(SenderAudit(self._settings.max_repair_symbols))
         session = SenderSession(
             self.announcement,
             manifest_object=self.objects[0],

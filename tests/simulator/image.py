@@ -41,6 +41,11 @@ class SimulatedImage:
     manifest: Manifest
     library: Library
 
+    @property
+    def stored(self) -> list[bytes]:
+        """The stored chunks in order, as the library holds them."""
+        return [self.library.read_stored(self.manifest, sbn) for sbn in range(len(self.manifest))]
+
     def is_on(self, disk: bytes) -> bool:
         """Whether every stored chunk and every zero chunk is as it should be."""
         zeros = [
@@ -79,7 +84,7 @@ class SimulatedImage:
         return self.disk[chunk.offset : chunk.offset + chunk.raw_length]
 
 
-def draw_image(rng: random.Random, stored_count: int, compressible_ratio: float) -> SimulatedImage:
+def draw_image(rng: random.Random, stored_count: int, compressible_ratio: float = 0.5) -> SimulatedImage:
     """A disk of 2.5 to 3 MiB with a partition table, ``stored_count`` stored chunks, some zero ones, the rest free."""
     disk_size = rng.randrange(640, 768) * CHUNK_SIZE
     disk = bytearray(disk_size)

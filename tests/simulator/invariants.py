@@ -3,7 +3,7 @@
 from math import inf
 from typing import TYPE_CHECKING
 
-from broadcaster.report import SeatReport, build_report
+from broadcaster.report import SeatReport, SessionReport, build_report
 from broadcaster.roster import LEASE
 from protocol.messages import ReceiverState
 from tests.simulator.receiver import DATAGRAM_LENGTH, FAREWELL_LIMIT, SimulatedReceiver
@@ -15,10 +15,10 @@ LONGEST_RESUME = 3.0
 """[s] A broadcaster that is back sends what is missing, or is done, after so long at most, where nothing else fails."""
 
 
-def problems_of(room: "Room") -> list[str]:
-    """Everything that must not be."""
+def problems_of(room: "Room", report: SessionReport) -> list[str]:
+    """Everything that must not be; ``report`` is of the moment in which the session ended."""
     found = [*room.network.contradictions, *room.sender.problems]
-    seats = _seat_reports(room)
+    seats = {seat.receiver: seat for seat in report.seats}
     for receiver in room.receivers:
         found += receiver.problems
         found += _problems_of_disk(room, receiver)
@@ -35,8 +35,9 @@ def problems_of(room: "Room") -> list[str]:
     return found
 
 
-def _seat_reports(room: "Room") -> dict[str, SeatReport]:
-    report = build_report(
+def report_of(room: "Room") -> SessionReport:
+    """What the operator is told now."""
+    return build_report(
         room.sender.session,
         bytes_on_wire=0,
         catch_up_bytes=0,
@@ -44,7 +45,6 @@ def _seat_reports(room: "Room") -> dict[str, SeatReport]:
         expected_seats=0,
         now=room.schedule.now,
     )
-    return {seat.receiver: seat for seat in report.seats}
 
 
 def _problems_of_disk(room: "Room", receiver: SimulatedReceiver) -> list[str]:

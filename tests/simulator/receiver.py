@@ -43,7 +43,8 @@ FAREWELL_LIMIT = 15.0
 """[s] How long a final report is repeated."""
 
 LEAST_BETWEEN_REQUESTS = 0.15
-"""[s] No block is asked for twice within this time."""
+LEAST_IN_FIRST_PASS = 0.35
+"""[s] No block is asked for twice within this time, while the first pass lasts and after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,13 +293,15 @@ class SimulatedReceiver:
             counters.disk_busy_ratio = min(1.0, max(0.0, (self._busy_seconds - self._busy_at_report) / passed))
 
     def _check_request(self, request: RepairRequest) -> None:
-        now = self._schedule.now
+        now, session = self._schedule.now, self._joined()
+        is_in_first_pass = request.toi != TOI_MANIFEST and session.first_pass.gone_by < session.blocks_total
+        least = LEAST_IN_FIRST_PASS if is_in_first_pass else LEAST_BETWEEN_REQUESTS
         wanted = [(sbn, deficit) for sbn, deficit in request.deficits]
         wanted += [(sbn, 0) for first, last in request.absent for sbn in range(first, last + 1)]
         for sbn, deficit in wanted:
             block = (request.toi, sbn, deficit)
             before = self._asked_at.get(block, -inf)
-            if now - before < LEAST_BETWEEN_REQUESTS and not self.habits.bad_memory_ratio:
+            if now - before < least and not self.habits.bad_memory_ratio:
                 self.problems.append(f"{self.machine} asks for block {block} again after {now - before:.3f} s")
             self._asked_at[block] = now
 

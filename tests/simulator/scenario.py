@@ -14,7 +14,7 @@ from tests.simulator.broker import BrokerFaults, SimulatedBroker
 from tests.simulator.disk import SimulatedDisk, draw_disk
 from tests.simulator.hostile import HostileReceiver
 from tests.simulator.image import SimulatedImage, draw_image
-from tests.simulator.invariants import problems_of
+from tests.simulator.invariants import problems_of, report_of
 from tests.simulator.lane import SimulatedLane
 from tests.simulator.network import LinkFaults, SimulatedMulticast
 from tests.simulator.receiver import DATAGRAM_LENGTH, Habits, RoomParts, SimulatedReceiver
@@ -97,8 +97,9 @@ def run_seed(seed: int) -> Outcome:
         if not room.is_calm:
             _plan_faults(room)
         has_ended = room.schedule.run(lambda: room.sender.session.phase is SessionPhase.ENDED, TIME_LIMIT)
+        report = report_of(room)  # what the operator is told; who speaks later is not in it
         is_over = has_ended and room.schedule.run(room.is_over, room.schedule.now + FAREWELL)
-    problems = problems_of(room)
+    problems = problems_of(room, report)
     if not has_ended:
         problems.append("stuck: the session did not end")
     elif not is_over:
@@ -291,8 +292,8 @@ def _draw_broker_faults(rng: random.Random) -> BrokerFaults:
 def _draw_habits(rng: random.Random, room: Room) -> Habits:
     if room.is_calm:
         return Habits()
-    # Less room than for the blocks that are sent side by side is a room that nobody has; a few blocks bear it.
-    least_room = 250_000 if len(room.image.manifest) > SHORT_IMAGE else 20_000
+    # Less room than for the blocks that are sent side by side is a room that nobody has; a few blocks bear less.
+    least_room = 250_000 if len(room.image.manifest) > SHORT_IMAGE else 120_000
     return Habits(
         is_delta=rng.random() >= 0.1,
         bad_memory_ratio=rng.choice([0.0] * 7 + [0.05]),
