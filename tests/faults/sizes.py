@@ -4,4 +4,4 @@ import os
 from typing import Final
 
 IS_FULL: Final = os.environ.get("SLATECAST_FAULTS") == "full"
-"""``SLATECAST_FAULTS=full .venv/bin/python -m pytest tests/faults``: 50 bad places, 500 or more cuts, stalls of 30 s."""
+"""``SLATECAST_FAULTS=full .venv/bin/python -m pytest tests/faults``: 50 bad places, 500 cuts, stalls of 30 s."""

@@ -2,7 +2,7 @@
 
 One whole real cast is recorded write by write below the operating system, and replayed up to hundreds of moments:
 all flush boundaries, and between them prefixes, torn last writes, and any choice of what was not flushed yet, since a
-disk's cache keeps no order. Over 200 moments in ``make test``, at least 500, usually thousands, with SLATECAST_FAULTS=full.
+disk's cache keeps no order. Over 200 moments in ``make test``; with SLATECAST_FAULTS=full 500 or more.
 """
 
 import json
