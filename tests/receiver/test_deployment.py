@@ -13,8 +13,8 @@ from protocol.messages import Announcement, FecOti
 from receiver.deployment import Deployment
 from receiver.disk_layout import DiskLayout
 from tests.receiver.memory_device import SECTOR, MemoryDevice
+from tests.simulator.disk import is_bootable
 from tests.simulator.image import CHUNK_SIZE, ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_image
-from tests.simulator.scenario import is_bootable
 
 MIB = 1 << 20
 LONG_SYMBOL = 1416
@@ -22,7 +22,12 @@ LONG_SYMBOL = 1416
 
 @pytest.fixture(scope="module")
 def image() -> SimulatedImage:
-    return draw_image(random.Random(11), 12)
+    return draw_image(random.Random(11), 12, 0.6)
+
+
+def stored_blocks(image: SimulatedImage) -> list[bytes]:
+    """The stored bytes of each block."""
+    return [image.library.store.read(chunk.raw_digest) or b"" for chunk in image.manifest]
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def with_manifest(image: SimulatedImage, device: MemoryDevice, *, is_delta: bool
 
 
 def store_disk(deployment: Deployment, image: SimulatedImage) -> None:
-    blocks = [block_of(1, sbn, stored) for sbn, stored in enumerate(image.stored)]
+    blocks = [block_of(1, sbn, stored) for sbn, stored in enumerate(stored_blocks(image))]
     assert deployment.store_blocks(blocks) == [True] * len(blocks)
 
 
@@ -85,7 +90,7 @@ def scan(deployment: Deployment) -> tuple[set[int], list[tuple[int, int]]]:
 
 def fetch(deployment: Deployment, image: SimulatedImage, missing: set[int]) -> None:
     for sbn in missing:
-        assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+        assert deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn]))
     deployment.write_zero_ranges(lambda: False)
     assert read_back(deployment) == []
     deployment.commit()
@@ -114,7 +119,7 @@ def test_lost_symbols_are_mended(image: SimulatedImage, device: MemoryDevice) ->
     assert deployment.store_block(block_of(0, 0, image.manifest.encode(), lost=2))
     deployment.load_manifest()
     sbn = body_sbn(image)
-    assert deployment.store_block(block_of(1, sbn, image.stored[sbn], lost=1))
+    assert deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn], lost=1))
     deployment.read_back(lambda done, total: None, lambda: False)
     chunk = image.manifest[sbn]
     at = slice(chunk.offset, chunk.offset + chunk.raw_length)
@@ -125,7 +130,7 @@ def test_lost_symbols_are_mended(image: SimulatedImage, device: MemoryDevice) ->
 def test_a_block_with_one_wrong_bit_is_never_stored(image: SimulatedImage, device: MemoryDevice, toi: int) -> None:
     deployment = with_manifest(image, device)
     sbn = body_sbn(image) if toi else 0
-    stored = bytearray(image.stored[sbn] if toi else image.manifest.encode())
+    stored = bytearray(stored_blocks(image)[sbn] if toi else image.manifest.encode())
     before = device.operations
     for position in (0, len(stored) // 2, len(stored) - 1):
         stored[position] ^= 0x80
@@ -137,8 +142,8 @@ def test_a_block_with_one_wrong_bit_is_never_stored(image: SimulatedImage, devic
 
 def test_a_block_in_the_place_of_another_is_not_stored(image: SimulatedImage, device: MemoryDevice) -> None:
     deployment = with_manifest(image, device)
-    same_length = [sbn for sbn in range(len(image.stored)) if len(image.stored[sbn]) == CHUNK_SIZE]
-    assert not deployment.store_block(block_of(1, same_length[0], image.stored[same_length[1]]))
+    same_length = [sbn for sbn in range(len(image.manifest)) if len(stored_blocks(image)[sbn]) == CHUNK_SIZE]
+    assert not deployment.store_block(block_of(1, same_length[0], stored_blocks(image)[same_length[1]]))
 
 
 def test_too_few_symbols_are_not_stored(image: SimulatedImage, device: MemoryDevice) -> None:
@@ -150,7 +155,7 @@ def test_too_few_symbols_are_not_stored(image: SimulatedImage, device: MemoryDev
 def test_nothing_touches_the_disk_before_the_manifest(image: SimulatedImage, device: MemoryDevice) -> None:
     deployment = Deployment(announce(image), lambda: device)
     with pytest.raises(SessionStateError):
-        deployment.store_block(block_of(1, 0, image.stored[0]))
+        deployment.store_block(block_of(1, 0, stored_blocks(image)[0]))
     for call in (lambda: deployment.write_zero_ranges(lambda: False), lambda: read_back(deployment), deployment.commit):
         with pytest.raises(SessionStateError):
             call()
@@ -161,7 +166,7 @@ def test_nothing_touches_the_disk_before_the_manifest(image: SimulatedImage, dev
 
 def test_a_manifest_that_is_not_the_announced_one_is_refused(image: SimulatedImage, device: MemoryDevice) -> None:
     # The blocks are as announced, and yet the announcement contradicts itself: a hostile broker can do that.
-    other = announce(draw_image(random.Random(12), 12))
+    other = announce(draw_image(random.Random(12), 12, 0.6))
     mixed = msgspec.structs.replace(announce(image), manifest_digest=other.manifest_digest)
     deployment = Deployment(mixed, lambda: device)
     assert not deployment.store_block(block_of(0, 0, image.manifest.encode()))
@@ -187,7 +192,7 @@ def test_a_write_error_is_the_disks(image: SimulatedImage, device: MemoryDevice)
     sbn = body_sbn(image)
     device.bad_sectors = {image.manifest[sbn].offset // SECTOR}
     with pytest.raises(DiskError):
-        deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+        deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn]))
 
 
 def test_a_sync_error_is_final(image: SimulatedImage, device: MemoryDevice) -> None:
@@ -212,7 +217,7 @@ def test_damage_is_named_and_mended_by_the_same_block_again(image: SimulatedImag
     assert read_back(deployment) == [sbn]
     with pytest.raises(SessionStateError):
         deployment.commit()
-    assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+    assert deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn]))
     assert read_back(deployment) == []
     deployment.commit()
     assert image.is_on(device.platter())
@@ -225,7 +230,7 @@ def test_a_disk_that_keeps_other_bytes_is_given_up(image: SimulatedImage, device
     store_disk(deployment, image)
     deployment.write_zero_ranges(lambda: False)
     assert read_back(deployment) == [sbn]
-    assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+    assert deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn]))
     with pytest.raises(IntegrityError, match="keeps other bytes"):
         read_back(deployment)
     assert not is_bootable(device.platter())
@@ -261,7 +266,7 @@ def test_a_manifest_of_several_blocks_is_put_together_in_any_order(image: Simula
 
 class TestWhatIsThereAlready:
     def test_of_the_same_image_is_everything(self, image: SimulatedImage) -> None:
-        everything = set(range(len(image.stored)))
+        everything = set(range(len(image.manifest)))
         device = MemoryDevice(len(image.disk), content=image.disk)
         deployment = with_manifest(image, device)
         present, progress = scan(deployment)
@@ -274,20 +279,20 @@ class TestWhatIsThereAlready:
     def test_of_another_image_is_nothing(self, image: SimulatedImage, device: MemoryDevice) -> None:
         deployment = with_manifest(image, device)
         assert scan(deployment) == (set(), [(0, 0)])
-        fetch(deployment, image, set(range(len(image.stored))))
+        fetch(deployment, image, set(range(len(image.manifest))))
         assert image.is_on(device.platter())
 
     def test_is_of_no_use_without_delta(self, image: SimulatedImage) -> None:
         device = MemoryDevice(len(image.disk), content=image.disk)
         deployment = with_manifest(image, device, is_delta=False)
         assert scan(deployment) == (set(), [(0, 0)])
-        with pytest.raises(SessionStateError, match=f"{len(image.stored)} chunks"):
+        with pytest.raises(SessionStateError, match=f"{len(image.manifest)} chunks"):
             deployment.commit()
-        fetch(deployment, image, set(range(len(image.stored))))
+        fetch(deployment, image, set(range(len(image.manifest))))
         assert image.is_on(device.platter())
 
     def test_of_the_edges_is_read_before_they_are_blanked(self, image: SimulatedImage) -> None:
-        edges = {0, len(image.stored) - 1}
+        edges = {0, len(image.manifest) - 1}
         content = image.disk[:MIB] + bytes(len(image.disk) - 2 * MIB) + image.disk[-MIB:]
         device = MemoryDevice(len(image.disk), content=content)
         deployment = with_manifest(image, device)
@@ -295,7 +300,7 @@ class TestWhatIsThereAlready:
         present, progress = scan(deployment)
         assert present >= edges
         assert progress == [(0, 0)]
-        fetch(deployment, image, set(range(len(image.stored))) - present)
+        fetch(deployment, image, set(range(len(image.manifest))) - present)
         assert image.is_on(device.platter())
 
     @pytest.mark.parametrize("has_power_cut", [False, True])
@@ -305,9 +310,9 @@ class TestWhatIsThereAlready:
     ) -> None:
         rng = random.Random(f"power cut {seed}")
         deployment = with_manifest(image, device)
-        written = set(rng.sample(range(len(image.stored)), 8))
+        written = set(rng.sample(range(len(image.manifest)), 8))
         for sbn in written:
-            assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+            assert deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn]))
         if has_power_cut:
             device.crash(rng)
         disk = device.platter()
@@ -321,7 +326,7 @@ class TestWhatIsThereAlready:
             if disk[image.manifest[sbn].offset :][:CHUNK_SIZE] == image.disk[image.manifest[sbn].offset :][:CHUNK_SIZE]
         }
         assert present == (kept if has_power_cut else body)
-        fetch(resumed, image, set(range(len(image.stored))) - present)
+        fetch(resumed, image, set(range(len(image.manifest))) - present)
         assert image.is_on(device.platter())
         assert is_bootable(device.platter())
 
@@ -335,6 +340,6 @@ def test_counts_what_the_disk_takes(image: SimulatedImage, device: MemoryDevice)
     deployment = with_manifest(image, device)
     before, busy_before = deployment.bytes_written, deployment.disk_busy_seconds
     sbn = body_sbn(image)
-    assert deployment.store_block(block_of(1, sbn, image.stored[sbn]))
+    assert deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn]))
     assert deployment.bytes_written - before == CHUNK_SIZE
     assert deployment.disk_busy_seconds > busy_before
