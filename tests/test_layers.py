@@ -19,12 +19,29 @@ MAY_IMPORT = {
 }
 
 PURE_SESSIONS = [
+    "broadcaster/announcement.py",
+    "broadcaster/budget.py",
+    "broadcaster/damage.py",
+    "broadcaster/interleaving.py",
+    "broadcaster/inventory.py",
+    "broadcaster/lanes.py",
     "broadcaster/pacing.py",
+    "broadcaster/plan.py",
     "broadcaster/rate.py",
+    "broadcaster/rate_in_use.py",
+    "broadcaster/readiness.py",
     "broadcaster/repair.py",
+    "broadcaster/repair_credit.py",
+    "broadcaster/report.py",
     "broadcaster/roster.py",
     "broadcaster/session.py",
+    "broadcaster/stragglers.py",
+    "broadcaster/symbol_choice.py",
+    "receiver/first_pass.py",
+    "receiver/inventory.py",
+    "receiver/reception.py",
     "receiver/repair.py",
+    "receiver/reporter.py",
     "receiver/session.py",
 ]
 
