@@ -107,15 +107,17 @@ def test_source_symbols_follow_when_the_repair_symbols_are_used_up() -> None:
     repairs = queue(max_repair_symbols=8)
     sent = []
     for now in range(4):
-        repairs.request([(7, 4)], [], GONE_BY, float(now))
+        repairs.request([(7, 4)], [], GONE_BY, float(now), receiver_id="1", missing_symbols={7: 0b11110})
         sent += drain(repairs, float(now))
-    assert sent == [(7, range(10, 14)), (7, range(14, 18)), (7, range(10)), (7, range(10))]
+    assert sent == [(7, range(10, 14)), (7, range(14, 18)), (7, (1, 2, 3, 4)), (7, (1, 2, 3, 4))]
 
 
-def test_more_than_repair_can_ever_mend_is_sent_again_at_once() -> None:
-    repairs = queue(source_block_length=186)
-    repairs.request([(7, 65)], [], GONE_BY, 0.0)
-    assert drain(repairs, 0.0) == [(7, range(186))]
+def test_more_than_repair_can_ever_mend_is_made_up_with_source_symbols_at_once() -> None:
+    repairs, lacks = queue(source_block_length=186), (1 << 70) - 1
+    repairs.request([(7, 70)], [], GONE_BY, 0.0, receiver_id="1", missing_symbols={7: lacks})
+    ((sbn, esis),) = drain(repairs, 0.0)
+    assert (sbn, list(esis[:64])) == (7, list(range(186, 250)))
+    assert len(set(esis[64:]) & set(range(70))) == len(esis[64:]) == 6
     repairs.request([(8, 64)], [], GONE_BY, 0.0)
     assert drain(repairs, 0.0) == [(8, range(186, 250))]
 
@@ -218,17 +220,12 @@ def test_huge_requests_cost_no_more_than_their_entries() -> None:
 
 
 def test_a_receiver_with_all_repair_symbols_is_mended_soon_after_a_lost_fallback() -> None:
-    repairs, held = queue(), set(range(1, 10))  # it misses symbol 0, and a burst swallows the whole fallback
-    held |= set(range(10, 74))
+    repairs = queue()  # it misses symbol 0, and a burst swallows what is sent for it
     repairs.request([(7, 64)], [], GONE_BY, 0.0)
     assert drain(repairs, 0.0)
-    repairs.request([(7, 1)], [], GONE_BY, 1.0)
-    assert drain(repairs, 1.0) == [(7, range(10))]
-    useful = set()
-    for cycle in range(4):
-        repairs.request([(7, 1)], [], GONE_BY, 2.0 + cycle)
-        useful |= {esi for _, esis in drain(repairs, 2.0 + cycle) for esi in esis} - held
-    assert useful
+    for cycle in range(1, 5):
+        repairs.request([(7, 1)], [], GONE_BY, float(cycle), receiver_id="1", missing_symbols={7: 0b1})
+        assert drain(repairs, float(cycle)) == [(7, (0,))]
 
 
 def test_while_the_pass_runs_only_blocks_that_arrived_in_part_are_mended() -> None:
@@ -327,11 +324,22 @@ def test_what_fresh_symbols_are_left_go_first() -> None:
     assert esis[2] in (4, 5, 6)
 
 
-def test_who_does_not_say_gets_them_all() -> None:
+def test_who_has_not_said_which_ones_is_heard_when_it_does() -> None:
     repairs = used_up()
-    repairs.request([(7, 1)], [], GONE_BY, 0.0, receiver_id="4", missing_symbols={7: 0b11})
-    repairs.request([(7, 1)], [], GONE_BY, 0.0)
-    assert drain(repairs, 0.0) == [(7, range(10))]
+    repairs.request([(7, 2)], [], GONE_BY, 0.0, receiver_id="4", missing_symbols={7: 0b11})
+    repairs.request([(7, 5)], [], GONE_BY, 0.0, receiver_id="5")
+    assert drain(repairs, 0.0) == [(7, (0, 1))]
+    repairs.request([(7, 5)], [], GONE_BY, 1.0, receiver_id="5")
+    assert drain(repairs, 1.0) == []
+    repairs.request([(7, 1)], [], GONE_BY, 2.0, receiver_id="5", missing_symbols={7: 1 << 9})
+    assert drain(repairs, 2.0) == [(7, (9,))]
+
+
+def test_what_a_receiver_says_last_of_a_block_counts() -> None:
+    repairs = used_up()
+    repairs.request([(7, 2)], [], GONE_BY, 0.0, receiver_id="4", missing_symbols={7: 0b11})
+    repairs.request([(7, 1)], [], GONE_BY, 0.0, receiver_id="4", missing_symbols={7: 0b10})
+    assert drain(repairs, 0.0) == [(7, (1,))]
 
 
 def test_the_last_source_symbol_leaves_last() -> None:
