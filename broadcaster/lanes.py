@@ -4,8 +4,16 @@
 stays in the group.
 """
 
+from typing import Final
+
 from broadcaster.roster import Roster, Seat
 from broadcaster.stragglers import StragglerWatch, is_judged
+
+STUCK_SPAN: Final = 3.0
+"""[s] Six reports; TCP has found its pace by then."""
+
+STUCK_RATIO: Final = 0.05
+"""Share of the room's rate below which the lane gets nowhere: TCP at 10 % loss, and no port that is only slow."""
 
 
 class Lanes:
@@ -14,6 +22,8 @@ class Lanes:
     def __init__(self, *, has_catch_up: bool) -> None:
         self._has_catch_up = has_catch_up
         self._stragglers = StragglerWatch()
+        self._stuck_since: tuple[str, float, int] | None = None
+        """the last straggler: its receiver id, since when it is watched, s, and what it had fetched by then, bytes"""
 
     def judge(self, seat: Seat, *, datagrams_sent: int, bytes_sent: int, now: float) -> bool:
         """Judge a seat by its newest report and by all that the group was sent; whether that moved it."""
@@ -35,19 +45,38 @@ class Lanes:
         seat.slow_because = ""
         seat.must_leave_group = False
 
-    def readmit(self, roster: Roster, now: float) -> bool:
+    def readmit(self, roster: Roster, rate_bits_per_second: int, now: float) -> bool:
         """When only stragglers still want something, and several do, one more pass serves them all at their pace.
 
-        Whether that moved anybody.
+        So it does a single one whose link loses so much that the lane gets nowhere: multicast with repair does.
+
+        Returns:
+            Whether that moved anybody.
         """
         wanting = [seat for seat in roster.awaited(now) if is_judged(seat.report)]
         slow = [seat for seat in wanting if seat.is_on_catch_up and seat.report.bytes_received]
-        if len(slow) < 2 or len(slow) < len(wanting):
+        if not slow or len(slow) < len(wanting):
+            return False
+        if len(slow) == 1 and not self._is_stuck(slow[0], rate_bits_per_second, now):
             return False
         readmitted = [seat for seat in slow if self._stragglers.readmit(seat.report.receiver_id)]
         for seat in readmitted:
             self._move(seat)
         return bool(readmitted)
+
+    def _is_stuck(self, seat: Seat, rate_bits_per_second: int, now: float) -> bool:
+        """Whether a lossy seat got next to nothing from the lane in a whole STUCK_SPAN."""
+        straggler = self._stragglers.straggler(seat.report.receiver_id)
+        if straggler is None or not straggler.is_lossy:
+            return False
+        receiver_id, since, before = self._stuck_since or ("", 0.0, 0)
+        if receiver_id != seat.report.receiver_id:
+            self._stuck_since = seat.report.receiver_id, now, seat.report.catch_up_bytes
+            return False
+        if now - since < STUCK_SPAN:
+            return False
+        self._stuck_since = receiver_id, now, seat.report.catch_up_bytes
+        return (seat.report.catch_up_bytes - before) * 8 < STUCK_RATIO * rate_bits_per_second * (now - since)
 
     def _move(self, seat: Seat) -> bool:
         if not self._has_catch_up:

@@ -376,7 +376,7 @@ class SenderSession:
                 seat.incomplete_because = why_incomplete(seat, self.damaged, block_count=block_count, now=now)
         if not self.roster.awaited(now):
             self._end_without_the_silent(now)
-        elif self._plans[TOI_DISK].is_over and self._lanes.readmit(self.roster, now):
+        elif self._plans[TOI_DISK].is_over and self._lanes.readmit(self.roster, self.rate.rate_bits_per_second, now):
             self._status_due_at = now
 
     def _end_without_the_silent(self, now: float) -> None:

@@ -47,6 +47,8 @@ class Straggler:
 
     reason: str
     must_leave_group: bool = False
+    is_lossy: bool = False
+    """whether its link loses datagrams, which hurts TCP more than repaired multicast"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +215,11 @@ def _lossy(sample: _Sample, others: float) -> Straggler:
     sent, received = (count * 8 / sample.seconds for count in (sample.sent_bytes, sample.received_bytes))
     is_flooded = sample.loss_ratio >= FLOODED_LOSS
     if 0 < sample.link_bits_per_second < sent:
-        return Straggler(f"link {sample.link_bits_per_second / 1e6:.0f} Mb/s", is_flooded)
+        return Straggler(f"link {sample.link_bits_per_second / 1e6:.0f} Mb/s", is_flooded, is_lossy=True)
     if is_flooded:
-        return Straggler(
-            f"loss {sample.loss_ratio:.0%}: it receives {received / 1e6:.0f} of {sent / 1e6:.0f} Mbit/s", True
-        )
-    return Straggler(f"loss {sample.loss_ratio:.0%}, the others {others:.1%}")
+        rates = f"it receives {received / 1e6:.0f} of {sent / 1e6:.0f} Mbit/s"
+        return Straggler(f"loss {sample.loss_ratio:.0%}: {rates}", must_leave_group=True, is_lossy=True)
+    return Straggler(f"loss {sample.loss_ratio:.0%}, the others {others:.1%}", is_lossy=True)
 
 
 def _backlogged(sample: _Sample) -> Straggler:

@@ -15,6 +15,7 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -122,7 +123,8 @@ class DiskDevice:
         """Give the disk back; what was not synced may or may not be written."""
         for fd in (self._direct_fd, self._fd):
             if fd >= 0:
-                os.close(fd)
+                with suppress(OSError):  # FUSE and NFS flush here too: what counts has been synced, and judged, before
+                    os.close(fd)
         self._direct_fd = self._fd = -1
 
     def __enter__(self) -> Self:

@@ -5,6 +5,7 @@ that is needed is here it is handed out to be stored, and comes back stored or r
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
 from protocol.blocks import BlockBuffer, BlockPool
 from protocol.ranges import RangeSet
@@ -34,6 +35,7 @@ class Reception:
         self._partial: dict[int, BlockBuffer] = {}
         self._being_stored: set[int] = set()
         self._being_fetched: set[int] = set()
+        self._fetched_at: dict[int, float] = {}
         self._bytes_to_store = 0
         self._without_room: set[int] = set()
 
@@ -90,6 +92,7 @@ class Reception:
     def stored(self, block: BlockBuffer) -> None:
         """The block is where it belongs."""
         self._release(block)
+        self._fetched_at.pop(block.sbn, None)
         self.missing.discard(block.sbn)
 
     def rejected(self, block: BlockBuffer) -> None:
@@ -145,14 +148,22 @@ class Reception:
         limit = self.block_count if from_everywhere else self.first_pass.gone_by
         for block in self._partial.values():
             is_quiet = now - block.last_arrival >= QUIET
-            if block.sbn < limit and block.sbn not in self._being_fetched and is_quiet:
-                self._being_fetched.add(block.sbn)
-                return Want(self.toi, block.sbn, _fresh_repair_symbols(block))
+            if block.sbn < limit and is_quiet and self._may_fetch(block.sbn, now):
+                return self._fetch(block.sbn, _fresh_repair_symbols(block), now)
         if whole_blocks and not self._pool.is_full:
             for sbn in self._untouched(limit):
-                self._being_fetched.add(sbn)
-                return Want(self.toi, sbn, None)
+                if self._may_fetch(sbn, now):
+                    return self._fetch(sbn, None, now)
         return None
+
+    def _may_fetch(self, sbn: int, now: float) -> bool:
+        """Not twice within HOLDOFF: an answer that brought nothing would bring nothing again at once."""
+        return sbn not in self._being_fetched and now - self._fetched_at.get(sbn, -inf) >= HOLDOFF
+
+    def _fetch(self, sbn: int, esis: range | None, now: float) -> Want:
+        self._being_fetched.add(sbn)
+        self._fetched_at[sbn] = now
+        return Want(self.toi, sbn, esis)
 
     def is_wanted(self, want: Want) -> bool:
         """Whether a fetch that failed is worth another try."""

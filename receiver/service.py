@@ -50,6 +50,8 @@ class Receiver:
             _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
             self._active = ActiveSession(announcement, self._config, self._receiver_id, link)
             self.session = self._active.session
+            if not link.is_connected:
+                self._control_lost()
             outcome = await self._active.run()
             if self._active.session.has_lost_sender:
                 self._seen.discard(announcement.tsi)  # joined again as soon as it is announced again

@@ -1,11 +1,13 @@
 import pytest
 
-from broadcaster.lanes import Lanes
+from broadcaster.lanes import STUCK_SPAN, Lanes
 from broadcaster.roster import LEASE, Roster
 from broadcaster.stragglers import NO_DATA
 from protocol.messages import ReceiverState
 from tests.broadcaster.scripted_room import ScriptedRoom, ScriptedSeat, good_seats
 from tests.sample_messages import receiver_id, report
+
+RATE = 200_000_000
 
 
 class Room(ScriptedRoom):
@@ -57,7 +59,7 @@ def test_without_a_catch_up_lane_everybody_stays_in_the_group() -> None:
 def test_without_a_catch_up_lane_nobody_is_readmitted() -> None:
     room = Room(ScriptedSeat(1, is_dark=True), ScriptedSeat(2, is_dark=True), has_catch_up=False)
     room.run(10.0)
-    assert not room.lanes.readmit(room.roster, room.now)
+    assert not room.lanes.readmit(room.roster, RATE, room.now)
 
 
 def test_a_seat_that_keeps_up_again_moves_back_and_its_reason_is_kept_for_the_report() -> None:
@@ -97,24 +99,44 @@ class TestReadmission:
 
     def test_several_are_served_by_one_more_pass(self) -> None:
         room = self.room(4, 5)
-        assert room.lanes.readmit(room.roster, room.now)
+        assert room.lanes.readmit(room.roster, RATE, room.now)
         assert room.roster.catch_up_ids() == ()
         assert room.roster.catch_up_ids(outside_group=True) == ()
-        assert not room.lanes.readmit(room.roster, room.now)
+        assert not room.lanes.readmit(room.roster, RATE, room.now)
 
     def test_one_alone_is_served_best_where_it_is(self) -> None:
         room = self.room(4)
-        assert not room.lanes.readmit(room.roster, room.now)
+        assert not room.lanes.readmit(room.roster, RATE, room.now)
+
+    @pytest.mark.parametrize(
+        ("bits_per_second", "is_readmitted"), [(0, True), (RATE // 100, True), (RATE // 10, False)]
+    )
+    def test_one_alone_that_gets_nowhere_in_the_lane_is_served_by_the_group_again(
+        self, bits_per_second: int, is_readmitted: bool
+    ) -> None:
+        room = self.room(4)
+        began = room.now
+        verdicts = []
+        for sequence in range(2000, 2010):
+            fetched = int(bits_per_second / 8 * (room.now - began))
+            received = report(
+                4, sequence=sequence, state=ReceiverState.RECEIVING, bytes_received=9, catch_up_bytes=fetched
+            )
+            assert room.roster.hear_report(received, room.now, is_progress_due=False)
+            verdicts.append(room.lanes.readmit(room.roster, RATE, room.now))
+            room.now += 0.5
+        assert any(verdicts) == is_readmitted
+        assert not any(verdicts[: int(STUCK_SPAN / 0.5)])
 
     def test_while_somebody_keeps_up_they_wait(self) -> None:
         room = self.room(1, 4, 5)
-        assert not room.lanes.readmit(room.roster, room.now)
+        assert not room.lanes.readmit(room.roster, RATE, room.now)
 
     @pytest.mark.parametrize("state", [ReceiverState.VERIFYING, ReceiverState.VERIFIED])
     def test_who_reads_back_wants_nothing(self, state: ReceiverState) -> None:
         room = self.room(1, 4, 5)
         assert room.roster.hear_report(report(1, sequence=2000, state=state), room.now, is_progress_due=False)
-        assert room.lanes.readmit(room.roster, room.now)
+        assert room.lanes.readmit(room.roster, RATE, room.now)
 
     def test_who_is_gone_is_not_waited_for(self) -> None:
         room = self.room(1, 4, 5)
@@ -122,7 +144,7 @@ class TestReadmission:
             room.now += LEASE * 0.6
             for number in (4, 5):
                 assert room.roster.hear(receiver_id(number), room.now)
-        assert room.lanes.readmit(room.roster, room.now)
+        assert room.lanes.readmit(room.roster, RATE, room.now)
 
     def test_nobody_is_readmitted_to_a_group_that_never_reached_it(self) -> None:
         room = Room(*good_seats(1, 2, 3), *(ScriptedSeat(number, is_dark=True) for number in (4, 5)))
@@ -130,7 +152,7 @@ class TestReadmission:
         for number in (1, 2, 3):
             final = report(number, sequence=1000, state=ReceiverState.VERIFIED)
             assert room.roster.hear_report(final, room.now, is_progress_due=False)
-        assert not room.lanes.readmit(room.roster, room.now)
+        assert not room.lanes.readmit(room.roster, RATE, room.now)
 
 
 def test_the_loss_to_mend_is_that_of_the_group() -> None:

@@ -58,14 +58,14 @@ class Watched(ScriptedRoom):
 def test_a_flooded_seat_is_found_within_one_window_and_must_leave_the_group() -> None:
     room = Watched(*good_seats(1, 2, 3), ScriptedSeat(4, loss_ratio=0.75))
     assert room.seconds_until_found(4) == WINDOW
-    assert room.found(4) == Straggler("loss 75%: it receives 225 of 900 Mbit/s", must_leave_group=True)
+    assert room.found(4) == Straggler("loss 75%: it receives 225 of 900 Mbit/s", must_leave_group=True, is_lossy=True)
     assert room.stragglers() == [4]
 
 
 def test_a_seat_that_loses_a_little_too_much_is_found_within_two_windows() -> None:
     room = Watched(*good_seats(1, 2, 3), ScriptedSeat(4, loss_ratio=0.07))
     assert room.seconds_until_found(4) == BAD_WINDOWS * WINDOW
-    assert room.found(4) == Straggler("loss 7%, the others 0.0%")
+    assert room.found(4) == Straggler("loss 7%, the others 0.0%", is_lossy=True)
 
 
 @pytest.mark.parametrize("loss_ratio", [0.07, 0.75])
@@ -105,7 +105,7 @@ def test_what_it_is_worse_than_is_the_median_not_the_best() -> None:
     room.seats[4].loss_ratio = 0.2
     room.run(10.0)
     assert room.stragglers() == [4]
-    assert room.found(4) == Straggler("loss 20%, the others 6.0%")
+    assert room.found(4) == Straggler("loss 20%, the others 6.0%", is_lossy=True)
 
 
 def test_one_bad_window_is_forgiven() -> None:
@@ -129,14 +129,14 @@ def test_a_link_that_is_too_slow_is_named() -> None:
         *good_seats(1, 2, 3), ScriptedSeat(4, loss_ratio=0.88, changes={"link_bits_per_second": 100_000_000})
     )
     room.run(WINDOW)
-    assert room.found(4) == Straggler("link 100 Mb/s", must_leave_group=True)
+    assert room.found(4) == Straggler("link 100 Mb/s", must_leave_group=True, is_lossy=True)
 
 
 def test_a_link_that_is_fast_enough_is_not_blamed() -> None:
     link = {"link_bits_per_second": 1_000_000_000}
     room = Watched(*good_seats(1, 2, 3), ScriptedSeat(4, loss_ratio=FLOODED_LOSS - 0.1, changes=link))
     room.run(2 * WINDOW)
-    assert room.found(4) == Straggler("loss 20%, the others 0.0%")
+    assert room.found(4) == Straggler("loss 20%, the others 0.0%", is_lossy=True)
 
 
 # --- backlog -------------------------------------------------------------------------------------------------------

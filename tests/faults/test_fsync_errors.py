@@ -40,7 +40,6 @@ def test_an_fsync_that_fails_once_is_final_whichever_it_is(room: Room, open_disk
         assert is_complete or not is_bootable(disk.medium), what
 
 
-@pytest.mark.xfail(reason="an error of close(2) hides the outcome of the seat", strict=False)
 def test_a_disk_that_fails_its_close_too_is_told_of_as_failed(room: Room, open_disk: OpenDisk) -> None:
     """FUSE and network file systems flush at close(2), and say so."""
     source = room.source()

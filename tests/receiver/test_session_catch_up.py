@@ -5,7 +5,7 @@ import pytest
 from protocol.messages import RepairRequest, SessionPhase
 from receiver.events import BlockDecodable, ObjectCompleted, Want
 from receiver.first_pass import REORDER_BLOCKS
-from receiver.repair import QUIET
+from receiver.repair import HOLDOFF, QUIET
 from receiver.session import DARKNESS, SILENCE
 from tests.receiver.seat import DATAGRAM, MANIFEST_K, ROOM_FOR_ONE_BLOCK, K, Seat, manifest_of, receiving_seat
 from tests.sample_messages import receiver_id, status
@@ -176,7 +176,8 @@ def test_a_want_is_handed_out_once_until_it_is_answered() -> None:
     first, second = seat.wants_of_lane(1.0)
     assert seat.wants_of_lane(1.05) == []
     seat.fetch(first, [], now=1.1)  # nothing of the answer was authentic
-    assert seat.session.next_want(1.2) == first
+    assert seat.session.next_want(1.2) is None  # it would bring nothing again
+    assert seat.session.next_want(1.1 + HOLDOFF) == first
     assert second != first
 
 
@@ -195,7 +196,7 @@ def test_a_want_is_dropped_when_the_block_has_come_another_way_and_released_by_t
     (block,) = seat.decodable()
     assert not seat.session.is_wanted(want)
     seat.session.block_rejected(block)
-    assert seat.wants_of_lane(1.2) == [want]
+    assert seat.wants_of_lane(1.1 + HOLDOFF) == [want]
 
 
 def test_a_want_that_was_dropped_while_off_the_list_can_be_had_on_it_again() -> None:
@@ -204,7 +205,7 @@ def test_a_want_that_was_dropped_while_off_the_list_can_be_had_on_it_again() -> 
     seat.session.receive_message(status(3, position=1), 1.0)
     assert not seat.session.is_wanted(want)
     demote(seat, 4, now=1.0, position=1)
-    assert seat.wants_of_lane(1.0) == [want]
+    assert seat.wants_of_lane(1.1 + HOLDOFF) == [want]
 
 
 def test_symbols_of_both_ways_complete_a_block_together() -> None:
@@ -224,4 +225,4 @@ def test_a_rejected_block_is_fetched_again_from_its_first_symbol_on() -> None:
     (block,) = seat.decodable()
     assert seat.wants_of_lane(1.1) == []
     seat.session.block_rejected(block)
-    assert seat.wants_of_lane(1.2) == [Want(1, 0)]
+    assert seat.wants_of_lane(1.1 + HOLDOFF) == [Want(1, 0)]
