@@ -71,6 +71,11 @@ class Seat:
         self._tsi = broadcast.session.announcement.tsi
         self._sequence = 0
 
+    async def come(self) -> None:
+        """Report for the first time, once the broadcaster listens: a real receiver repeats itself."""
+        await self.until(SessionPhase.WAITING)
+        self.report()
+
     def report(self, **fields: Any) -> None:
         self._sequence += 1
         said = report(1, self._sequence, tsi=self._tsi, **fields)
@@ -148,9 +153,8 @@ async def test_a_session_from_announcement_to_its_end(
         announced = broadcast.session.announcement
         with listening(broadcast) as arrived:
             seat.publish("slatecast/v1/receivers/nobody/report", b"{")  # what is no message disturbs nobody
-            await seat.until(SessionPhase.WAITING)
+            await seat.come()
             assert announced in seat.heard
-            seat.report()
             await seat.until(SessionPhase.MANIFEST)
             seat.misses(RangeSet([(0, len(manifest))]), len(manifest))
             await seat.until(SessionPhase.DISK)
@@ -199,8 +203,7 @@ async def test_an_abort_tells_the_room_and_reports_what_there_is(
     library: Library, manifest: Manifest, broker: RunningBroker
 ) -> None:
     async with running(library, manifest, broker, config(expected_seats=2)) as (broadcast, seat, run):
-        seat.report()
-        await seat.until(SessionPhase.WAITING)
+        await seat.come()
         while not len(broadcast.session.roster):
             await seat.until(SessionPhase.WAITING)
         broadcast.abort("the bell rang")
@@ -223,7 +226,7 @@ async def test_cancellation_tells_the_room_too(library: Library, manifest: Manif
 async def test_only_what_the_seat_misses_is_sent(library: Library, manifest: Manifest, broker: RunningBroker) -> None:
     async with running(library, manifest, broker, config()) as (broadcast, seat, run):
         with listening(broadcast) as arrived:
-            seat.report()
+            await seat.come()
             await seat.until(SessionPhase.MANIFEST)
             seat.misses(RangeSet([(1, 2), (3, 4)]), len(manifest))
             while (await seat.until(SessionPhase.DISK)).position < len(manifest):
@@ -243,7 +246,7 @@ async def test_a_damaged_chunk_is_not_sent_and_the_rest_is(
     path.write_bytes(bytes(chunk.stored_length))
     async with running(library, manifest, broker, config()) as (broadcast, seat, run):
         with listening(broadcast) as arrived:
-            seat.report()
+            await seat.come()
             await seat.until(SessionPhase.MANIFEST)
             seat.misses(RangeSet([(0, len(manifest))]), len(manifest))
             await seat.until(SessionPhase.DISK)
@@ -264,7 +267,7 @@ async def test_a_broadcaster_that_was_killed_resumes_the_session(
 ) -> None:
     """The first run ends without a farewell to its record, as a process does that is killed."""
     async with running(library, manifest, broker, config()) as (broadcast, seat, run):
-        seat.report()
+        await seat.come()
         await seat.until(SessionPhase.MANIFEST)
         seat.misses(RangeSet([(0, len(manifest))]), len(manifest))
         while (await seat.until(SessionPhase.DISK)).position < len(manifest):
