@@ -164,6 +164,7 @@ class ReceiverSession:
         self._status = message
         if before is not None and message.sequence >> 32 > before.sequence >> 32:
             self._inventory.tell_again()  # the broadcaster was started again and knows nothing of it
+            self._report_due_at = now
         if self._manifest is not None:
             self._disk_object.first_pass.count_from(message.position if message.phase is SessionPhase.DISK else 0)
         self.is_on_catch_up = self.receiver_id in message.catch_up
@@ -261,6 +262,9 @@ class ReceiverSession:
             return None
         if is_caught_up:
             self._believe_status(now)
+        if now >= self._report_due_at:  # first: what a seat lacks is not heard before the seat is known
+            self._report_due_at = now + REPORT_INTERVAL
+            return self.report()
         if (inventory := self._next_inventory(now)) is not None:
             return inventory
         for each in self._objects:
@@ -270,9 +274,6 @@ class ReceiverSession:
                 each.timer.skip(now)
             elif (request := self._repair_request(each, now)) is not None:
                 return request
-        if now >= self._report_due_at:
-            self._report_due_at = now + REPORT_INTERVAL
-            return self.report()
         return None
 
     def next_timeout(self) -> float:

@@ -105,8 +105,8 @@ class SimulatedBroadcaster:
         self.sessions: list[SenderSession] = []
         self.audits: list[SenderAudit] = []
         self.started_at: list[float] = []
-        self.first_departures: list[float] = []
-        """s, when each run first sent a block of the disk, or found that none is wanted"""
+        self.went_on_at: list[float] = []
+        """s, when each run began with the disk, or ended"""
         self.nonsense_count = 0
         self.has_late_inventory = False
         """a seat told what it lacks when the disk was being sent already"""
@@ -241,8 +241,8 @@ class SimulatedBroadcaster:
                 continue
             self._under_way += 1
         if self.session.phase in (SessionPhase.DISK, SessionPhase.ENDED):
-            while len(self.first_departures) < len(self.sessions):
-                self.first_departures.append(now)
+            while len(self.went_on_at) < len(self.sessions):
+                self.went_on_at.append(now)
         while self._encoded and self._interleaver.has_room:
             self._interleaver.put(self._encoded.popleft())
 

@@ -29,6 +29,8 @@ class BrokerFaults:
     duplicate_ratio: float = 0.0
     delay_seconds: float = 0.02
     """delay is drawn from 0 to this"""
+    is_orderly: bool = True
+    """messages of one sender come in the order in which they were sent"""
     longest_notice: float = 0.5
     """[s] a line that is down is noticed after a random time up to this"""
 
@@ -54,6 +56,8 @@ class _Line:
     outbox: list[tuple[str, bytes, bool]] = field(default_factory=list)
     held: list[tuple[str, bytes]] = field(default_factory=list)
     """what the broker has sent into a cable that is cut"""
+    newest_at: float = 0.0
+    """s, when the newest message of an orderly broker arrives"""
 
 
 class SimulatedBroker:
@@ -232,4 +236,7 @@ class SimulatedBroker:
                     line.party.receive(topic, payload)
 
         longest = self._faults.delay_seconds if self._schedule.now < self.faults_end_at else 0.02
-        self._schedule.after(self._rng.uniform(0.0005, longest), deliver)
+        arrives_at = self._schedule.now + self._rng.uniform(0.0005, longest)
+        if self._faults.is_orderly:
+            arrives_at = line.newest_at = max(line.newest_at, arrives_at)
+        self._schedule.after(arrives_at - self._schedule.now, deliver)

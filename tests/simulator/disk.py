@@ -74,11 +74,17 @@ def is_bootable(disk: bytes) -> bool:
 
 
 def draw_disk(
-    rng: random.Random, schedule: Schedule, image: SimulatedImage, extra_length: int, *, is_faultless: bool
+    rng: random.Random,
+    schedule: Schedule,
+    image: SimulatedImage,
+    extra_length: int,
+    *,
+    is_faultless: bool,
+    is_used: bool,
 ) -> SimulatedDisk:
     """A disk for this image, longer by ``extra_length``; one of four has a fault in a sector that is used."""
     size = len(image.disk) + extra_length
-    content = draw_content(rng, image, size)
+    content = image.old_version(rng) if is_used else draw_content(rng, image, size)
     disk = SimulatedDisk(size, content)
     if is_faultless:
         return disk

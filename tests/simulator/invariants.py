@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 LONGEST_RESUME = 3.0
 """[s] A broadcaster that is back sends what is missing, or is done, after so long at most, where nothing else fails."""
 
+LONGEST_CALM = 3.0
+"""[s] On top of the time that the datagrams take: joining, scanning, reading back, saying so."""
+
+LARGEST_RACE = 0.05
+"""Share of repair in a room without faults, sent to seats that asked for a block in the moment in which it left."""
+
 
 def problems_of(room: "Room", report: SessionReport) -> list[str]:
     """Everything that must not be; ``report`` is of the moment in which the session ended."""
@@ -29,8 +35,8 @@ def problems_of(room: "Room", report: SessionReport) -> list[str]:
         for seat in seats.values()
         if not seat.verified and not seat.reason
     ]
-    found += _problems_of_resume(room)
-    if room.is_calm and not room.sender.has_late_inventory:
+    found += _problems_of_farewell(room) + _problems_of_names(room, report) + _problems_of_resume(room)
+    if room.is_calm and room.before_kill is None and not room.sender.has_late_inventory:
         found += _problems_of_calm_room(room)
     return found
 
@@ -93,16 +99,55 @@ def _was_long_unreachable(room: "Room", receiver: SimulatedReceiver) -> bool:
     )
 
 
-def _problems_of_resume(room: "Room") -> list[str]:
-    if len(room.sender.sessions) < 2 or room.stored_by_all is None or room.rotten is not None:
+def _is_control_good(room: "Room") -> bool:
+    """Whether every message arrived, and soon."""
+    faults = room.broker_faults
+    is_prompt = faults.is_orderly and not faults.loss_ratio and faults.delay_seconds < 0.1
+    return is_prompt and not room.has_broker_outage and not room.has_partition
+
+
+def _problems_of_farewell(room: "Room") -> list[str]:
+    """Who has said its last word hears that it was heard."""
+    if not _is_control_good(room) or room.longest_without_sender:
+        return []
+    return [
+        f"{receiver.machine}: its final report was never acknowledged"
+        for receiver in room.receivers
+        if receiver.is_alive and receiver.has_left and receiver.is_settled and not receiver.is_acknowledged
+    ]
+
+
+def _problems_of_names(room: "Room", report: SessionReport) -> list[str]:
+    """A machine that was started anew has one line in the report, or another one that is verified."""
+    if not _is_control_good(room) or room.longest_without_sender or room.has_power_cut:
+        return []
+    if any(receiver.has_lost_power for receiver in room.receivers):
         return []
     found = []
-    faults = room.broker_faults
-    is_broker_good = faults is not None and not faults.loss_ratio and not room.has_broker_outage
-    if is_broker_good and room.live_sessions() == room.held_by and not room.has_partition:
-        again = room.stored_by_all.intersection(room.sender.audits[-1].whole_blocks)
-        if again:
-            found.append(f"resume: blocks {sorted(again)} were sent again, and every seat had them")
+    for name in sorted({receiver.seat for receiver in room.receivers}):
+        machines = sum(receiver.seat == name for receiver in room.receivers)
+        lines = sum(seat.seat == name and not seat.verified for seat in report.seats)
+        if lines > machines:
+            found.append(f"report: {name} has {lines} lines, and there are {machines} machines of this name")
+    return found
+
+
+def _problems_of_resume(room: "Room") -> list[str]:
+    """What everybody had is not sent again, and the rest is sent at once."""
+    sender, before = room.sender, room.before_kill
+    if before is None or len(sender.sessions) < 2 or room.rotten is not None or not _is_control_good(room):
+        return []
+    if room.live_sessions() != before.sessions or not before.have_all_scanned:
+        return []
+    found = []
+    again = before.stored_by_all.intersection(sender.audits[-1].whole_blocks)
+    if again:
+        found.append(f"resume: blocks {sorted(again)} were sent again, and every seat had them")
+    went_on_at = sender.went_on_at[-1] if len(sender.went_on_at) == len(sender.sessions) else sender.session.ended_at
+    if went_on_at is None:
+        return found
+    if went_on_at - sender.started_at[-1] > LONGEST_RESUME:
+        found.append(f"resume: after {went_on_at - sender.started_at[-1]:.1f} s nothing of the disk had been sent")
     return found
 
 
@@ -116,16 +161,17 @@ def _problems_of_calm_room(room: "Room") -> list[str]:
     needed = sum(disk.source_block_length(sbn) for sbn in missing)
     needed += sum(manifest.source_block_length(sbn) for sbn in range(manifest.block_count))
     found = []
-    if session.datagrams_sent != needed:
+    # What only few seats want comes in no order that they could know, so that they may ask for it as it leaves.
+    if session.repair_datagrams > needed * LARGEST_RACE:
+        found.append(f"no fault, and {session.repair_datagrams} datagrams of repair beside {needed}")
+    if session.datagrams_sent - session.repair_datagrams != needed:
         found.append(f"no fault, and {session.datagrams_sent} datagrams were sent instead of {needed}")
-    if session.repair_datagrams:
-        found.append(f"no fault, and {session.repair_datagrams} datagrams of repair")
+    for seat in session.roster.seats():
+        if seat.report.symbols_lost or seat.was_slow_because:
+            lost = f"{seat.report.symbols_lost} symbols lost"
+            found.append(f"no fault, and {seat.report.seat} is judged: {seat.was_slow_because or lost}")
     least = needed * DATAGRAM_LENGTH * 8 / session.rate.ceiling_bits_per_second
     assert session.ended_at is not None
     if session.ended_at > least + LONGEST_CALM:
         found.append(f"no fault, and {session.ended_at:.1f} s instead of {least:.1f}")
     return found
-
-
-LONGEST_CALM = 3.0
-"""[s] On top of the time that the datagrams take: joining, scanning, reading back, saying so."""

@@ -119,6 +119,8 @@ class SimulatedReceiver:
         self.is_gone_for_good = False
         self.boots: list[_Boot] = []
         self.problems: list[str] = []
+        self.has_lost_power = False
+        """in the middle of an operation of the disk"""
         self.unreachable: list[tuple[float, float]] = []
         """(from, until) in which nobody could hear it, for the end of the room"""
         self._disk_free_at = 0.0
@@ -139,6 +141,16 @@ class SimulatedReceiver:
     def state(self) -> ReceiverState | None:
         """What it says that it does."""
         return None if self.session is None else self.session.state
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether it left because the broadcaster has its final report."""
+        return self.boots[-1].is_acknowledged
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has nothing more to do."""
+        return self.session is not None and self.session.state.is_final
 
     @property
     def has_left(self) -> bool:
@@ -408,6 +420,7 @@ class SimulatedReceiver:
             step()
         except PowerCutError:
             self.cut_power()
+            self.has_lost_power = True
             self._schedule.after(self._rng.uniform(0.5, 4.0), self.start)
             return
         except TargetError as error:

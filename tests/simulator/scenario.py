@@ -29,7 +29,7 @@ TIME_LIMIT = 240.0
 FAREWELL = 20.0
 """[virtual s] After the end of the session every receiver has left by then."""
 
-CALM_RATIO = 0.1
+CALM_RATIO = 0.15
 """Share of rooms without any fault, in which nothing may be sent in vain."""
 
 
@@ -48,6 +48,16 @@ class Outcome:
     problems: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class BeforeKill:
+    """How the room was when the broadcaster was killed."""
+
+    stored_by_all: set[int]
+    """sbns that every live seat had stored"""
+    sessions: frozenset[int]
+    have_all_scanned: bool
+
+
 @dataclass(slots=True)
 class Room:
     """Everything in one room, and which faults it has."""
@@ -62,16 +72,20 @@ class Room:
     lane: SimulatedLane
     machine_count: int
     has_lane: bool
+    has_old_disks: bool
+    """every disk holds some version of the image"""
     receivers: list[SimulatedReceiver]
+    broker_faults: BrokerFaults
+    is_only_killed: bool
+    """the broadcaster is killed, and nothing else happens"""
     hostile: HostileReceiver | None = None
-    broker_faults: BrokerFaults | None = None
     has_broker_outage: bool = False
     has_partition: bool = False
     rotten: int | None = None
     """sbn of a chunk that rots in the library"""
-    stored_by_all: set[int] | None = None
-    """what every live seat held when the broadcaster was killed, and who these seats were"""
-    held_by: frozenset[int] = frozenset()
+    before_kill: BeforeKill | None = None
+    has_power_cut: bool = False
+    """of a receiver: its last will speaks late"""
     longest_without_sender: float = 0.0
     """s"""
 
@@ -94,7 +108,9 @@ def run_seed(seed: int) -> Outcome:
     with patch("receiver.scan.run_jobs", _run_jobs), patch("receiver.disk.run_jobs", _run_jobs):
         room = _draw_room(random.Random(seed))
         _plan_receivers(room)
-        if not room.is_calm:
+        if room.is_only_killed:
+            room.schedule.after(room.rng.uniform(0.3, 4.0), lambda: _kill_broadcaster(room, is_broker_killed=False))
+        elif not room.is_calm:
             _plan_faults(room)
         has_ended = room.schedule.run(lambda: room.sender.session.phase is SessionPhase.ENDED, TIME_LIMIT)
         report = report_of(room)  # what the operator is told; who speaks later is not in it
@@ -126,7 +142,8 @@ def _draw_room(rng: random.Random) -> Room:
     network = SimulatedMulticast(schedule, random.Random(rng.random()), DATAGRAM_LENGTH)
     broker_faults = BrokerFaults() if is_calm else _draw_broker_faults(rng)
     broker = SimulatedBroker(schedule, random.Random(rng.random()), broker_faults)
-    is_long = rng.random() < 0.12
+    is_only_killed = is_calm and rng.random() < 0.25
+    is_long = is_only_killed or rng.random() < 0.12
     image = draw_image(
         rng, rng.randrange(60, 100) if is_long else rng.randrange(4, SHORT_IMAGE), 0.0 if is_long else 0.5
     )
@@ -161,8 +178,10 @@ def _draw_room(rng: random.Random) -> Room:
         lane=lane,
         machine_count=machine_count,
         has_lane=has_lane,
+        has_old_disks=rng.random() < (0.5 if is_calm else 0.1),
         receivers=[],
         broker_faults=broker_faults,
+        is_only_killed=is_only_killed,
     )
 
 
@@ -174,7 +193,9 @@ def _plan_receivers(room: Room) -> None:
         is_late = not room.is_calm and rng.random() < 0.3
         joins_at = rng.uniform(0.0, rng.choice([3.0, 12.0])) if is_late else rng.uniform(0.0, 0.1)
         faults = LinkFaults() if room.is_calm else _draw_link_faults(rng)
-        device = draw_disk(rng, room.schedule, room.image, 4096 * number, is_faultless=room.is_calm)
+        device = draw_disk(
+            rng, room.schedule, room.image, 4096 * number, is_faultless=room.is_calm, is_used=room.has_old_disks
+        )
         habits = _draw_habits(rng, room)
         seat = "seat-0" if has_doubled_name and number == 1 else f"seat-{number}"
         receiver_rng = random.Random(rng.random())
@@ -197,7 +218,7 @@ def _plan_faults(room: Room) -> None:
     if rng.random() < 0.25:
         after(rng.uniform(0.5, 6.0), lambda: _crash_somebody(room))
     if rng.random() < 0.15:
-        after(rng.uniform(0.3, 8.0), lambda: _kill_broadcaster(room))
+        after(rng.uniform(0.3, 8.0), lambda: _kill_broadcaster(room, is_broker_killed=rng.random() < 0.5))
     if rng.random() < 0.15:
         after(rng.uniform(0.1, 5.0), lambda: _crash_broker(room, rng.choice([rng.uniform(0.1, 3.0), 11.0, 14.0])))
     if rng.random() < 0.08:
@@ -221,6 +242,7 @@ def _crash_somebody(room: Room) -> None:
     if room.rng.random() < 0.5:
         victim.kill()
     else:
+        room.has_power_cut = True
         victim.cut_power()
     if room.rng.random() < 0.15:
         victim.is_gone_for_good = True
@@ -228,18 +250,19 @@ def _crash_somebody(room: Room) -> None:
         room.schedule.after(room.rng.uniform(0.2, 6.0), victim.start)
 
 
-def _kill_broadcaster(room: Room) -> None:
+def _kill_broadcaster(room: Room, *, is_broker_killed: bool) -> None:
     if room.sender.session.phase is SessionPhase.ENDED:
         return
     live = [receiver for receiver in room.receivers if receiver.is_alive and receiver.session is not None]
-    room.held_by = room.live_sessions()
-    room.stored_by_all = {
-        sbn for sbn in range(len(room.image.manifest)) if not any(receiver.may_lack(sbn) for receiver in live)
-    }
+    room.before_kill = BeforeKill(
+        {sbn for sbn in range(len(room.image.manifest)) if not any(receiver.may_lack(sbn) for receiver in live)},
+        room.live_sessions(),
+        all(receiver.boots[-1].is_scanned for receiver in live) and len(live) == room.machine_count,
+    )
     room.sender.kill()
     away = room.rng.choice([*(room.rng.uniform(0.3, 5.0) for _ in range(4)), 17.0])
     room.longest_without_sender = away
-    if room.rng.random() < 0.5:
+    if is_broker_killed:
         _crash_broker(room, away * 0.9)
     room.schedule.after(away, room.sender.start)
 
@@ -285,6 +308,7 @@ def _draw_broker_faults(rng: random.Random) -> BrokerFaults:
         loss_ratio=rng.choice([0.0, 0.0, 0.05, 0.2]),
         duplicate_ratio=rng.choice([0.0, 0.1]),
         delay_seconds=rng.choice([0.002, 0.05, 0.3]),
+        is_orderly=rng.random() < 0.5,
         longest_notice=rng.choice([0.5, 5.5]),
     )
 
