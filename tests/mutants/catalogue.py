@@ -225,7 +225,8 @@ MUTANTS = (
         "a request for blocks that do not exist is queued",
         (
             "broadcaster/session.py",
-            "        if is_nonsense:\n", "        if False:\n",
+            "        if is_nonsense:\n",
+            "        if False:\n",
         ),
     ),
     # --- the session -------------------------------------------------------------------------------------------------

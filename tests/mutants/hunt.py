@@ -55,8 +55,8 @@ def play(folder: Path, seeds: int, kernel: str = "") -> tuple[int | None, str]:
     played = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST_HUNT, check=False
     )
-    if played.returncode or not played.stdout:  # it does not even begin: no bug that could hide
-        return 0, (played.stderr.strip().splitlines() or [f"exit code {played.returncode}"])[-1]
+    if played.returncode:
+        raise RuntimeError(f"rooms cannot be played in this copy at all: {played.stderr.strip()[-2000:]}")
     seed, problem = json.loads(played.stdout.splitlines()[-1])
     return seed, problem or ""
 

@@ -43,7 +43,8 @@ if __name__ == "__main__":
     if not Path(protocol.__file__).is_relative_to(Path.cwd()):
         raise SystemExit(f"this would play {Path(protocol.__file__).parent}, not the copy in {Path.cwd()}")
     logging.disable()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES if most < 0 else min(MEMORY_BYTES, most), most))
     signal.signal(signal.SIGALRM, _give_up)
     if len(sys.argv) > 3:
         use_kernel(sys.argv[3])

@@ -75,8 +75,9 @@ class SimulatedBroker:
 
     def connect(self, machine: str, party: Party) -> None:
         """Open a line for ``machine``; as long as that cannot be, it is tried again."""
-        self._lines[machine] = _Line(party, is_noticed=True)
-        self._try_to_connect(machine, self._lines[machine])
+        self._lines[machine] = line = _Line(party, is_noticed=True)
+        party.on_lost()
+        self._try_to_connect(machine, line)
 
     def disconnect(self, machine: str, *, will_after: float | None = 0.0) -> None:
         """The program at the end of the line is gone; its last will speaks after so many seconds, if at all."""
