@@ -6,6 +6,7 @@ stays in the group.
 
 from typing import Final
 
+from broadcaster.rate import RateControl
 from broadcaster.roster import Roster, Seat
 from broadcaster.stragglers import StragglerWatch, is_judged
 
@@ -44,6 +45,13 @@ class Lanes:
         self._stragglers.forget(seat.report.receiver_id)
         seat.slow_because = ""
         seat.must_leave_group = False
+
+    def forget_silent(self, roster: Roster, rate: RateControl, now: float) -> None:
+        """Let a seat that is lost decide nothing any more; one that has to stay outside the group stays there."""
+        for seat in roster.silent(now):
+            rate.forget(seat.report.receiver_id)
+            if not seat.is_on_catch_up:
+                self._stragglers.forget(seat.report.receiver_id)
 
     def readmit(self, roster: Roster, rate_bits_per_second: int, now: float) -> bool:
         """When only stragglers still want something, and several do, one more pass serves them all at their pace.

@@ -74,6 +74,9 @@ FLOOR_RATIO: Final = 0.05
 MIN_SAMPLE_SYMBOLS: Final = 200
 """[symbols] Fewer say nothing about a ratio of 5 %."""
 
+LOSSLESS_SPAN: Final = 1.5
+"""[s] A seat that receives for so long, and no block goes by, is in the repair after the pass: loss does not show."""
+
 MIN_SAMPLE_SECONDS: Final = 0.1
 """[s] Two reports that the broker delivers together say nothing about a rate."""
 
@@ -338,7 +341,12 @@ def _sample(before: _Totals, totals: _Totals, fill_ratio: float) -> _Sample | No
     says_nothing_of_loss = expected < MIN_SAMPLE_SYMBOLS
     if says_nothing_of_loss and (
         received < MIN_SAMPLE_SYMBOLS * ENCODING_SYMBOL_LENGTH
-        or not (has_thrown_away or fill_ratio > STEP_DOWN_BUFFER_FILL or totals.buffer_drops > before.buffer_drops)
+        or not (
+            totals.at - before.at >= LOSSLESS_SPAN
+            or has_thrown_away
+            or fill_ratio > STEP_DOWN_BUFFER_FILL
+            or totals.buffer_drops > before.buffer_drops
+        )
     ):
         return None
     lost = min(expected, max(0, totals.symbols_lost - before.symbols_lost))

@@ -13,6 +13,9 @@ from broadcaster.roster import Seat
 MANIFEST_PATIENCE: Final = 10.0
 """[s] After that the seats without a manifest catch up during DISK: none may hold up the room."""
 
+RESUME_PATIENCE: Final = 2.0
+"""[s] A seat of before a restart that has not spoken by then is not waited for: all others are back within one."""
+
 SCAN_PATIENCE: Final = 5.0
 """[s] A scan is waited for at least so long, and so much longer than half of the room took, or a quarter of that."""
 
@@ -61,6 +64,10 @@ class Readiness:
         if len(known) == len(seats) or (must_send_all and all(seat.report.has_manifest for seat in seats)):
             return True
         waited = now - self._manifest_left_at
+        if waited >= RESUME_PATIENCE:
+            seats = [seat for seat in seats if not seat.is_unheard]
+            if not seats or len(known) == len(seats):
+                return bool(seats)
         if 2 * len(known) >= len(seats) and self._half_known_at is None:
             self._half_known_at = now
         patience = max(SCAN_PATIENCE, self._stored_bytes * 8 / rate_bits_per_second)

@@ -39,6 +39,8 @@ class Seat:
     """s, when its report last showed progress, or when none was due"""
     settled_at: float | None = None
     """s, when its final report arrived"""
+    is_unheard: bool = False
+    """it was there before this process took the session over, and has not spoken since"""
     is_offline: bool = False
     """the broker says that its connection has ended"""
     inventory: Inventory = field(default_factory=Inventory)
@@ -138,6 +140,7 @@ class Roster:
     def restore(self, report: ReceiverReport, slow_because: str, now: float) -> None:
         """Take a seat over from an earlier run of the same session."""
         seat = Seat(report, joined_at=now, heard_at=now, progressed_at=now, was_slow_because=slow_because)
+        seat.is_unheard = not seat.is_settled
         seat.settled_at = now if seat.is_settled else None
         self._seats[report.receiver_id] = seat
 
@@ -179,7 +182,7 @@ class Roster:
 
     def _note_life(self, seat: Seat, now: float) -> None:
         seat.heard_at = now
-        seat.is_offline = False
+        seat.is_offline = seat.is_unheard = False
 
     def _make_room_for(self, report: ReceiverReport, now: float) -> None:
         """Let go of the seat of this name that is gone and unfinished; a verified disk stays in the report."""

@@ -283,6 +283,7 @@ class SenderSession:
             return self.announcement
         if now >= self._status_due_at:
             self._status_due_at = now + STATUS_INTERVAL
+            self._lanes.forget_silent(self.roster, self.rate, now)
             return self._status()
         return None
 

@@ -1,6 +1,7 @@
 import pytest
 
 from broadcaster.lanes import STUCK_SPAN, Lanes
+from broadcaster.rate import RateControl
 from broadcaster.roster import LEASE, Roster
 from broadcaster.stragglers import NO_DATA
 from protocol.messages import ReceiverState
@@ -153,6 +154,18 @@ class TestReadmission:
             final = report(number, sequence=1000, state=ReceiverState.VERIFIED)
             assert room.roster.hear_report(final, room.now, is_progress_due=False)
         assert not room.lanes.readmit(room.roster, RATE, room.now)
+
+
+def test_who_is_lost_decides_nothing_and_who_was_flooded_stays_out() -> None:
+    room = Room(ScriptedSeat(1, loss_ratio=0.02), ScriptedSeat(2, loss_ratio=0.03), ScriptedSeat(3, loss_ratio=0.75))
+    room.run(10.0)
+    assert room.lanes.loss_to_mend() == pytest.approx(0.02, abs=0.005)
+    for number in (2, 3):
+        assert room.roster.hear(receiver_id(number), room.now + LEASE)
+    room.now += LEASE + 1
+    room.lanes.forget_silent(room.roster, RateControl(RATE, 0.0), room.now)
+    assert room.lanes.loss_to_mend() == pytest.approx(0.03, abs=0.005)
+    assert room.roster.catch_up_ids() == (receiver_id(3),)
 
 
 def test_the_loss_to_mend_is_that_of_the_group() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from broadcaster.readiness import MANIFEST_PATIENCE, SCAN_PATIENCE, Readiness
+from broadcaster.readiness import MANIFEST_PATIENCE, RESUME_PATIENCE, SCAN_PATIENCE, Readiness
 from broadcaster.roster import Seat
 from protocol.messages import ReceiverState
 from tests.sample_messages import report
@@ -48,6 +48,21 @@ def started_at(readiness: Readiness, seats: list[Seat], known: list[int], since:
         now += 0.25
         assert now < 1000, "never"
     return now
+
+
+def unheard() -> Seat:
+    seat = scanned()
+    seat.is_unheard = True
+    return seat
+
+
+def test_a_seat_of_before_a_restart_is_waited_for_a_moment_only() -> None:
+    assert started_at(opened(), [scanned(), scanned(), unheard()], [SOME, SOME]) == RESUME_PATIENCE
+    assert started_at(opened(), [scanned(), scanning(), unheard()], [SOME]) > RESUME_PATIENCE
+
+
+def test_after_a_restart_nothing_starts_while_nobody_has_spoken() -> None:
+    assert not may_start(opened(), [unheard(), unheard()], [], 1000.0)
 
 
 def test_nothing_starts_before_the_manifest_has_left() -> None:
