@@ -199,6 +199,8 @@ class SimulatedBroadcaster:
         except MessageError as error:
             self._nonsense(receiver_id, str(error))
             return
+        if isinstance(message, MissingBlocks) and self.session.phase is SessionPhase.DISK:
+            self.has_late_inventory = self.audits[-1].is_served_otherwise = True
         nonsense_before = self.nonsense_count
         self.session.receive_message(message, now)
         if self.nonsense_count == nonsense_before:
@@ -207,8 +209,6 @@ class SimulatedBroadcaster:
             self._say_what_is_due()
 
     def _note_request(self, message: Message, now: float) -> None:
-        if isinstance(message, MissingBlocks) and self.session.phase is SessionPhase.DISK:
-            self.has_late_inventory = self.audits[-1].is_served_otherwise = True
         if isinstance(message, RepairRequest) and message.tsi == self.announcement.tsi:
             self.audits[-1].heard(message, self.session.roster.get(message.receiver_id), now)
 
