@@ -34,7 +34,7 @@ from protocol.messages import (
     SessionPhase,
     SessionStatus,
 )
-from protocol.wire import TOI_DISK, TOI_MANIFEST
+from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK, TOI_MANIFEST
 from receiver.counters import Counters
 from receiver.events import BlockDecodable, Event, ObjectCompleted, SessionLeft, Want
 from receiver.first_pass import FirstPass
@@ -166,7 +166,9 @@ class ReceiverSession:
             self._inventory.tell_again()  # the broadcaster was started again and knows nothing of it
             self._report_due_at = now
         if self._manifest is not None:
-            self._disk_object.first_pass.count_from(message.position if message.phase is SessionPhase.DISK else 0)
+            # What was under way side by side when the status was said is heard in part by one who comes now.
+            heard_whole = message.position + INTERLEAVED_BLOCKS if message.phase is SessionPhase.DISK else 0
+            self._disk_object.first_pass.count_from(heard_whole)
         self.is_on_catch_up = self.receiver_id in message.catch_up
         self.must_leave_group = self.receiver_id in message.must_leave_group
         if self.state.is_final and self.receiver_id in message.settled:

@@ -10,6 +10,7 @@ from protocol.messages import (
     SessionPhase,
 )
 from protocol.ranges import RangeSet
+from protocol.wire import INTERLEAVED_BLOCKS
 from receiver.events import BlockDecodable, ObjectCompleted, SessionLeft
 from receiver.first_pass import REORDER_BLOCKS
 from receiver.repair import HOLDOFF, REPAIR_CYCLE
@@ -383,8 +384,11 @@ def test_a_late_seat_has_not_lost_what_was_sent_before_it_came() -> None:
     seat.load_manifest(200, 0.1)
     seat.arrive(3, [K], now=0.2)  # somebody else's repair comes first
     seat.session.receive_message(status(2, position=100), 0.3)
-    seat.arrive(100, range(K - 2), now=0.4)
-    for sbn in range(102, 102 + REORDER_BLOCKS):
+    for sbn in range(100, 100 + INTERLEAVED_BLOCKS):
+        seat.arrive(sbn, range(K // 2, K), now=0.4)  # under way since before
+    first = 100 + INTERLEAVED_BLOCKS
+    seat.arrive(first, range(K - 2), now=0.4)
+    for sbn in range(first + 2, first + 2 + REORDER_BLOCKS):
         seat.arrive(sbn, range(K), now=0.4)
     assert seat.lost() == ((1 + REORDER_BLOCKS) * K, 2)
 
