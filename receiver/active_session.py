@@ -44,7 +44,7 @@ from receiver.session import ReceiverSession
 from receiver.target import check_target, inspect_target
 
 MAX_BATCHES_PER_WAKE: Final = 64
-"""[batches] 4 MiB: after so many the loop looks at timers and messages again, however fast datagrams come."""
+"""[batches] 8 MiB: after so many the loop looks at timers and messages again, however fast datagrams come."""
 
 COALESCE_SECONDS: Final = 0.003
 """[s] After reading, so long nothing is read, so that one wake-up of the loop serves several batches: at 1 Gbit/s six

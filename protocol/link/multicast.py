@@ -230,7 +230,8 @@ class MulticastReceiver(_GroupSocket):
             TransportError: the group is none, the interface has no address of its family, or the port is in use.
         """
         super().__init__(interface, group, port)
-        self._buffer = memoryview(bytearray(_BATCH_BUFFER_BYTES))
+        self._buffer = memoryview(bytearray(2 * _BATCH_BUFFER_BYTES))
+        self._held: tuple[memoryview, int] | None = None
         with self._set_up():
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -263,20 +264,43 @@ class MulticastReceiver(_GroupSocket):
     def receive(self) -> tuple[memoryview, int] | None:
         """What has arrived: datagrams one after the other, and the bytes of each but the last; None if nothing has.
 
-        The memory is overwritten by the next call.
+        Datagrams that the kernel hands over one by one are put together here, so that what follows is done once for
+        many of them. The memory is overwritten by the next call.
 
         Raises:
             TransportError: the socket failed, as when the interface was removed.
         """
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
+        total = datagram_length = 0
+        while total <= len(self._buffer) - _BATCH_BUFFER_BYTES:
+            part = self._receive_part(total)
+            if part is None:
+                break
+            length, part_length = part
+            if not length and not total:
+                return self._buffer[:0], part_length
+            if total and part_length != datagram_length and length >= datagram_length:
+                self._held = self._buffer[total : total + length], part_length
+                break
+            datagram_length = datagram_length or part_length
+            total += length
+            if total % datagram_length:
+                break
+        return (self._buffer[:total], datagram_length) if total else None
+
+    def _receive_part(self, offset: int) -> tuple[int, int] | None:
+        """Read once: the bytes that came, and the bytes of each datagram but the last; None if nothing has come."""
         try:
             length, ancillary, _flags, _address = self._socket.recvmsg_into(
-                [self._buffer], linux_udp.GRO_ANCILLARY_BYTES if self.is_batching else 0
+                [self._buffer[offset:]], linux_udp.GRO_ANCILLARY_BYTES if self.is_batching else 0
             )
         except BlockingIOError:
             return None
         except OSError as error:
             raise self._in_words(error) from error
-        return self._buffer[:length], linux_udp.segment_length(ancillary) or max(1, length)
+        return length, linux_udp.segment_length(ancillary) or max(1, length)
 
     def leave(self) -> None:
         """Leave the group, so that a switch that follows memberships spares this link; ``rejoin`` comes back."""
