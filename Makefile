@@ -12,10 +12,10 @@ PACKAGES := protocol broadcaster receiver dashboards slatecast
 CHECKED := $(PACKAGES) tests benches setup.py
 INSTALLED_FROM := pyproject.toml setup.py constraints.txt scripts/set-up $(wildcard protocol/*.c)
 
-.PHONY: help demo test check bench fuzz clean
+.PHONY: help demo test check bench fuzz mutants clean
 
 help: ## show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/demo.stamp ## cast a sample disk (or IMAGE=path) to SEATS=8 receivers on this machine and prove each disk
 	@sh scripts/install-packages demo
@@ -39,6 +39,9 @@ bench: .venv/bench.stamp ## measure; figures of this machine only
 
 fuzz: .venv/test.stamp ## run the property and fuzz tests with many more examples
 	$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=fuzz --timeout=0
+
+mutants: .venv/test.stamp ## plant bugs in copies of the packages and show that the simulated rooms find every one
+	$(BIN)/python -m tests.mutants.hunt
 
 clean: ## remove everything that make has made
 	rm -rf .venv build dist ./*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache protocol/*.so

@@ -35,8 +35,8 @@ MUTANTS = (
         "a block is written without a look at its digest",
         (
             "receiver/deployment.py",
-            'if actual != digest:\n            raise IntegrityError(f"block',
-            'if False:\n            raise IntegrityError(f"block',
+            ('if actual != digest:\n            raise IntegrityError(f"block'),
+            ('if False:\n            raise IntegrityError(f"block'),
         ),
     ),
     _mutant(
@@ -56,7 +56,7 @@ MUTANTS = (
     _mutant(
         "last wins",
         "a symbol that comes twice counts twice",
-        ("protocol/pure_seal.py", "    if ledger[esi]:\n        return _Outcome.DUPLICATE\n", ""),
+        ("protocol/pure_seal.py", ("    if ledger[esi]:\n        return _Outcome.DUPLICATE\n"), ""),
         kernel="pure",
     ),
     _mutant(
@@ -64,13 +64,13 @@ MUTANTS = (
         "a block's buffer is given back before the block is stored",
         (
             "receiver/reception.py",
-            "        self.timer.forget(block.sbn)\n        self._pool.give_back(block)\n",
+            ("        self.timer.forget(block.sbn)\n        self._pool.give_back(block)\n"),
             "        self.timer.forget(block.sbn)\n",
         ),
         (
             "receiver/reception.py",
             "            self._being_stored.add(block.sbn)\n",
-            "            self._being_stored.add(block.sbn)\n            self._pool.give_back(block)\n",
+            ("            self._being_stored.add(block.sbn)\n            self._pool.give_back(block)\n"),
         ),
     ),
     _mutant(
@@ -78,8 +78,12 @@ MUTANTS = (
         "a buffer is given back twice, so that two blocks share it",
         (
             "receiver/reception.py",
-            "        self.timer.forget(block.sbn)\n        self._pool.give_back(block)\n",
-            "        self.timer.forget(block.sbn)\n        self._pool.give_back(block)\n        self._pool.give_back(block)\n",
+            ("        self.timer.forget(block.sbn)\n        self._pool.give_back(block)\n"),
+            (
+                "        self.timer.forget(block.sbn)\n"
+                "        self._pool.give_back(block)\n"
+                "        self._pool.give_back(block)\n"
+            ),
         ),
         ("protocol/blocks.py", "if self._taken_bytes < length:", "if False:"),
     ),
@@ -88,7 +92,11 @@ MUTANTS = (
         "a block that the scan found keeps its buffer",
         (
             "receiver/reception.py",
-            "            block = self._partial.pop(sbn, None)\n            if block is not None:\n                self._pool.give_back(block)\n",
+            (
+                "            block = self._partial.pop(sbn, None)\n"
+                "            if block is not None:\n"
+                "                self._pool.give_back(block)\n"
+            ),
             "            self._partial.pop(sbn, None)\n",
         ),
     ),
@@ -98,7 +106,7 @@ MUTANTS = (
         "what is read back was never synced",
         (
             "receiver/disk.py",
-            "        self._device.sync()\n        self._chunks.finish_sync()",
+            ("        self._device.sync()\n        self._chunks.finish_sync()"),
             "        self._chunks.finish_sync()",
         ),
     ),
@@ -118,7 +126,10 @@ MUTANTS = (
         (
             "receiver/deployment.py",
             "        damaged = writer.read_back(progress, should_stop)\n",
-            "        damaged: list[int] = []\n        writer.read_back(progress, lambda: False) if writer.zero_bytes else None\n",
+            (
+                "        damaged: list[int] = []\n"
+                "        writer.read_back(progress, lambda: False) if writer.zero_bytes else None\n"
+            ),
         ),
     ),
     _mutant(
@@ -126,7 +137,10 @@ MUTANTS = (
         "the head is blanked before sector 0 says so",
         (
             "receiver/disk_edges.py",
-            "            self._device.write_at(0, self._marker + old[MARKER_LENGTH:])\n            self._device.sync()\n",
+            (
+                "            self._device.write_at(0, self._marker + old[MARKER_LENGTH:])\n"
+                "            self._device.sync()\n"
+            ),
             "            old.release()\n",
         ),
     ),
@@ -154,13 +168,23 @@ MUTANTS = (
         "a chunk that was adopted and is written later is not read back",
         (
             "receiver/chunk_ledger.py",
-            "            self._states[index] = ChunkState.MISSING\n\n    def finish_write",
-            "            if self._states[index] != ChunkState.VERIFIED:\n                self._states[index] = ChunkState.MISSING\n\n    def finish_write",
+            ("            self._states[index] = ChunkState.MISSING\n\n    def finish_write"),
+            (
+                "            if self._states[index] != ChunkState.VERIFIED:\n"
+                "                self._states[index] = ChunkState.MISSING\n"
+                "\n"
+                "    def finish_write"
+            ),
         ),
         (
             "receiver/chunk_ledger.py",
-            "            self._states[index] = ChunkState.WRITTEN\n\n    def hold",
-            "            if self._states[index] != ChunkState.VERIFIED:\n                self._states[index] = ChunkState.WRITTEN\n\n    def hold",
+            ("            self._states[index] = ChunkState.WRITTEN\n\n    def hold"),
+            (
+                "            if self._states[index] != ChunkState.VERIFIED:\n"
+                "                self._states[index] = ChunkState.WRITTEN\n"
+                "\n"
+                "    def hold"
+            ),
         ),
     ),
     _mutant(
@@ -223,11 +247,7 @@ MUTANTS = (
     _mutant(
         "nonsense believed",
         "a request for blocks that do not exist is queued",
-        (
-            "broadcaster/session.py",
-            "        if is_nonsense:\n",
-            "        if False:\n",
-        ),
+        ("broadcaster/session.py", "        if is_nonsense:\n", "        if False:\n"),
     ),
     # --- the session -------------------------------------------------------------------------------------------------
     _mutant(
@@ -244,7 +264,7 @@ MUTANTS = (
         "when the broker is away, everybody is lost",
         (
             "broadcaster/session.py",
-            "        if self._control_lost_at is None:\n            self._control_lost_at = now\n",
+            ("        if self._control_lost_at is None:\n            self._control_lost_at = now\n"),
             "        return\n",
         ),
     ),
@@ -291,8 +311,8 @@ MUTANTS = (
         "a seat that catches up does not finish what arrived in part",
         (
             "receiver/reception.py",
-            "        for block in self._partial.values():\n            is_quiet",
-            "        for block in list[BlockBuffer]():\n            is_quiet",
+            ("        for block in self._partial.values():\n            is_quiet"),
+            ("        for block in list[BlockBuffer]():\n            is_quiet"),
         ),
     ),
     _mutant(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from broadcaster.roster import Seat
 from broadcaster.transmission import Transmission
 from protocol.messages import RepairRequest
-from protocol.wire import TOI_DISK
+from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK
 
 SURELY_IN_FLIGHT = 0.08
 """[s] What left so short before a request was heard is discounted."""
@@ -101,6 +101,11 @@ class SenderAudit:
         else:
             self._under_way[block] -= len(transmission.esis)
             self._last_left[block] = (now, len(transmission.esis))
+
+    def side_by_side(self, count: int) -> None:
+        """So many transmissions have begun to leave and have not left."""
+        if count > INTERLEAVED_BLOCKS:
+            self.problems.append(f"{count} blocks leave side by side")
 
     def _take_first_pass(self, block: Block, name: str) -> None:
         if block in self._in_first_pass:

@@ -245,6 +245,7 @@ class SimulatedBroadcaster:
                 self.went_on_at.append(now)
         while self._encoded and self._interleaver.has_room:
             self._interleaver.put(self._encoded.popleft())
+        self.audits[-1].side_by_side(self._under_way - len(self._encoded))
 
     def _speak(self) -> None:
         self._say_what_is_due()

@@ -21,6 +21,8 @@ class HostileReceiver:
         self._rng = rng
         self._tsi = tsi
         self._ends_at = ends_at
+        self.began_at = schedule.now
+        """s"""
         self._interval = rng.choice([0.3, 0.05, 0.01])
         self.receiver_id = f"{rng.getrandbits(128):032x}"
         self._sequence = 0

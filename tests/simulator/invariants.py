@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 LONGEST_RESUME = 3.0
 """[s] A broadcaster that is back sends what is missing, or is done, after so long at most, where nothing else fails."""
 
+FLOOD_SECONDS = 5.0
+"""[s] 500 messages: more than any honest receiver has to say."""
+
 LONGEST_CALM = 3.0
 """[s] On top of the time that the datagrams take: joining, scanning, reading back, saying so."""
 
@@ -35,6 +38,7 @@ def problems_of(room: "Room", report: SessionReport) -> list[str]:
         for seat in seats.values()
         if not seat.verified and not seat.reason
     ]
+    found += _problems_of_hostile(room)
     found += _problems_of_farewell(room) + _problems_of_names(room, report) + _problems_of_resume(room)
     if room.is_calm and room.before_kill is None and not room.sender.has_late_inventory:
         found += _problems_of_calm_room(room)
@@ -106,6 +110,19 @@ def _is_control_good(room: "Room") -> bool:
     return is_prompt and not room.has_broker_outage and not room.has_partition
 
 
+def _problems_of_hostile(room: "Room") -> list[str]:
+    """A flood is noticed, and stopped."""
+    hostile, ended_at = room.hostile, room.sender.session.ended_at
+    if hostile is None or not hostile.is_flood or not _is_control_good(room) or room.longest_without_sender:
+        return []
+    if ended_at is None or ended_at - hostile.began_at < FLOOD_SECONDS:
+        return []
+    budget = room.sender.budget
+    if budget.quarantined_count and budget.rejected_count and room.sender.nonsense_count:
+        return []
+    return ["hostile: a flood of nonsense was neither counted nor stopped"]
+
+
 def _problems_of_farewell(room: "Room") -> list[str]:
     """Who has said its last word hears that it was heard."""
     if not _is_control_good(room) or room.longest_without_sender:
@@ -167,9 +184,11 @@ def _problems_of_calm_room(room: "Room") -> list[str]:
     if session.datagrams_sent - session.repair_datagrams != needed:
         found.append(f"no fault, and {session.datagrams_sent} datagrams were sent instead of {needed}")
     for seat in session.roster.seats():
-        if seat.report.symbols_lost or seat.was_slow_because:
-            lost = f"{seat.report.symbols_lost} symbols lost"
-            found.append(f"no fault, and {seat.report.seat} is judged: {seat.was_slow_because or lost}")
+        if seat.was_slow_because:
+            found.append(f"no fault, and {seat.report.seat} was slow: {seat.was_slow_because}")
+        # With more seats some blocks are wanted by few.
+        if seat.report.symbols_lost and room.machine_count < 3:
+            found.append(f"no fault, and {seat.report.seat} lost {seat.report.symbols_lost} symbols")
     least = needed * DATAGRAM_LENGTH * 8 / session.rate.ceiling_bits_per_second
     assert session.ended_at is not None
     if session.ended_at > least + LONGEST_CALM:

@@ -147,7 +147,7 @@ def _draw_room(rng: random.Random) -> Room:
     image = draw_image(
         rng, rng.randrange(60, 100) if is_long else rng.randrange(4, SHORT_IMAGE), 0.0 if is_long else 0.5
     )
-    machine_count = rng.randrange(1, 6)
+    machine_count = rng.choice([1, 2, 3, 4, 5, 8])
     has_lane = rng.random() < 0.85
     expected = machine_count if is_calm else machine_count - rng.randrange(machine_count)
     rates = [400_000, 2_000_000] if is_long else [400_000, 2_000_000, 10_000_000]
@@ -215,8 +215,8 @@ def _plan_receivers(room: Room) -> None:
 
 def _plan_faults(room: Room) -> None:
     rng, after = room.rng, room.schedule.after
-    if rng.random() < 0.25:
-        after(rng.uniform(0.5, 6.0), lambda: _crash_somebody(room))
+    if rng.random() < 0.35:
+        after(rng.uniform(0.3, 6.0), lambda: _crash_somebody(room))
     if rng.random() < 0.15:
         after(rng.uniform(0.3, 8.0), lambda: _kill_broadcaster(room, is_broker_killed=rng.random() < 0.5))
     if rng.random() < 0.15:
@@ -225,11 +225,11 @@ def _plan_faults(room: Room) -> None:
         after(rng.uniform(0.1, 5.0), lambda: _cut_cables(room, room.machine_count // 2, rng.choice([3.0, 7.0, 13.0])))
     if rng.random() < 0.08:
         after(rng.uniform(0.1, 8.0), lambda: _cut_cables(room, 1, rng.uniform(0.2, 4.0)))
-    if rng.random() < 0.06:
+    if rng.random() < 0.08:
         room.hostile = HostileReceiver(
             room.schedule, room.broker, random.Random(rng.random()), room.sender.announcement.tsi, FAULTS_END
         )
-    if rng.random() < 0.04:
+    if rng.random() < 0.06:
         room.rotten = rng.randrange(len(room.image.manifest))
         after(rng.uniform(0.0, 2.0), lambda: room.image.rot(room.rotten or 0))
 
