@@ -221,8 +221,7 @@ class TestOnLoopback:
             few, (long,) = datagrams(3), [datagrams(1)[0] + bytes(7)]
             sender.send_batch([b"".join(few)], LENGTH)
             sender.send_batch([long], len(long))
-            arrived, calls = arrivals(receiver, 4)
-            assert (arrived, calls) == ([*few, long], 2)
+            assert [bytes(batch) for batch, _ in iter(receiver.receive, None)] == [b"".join(few), long]
 
     def test_two_groups_on_one_port_do_not_mix(self) -> None:
         with both(tsi=None) as (one_sender, one), both(tsi=None) as (two_sender, two):
