@@ -17,8 +17,9 @@ from tests.simulator.image import SimulatedImage, draw_image
 from tests.simulator.invariants import problems_of, report_of
 from tests.simulator.lane import SimulatedLane
 from tests.simulator.network import LinkFaults, SimulatedMulticast
-from tests.simulator.receiver import DATAGRAM_LENGTH, Habits, RoomParts, SimulatedReceiver
+from tests.simulator.receiver import DATAGRAM_LENGTH, RoomParts, SimulatedReceiver
 from tests.simulator.schedule import Schedule
+from tests.simulator.worker import Habits
 
 FAULTS_END = 12.0
 """[virtual s] After that the network and the broker are perfect, so every live receiver must finish."""
@@ -257,7 +258,7 @@ def _kill_broadcaster(room: Room, *, is_broker_killed: bool) -> None:
     room.before_kill = BeforeKill(
         {sbn for sbn in range(len(room.image.manifest)) if not any(receiver.may_lack(sbn) for receiver in live)},
         room.live_sessions(),
-        all(receiver.boots[-1].is_scanned for receiver in live) and len(live) == room.machine_count,
+        all(receiver.is_scanned for receiver in live) and len(live) == room.machine_count,
     )
     room.sender.kill()
     away = room.rng.choice([*(room.rng.uniform(0.3, 5.0) for _ in range(4)), 17.0])
