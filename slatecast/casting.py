@@ -17,7 +17,7 @@ from broadcaster.library.library import Library
 from broadcaster.metrics import BroadcasterMetrics
 from broadcaster.report import SessionReport
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore, OpenCast
-from broadcaster.service import Broadcast
+from broadcaster.service import INTERRUPTED, Broadcast
 from protocol.errors import TransportError
 from protocol.link.discovery import advertise
 from protocol.link.interfaces import InterfaceInfo
@@ -87,10 +87,9 @@ async def _cast(library: Library, manifest: Manifest, config: CastConfig, settin
             with BroadcasterMetrics(broadcast, setting.metrics_port), room_display(broadcast, Console(stderr=True)):
                 try:
                     return await broadcast.run()
-                except asyncio.CancelledError:
-                    return (
-                        broadcast.report()
-                    )  # Ctrl-C: the session has been ended, and what it came to is worth telling
+                except asyncio.CancelledError:  # Ctrl-C: what the session came to is worth telling
+                    broadcast.abort(INTERRUPTED)  # it has ended already, unless it had not even begun
+                    return broadcast.report()
 
 
 def _record(library: Library, manifest: Manifest, config: CastConfig, *, resumes: bool) -> CastRecord:
