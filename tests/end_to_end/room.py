@@ -133,6 +133,11 @@ class Running:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has come to its end, by itself or not."""
+        return self._process.poll() is not None
+
     def broker(self) -> str:
         """Where receivers find this cast, as soon as it says so."""
         return self.errors.until(r"broker (mqtt\S+); waiting for")[1]
@@ -245,11 +250,20 @@ class Watch:
         """The first message of this kind that is wanted, whether it was before this call or comes after it."""
 
         def look(line: str) -> Message | None:
-            topic, _, payload = line.partition(" ")
-            message = decode_message(topic, payload.encode())
+            message = _message(line)
             return message if isinstance(message, kind) and is_wanted(message) else None
 
         return self._lines.first(look, f"a {kind.__name__} as wanted")
+
+    def heard(self, kind: type[Message]) -> list[Message]:
+        """All messages of this kind up to now, in their order."""
+        messages = map(_message, self._lines.text.splitlines())
+        return [message for message in messages if isinstance(message, kind)]
+
+
+def _message(line: str) -> object:
+    topic, _, payload = line.partition(" ")
+    return decode_message(topic, payload.encode())
 
 
 def is_bootable(disk: Path | str) -> bool:

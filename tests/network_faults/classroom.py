@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.messages import ReceiverReport
+from protocol.wire import ENCODING_SYMBOL_LENGTH, HEADER_LENGTH, TAG_LENGTH
 from tests.broadcaster.library.disks import MIB
 from tests.end_to_end.room import PATIENCE, Place, Room, Running, Watch
 from tests.lab import INTERFACE, Host, Lab
@@ -52,6 +53,7 @@ class Classroom:
     def cast(self, *options: object, rate: str = RATE, place: Place | None = None) -> Running:
         """Start the cast on the broadcaster, or where it is told; it writes the report that ``outcome`` reads."""
         argv = (self.source, "--report", self._report, "--rate", rate, *options)
+        self._rate = rate
         self.running = self.room.cast(*argv, interface=INTERFACE, host=place or self.lab.broadcaster)
         return self.running
 
@@ -72,6 +74,11 @@ class Classroom:
         for host in seated:
             self.seat(host)
         return self
+
+    @property
+    def pass_seconds(self) -> float:
+        """[s] That the wire is busy with one pass at the rate of the cast, and not less."""
+        return on_wire((self.size - 2 * MIB) * 2 // 3) * 8 / float(self._rate.removesuffix("M")) / 1e6
 
     def watch(self) -> Watch:
         """An observer on the broadcaster's host, of the cast's broker."""
@@ -123,6 +130,11 @@ class Outcome:
         repair, sent = report["repair_datagrams"], report["datagrams_sent"]
         self.overhead: float = repair / (sent - repair)
         """repair datagrams for each datagram of the first pass"""
+
+
+def on_wire(stored: int) -> int:
+    """UDP payload bytes that carry so many bytes of the image, each once."""
+    return stored * (HEADER_LENGTH + ENCODING_SYMBOL_LENGTH + TAG_LENGTH) // ENCODING_SYMBOL_LENGTH
 
 
 def draw(seed: int) -> random.Random:

@@ -20,10 +20,10 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 @pytest.fixture
 def classroom(room: Room) -> Iterator[Callable[..., Classroom]]:
-    """Makes classrooms of so many hosts: ``classroom(4, size=...)``."""
+    """Makes classrooms of so many hosts: ``classroom(4, size=..., snooping=...)``."""
     with ExitStack() as labs:
 
-        def make(receivers: int, *, size: int = IMAGE_BYTES) -> Classroom:
-            return Classroom(room, labs.enter_context(Lab(receivers)), size=size)
+        def make(receivers: int, *, size: int = IMAGE_BYTES, snooping: bool = False) -> Classroom:
+            return Classroom(room, labs.enter_context(Lab(receivers, snooping=snooping)), size=size)
 
         yield make

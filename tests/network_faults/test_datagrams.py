@@ -15,19 +15,21 @@ pytestmark = [
     pytest.mark.skipif(missing_requirement() is not None, reason=f"{missing_requirement()}"),
 ]
 
-MAX_OVERHEAD = {0.01: 0.06, 0.05: 0.15, 0.10: 0.25, 0.30: 5.0}
-"""Repair for each datagram of the first pass, for three seats; at 30 % the 64 repair symbols of a block are too few."""
+MAX_OVERHEAD = {0.001: 0.02, 0.01: 0.05, 0.05: 0.12, 0.10: 0.21, 0.30: 0.80}
+"""Repair for each datagram of the first pass, for three seats and 42 blocks; at 30 % the 64 repair symbols of a block
+are too few, and source symbols are sent again. Eight seats need 0.5, 2.2, 7.9, 15 and 52 % at least."""
 
 
-@pytest.mark.parametrize("loss", MAX_OVERHEAD, ids="row 1: {:.0%}".format)
+@pytest.mark.parametrize("loss", MAX_OVERHEAD, ids="row 1: {:.1%}".format)
 def test_random_loss_at_every_seat_costs_repair_and_no_byte(classroom: Callable[..., Classroom], loss: float) -> None:
     rehearsal = classroom(3)
     for host in rehearsal.lab.receivers:
         host.set_loss(loss)
     outcome = rehearsal.fill().prove()
     print(f"overhead {outcome.overhead:.1%} at {loss:.0%} loss, {outcome.report['seconds']} s")
-    assert 0 < outcome.overhead < MAX_OVERHEAD[loss]
-    assert all(loss * 0.5 < seat["loss_ratio"] < loss * 1.5 for seat in outcome.seats.values())
+    assert outcome.overhead < MAX_OVERHEAD[loss]
+    if loss >= 0.01:
+        assert all(loss * 0.5 < seat["loss_ratio"] < loss * 1.5 for seat in outcome.seats.values())
 
 
 def test_row_2_bursts_that_swallow_whole_blocks_are_mended(classroom: Callable[..., Classroom]) -> None:
@@ -41,17 +43,16 @@ def test_row_2_bursts_that_swallow_whole_blocks_are_mended(classroom: Callable[.
     assert outcome.overhead < 1.0
 
 
-def test_row_3_loss_at_one_seat_does_not_slow_the_others(classroom: Callable[..., Classroom]) -> None:
+@pytest.mark.parametrize("loss", [0.05, 0.30], ids="row 3: {:.0%}".format)
+def test_loss_at_one_seat_does_not_slow_the_others(classroom: Callable[..., Classroom], loss: float) -> None:
     rehearsal = classroom(4)
     lossy, *others = rehearsal.lab.receivers
-    clean = rehearsal.fill().prove()
-    lossy.set_loss(0.05)
-    rehearsal.targets.clear()
-    disturbed = rehearsal.fill().prove()
-    slowest = [max(outcome.seats[host.name]["seconds"] for host in others) for outcome in (clean, disturbed)]
-    print(f"the others took {slowest[0]} s without the loss and {slowest[1]} s with it")
-    assert disturbed.seats[lossy.name]["loss_ratio"] > 0.02
-    assert slowest[1] <= 1.1 * slowest[0] + 0.3
+    lossy.set_loss(loss)
+    outcome = rehearsal.fill(rate="16M").prove()
+    slowest = max(outcome.seats[host.name]["seconds"] for host in others)
+    print(f"{lossy.name}: {outcome.seats[lossy.name]}; the others took {slowest} s of {rehearsal.pass_seconds:.1f}")
+    assert outcome.seats[lossy.name]["loss_ratio"] > loss / 2
+    assert slowest <= 1.1 * rehearsal.pass_seconds + 1.5
 
 
 def test_row_4_datagrams_that_arrive_twice_count_once(classroom: Callable[..., Classroom]) -> None:
@@ -59,7 +60,7 @@ def test_row_4_datagrams_that_arrive_twice_count_once(classroom: Callable[..., C
     *doubled, once = rehearsal.lab.receivers
     rehearsal.lab.double_multicast(rehearsal.lab.broadcaster, *doubled)
     outcome = rehearsal.fill().prove()
-    assert outcome.report["repair_datagrams"] == 0
+    assert outcome.overhead < 0.001, "only what a busy machine drops or asks for too early"
     assert {seat["loss_ratio"] for seat in outcome.seats.values()} == {0}
     usual = outcome.seats[once.name]["bytes_received"]
     assert [outcome.seats[host.name]["bytes_received"] for host in doubled] == [2 * usual, 2 * usual]
