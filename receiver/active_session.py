@@ -69,7 +69,15 @@ _logger = logging.getLogger(__name__)
 class ActiveSession:
     """One receiver's part in one session."""
 
-    def __init__(self, announcement: Announcement, config: ReceiverConfig, receiver_id: str, link: MqttLink) -> None:
+    def __init__(
+        self,
+        announcement: Announcement,
+        config: ReceiverConfig,
+        receiver_id: str,
+        link: MqttLink,
+        last_sequence: int = 0,
+    ) -> None:
+        """``last_sequence`` is the newest number under which this receiver has said anything so far."""
         self._announcement = announcement
         self._config = config
         self._link = link
@@ -89,6 +97,7 @@ class ActiveSession:
             rng=random.Random(receiver_id),
             now=time.monotonic(),
             buffer_limit=config.buffer_limit,
+            last_sequence=last_sequence,
         )
         self.session.counters.link_bits_per_second = config.interface.speed_bits_per_second or 0
         self._is_closing = False

@@ -16,12 +16,13 @@ from receiver.repair import Absent, Deficits, MissingSymbols
 class Reporter:
     """Speaks for the receiver ``receiver_id`` on ``seat``, which writes to ``target``."""
 
-    def __init__(self, tsi: str, receiver_id: str, seat: str, target: str) -> None:
+    def __init__(self, tsi: str, receiver_id: str, seat: str, target: str, last_sequence: int = 0) -> None:
+        """``last_sequence`` is the newest number under which this receiver has said anything so far."""
         self._tsi = tsi
         self._receiver_id = receiver_id
         self._seat = seat
         self._target = _encodable(target)[-64:]
-        self._sequence = 0
+        self.last_sequence = last_sequence
 
     def report(
         self,
@@ -93,8 +94,8 @@ class Reporter:
         )
 
     def _next_sequence(self) -> int:
-        self._sequence += 1
-        return self._sequence
+        self.last_sequence += 1
+        return self.last_sequence
 
 
 def _encodable(text: str) -> str:

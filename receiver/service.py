@@ -48,7 +48,9 @@ class Receiver:
         try:
             announcement = await self._announcements.get()
             _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
-            self._active = ActiveSession(announcement, self._config, self._receiver_id, link)
+            # A session that is joined again goes on counting, or what is said would look old to the broadcaster.
+            last_sequence = 0 if self.session is None else self.session.last_sequence
+            self._active = ActiveSession(announcement, self._config, self._receiver_id, link, last_sequence)
             self.session = self._active.session
             if not link.is_connected:
                 self._control_lost()

@@ -74,7 +74,9 @@ class ReceiverSession:
         rng: random.Random,
         now: float,
         buffer_limit: int = DEFAULT_BUFFER_LIMIT,
+        last_sequence: int = 0,
     ) -> None:
+        """``last_sequence`` is what this receiver came to when it was in the session before; it counts on."""
         self.announcement = announcement
         self.receiver_id = receiver_id
         self.state = ReceiverState.READY
@@ -102,7 +104,7 @@ class ReceiverSession:
         self._status_heard_at = now
         self._control_is_lost = False
         self._has_left = False
-        self._reporter = Reporter(announcement.tsi, receiver_id, seat, target)
+        self._reporter = Reporter(announcement.tsi, receiver_id, seat, target, last_sequence)
         self._report_due_at = now
         self._inventory = InventoryTimer()
         self._events: deque[Event] = deque()
@@ -293,6 +295,11 @@ class ReceiverSession:
             has_manifest=self._manifest is not None,
             has_scanned=self.has_scanned,
         )
+
+    @property
+    def last_sequence(self) -> int:
+        """The number of the newest message."""
+        return self._reporter.last_sequence
 
     @property
     def blocks_total(self) -> int:

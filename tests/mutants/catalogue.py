@@ -321,6 +321,11 @@ MUTANTS = (
         ("broadcaster/session.py", "if self.damaged and self._plans[TOI_DISK].is_over:", "if False:"),
     ),
     _mutant(
+        "numbers start over",
+        "who joins the session again is taken for an old message",
+        ("receiver/session.py", "seat, target, last_sequence)", "seat, target, min(last_sequence, 10_000))"),
+    ),
+    _mutant(
         "seat named twice",
         "a machine that has started anew stands twice in the report",
         ("broadcaster/roster.py", "if seat.report.seat == report.seat and is_gone and is_unfinished:", "if False:"),

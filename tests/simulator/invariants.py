@@ -97,10 +97,11 @@ def _joined_after_the_end(room: "Room", receiver: SimulatedReceiver) -> bool:
 
 
 def _was_long_unreachable(room: "Room", receiver: SimulatedReceiver) -> bool:
-    """So long that the session may have ended without it, or that it may have left unheard."""
-    return room.longest_without_sender > FAREWELL_LIMIT or any(
-        until - start >= LEASE - 1.0 for start, until in receiver.unreachable if until != inf
-    )
+    """So long that the session may have ended without it, or that it has left, done but unheard."""
+    final_since, back_at = receiver.final_since, room.sender.started_at[-1]
+    if room.longest_without_sender > FAREWELL_LIMIT and final_since is not None and final_since < back_at:
+        return True
+    return any(until - start >= LEASE - 1.0 for start, until in receiver.unreachable if until != inf)
 
 
 def _is_control_good(room: "Room") -> bool:
@@ -136,16 +137,16 @@ def _problems_of_farewell(room: "Room") -> list[str]:
 
 def _problems_of_names(room: "Room", report: SessionReport) -> list[str]:
     """A machine that was started anew has one line in the report, or another one that is verified."""
-    if not _is_control_good(room) or room.longest_without_sender or room.has_power_cut:
-        return []
-    if any(receiver.has_lost_power for receiver in room.receivers):
+    if room.broker_faults.loss_ratio or room.has_broker_outage or room.has_partition or room.longest_without_sender:
         return []
     found = []
     for name in sorted({receiver.seat for receiver in room.receivers}):
-        machines = sum(receiver.seat == name for receiver in room.receivers)
+        machines = [receiver for receiver in room.receivers if receiver.seat == name]
+        if any(receiver.was_back_soon for receiver in machines):
+            continue  # before its last will was heard
         lines = sum(seat.seat == name and not seat.verified for seat in report.seats)
-        if lines > machines:
-            found.append(f"report: {name} has {lines} lines, and there are {machines} machines of this name")
+        if lines > len(machines):
+            found.append(f"report: {name} has {lines} lines, and there are {len(machines)} machines of this name")
     return found
 
 

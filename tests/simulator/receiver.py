@@ -40,6 +40,9 @@ IDLE_POLL = 0.2
 FAREWELL_LIMIT = 15.0
 """[s] How long a final report is repeated."""
 
+LONG_SESSION = 10_000
+"""[messages] said before: a number that no room reaches, so that one that starts over is noticed."""
+
 LEAST_BETWEEN_REQUESTS = 0.15
 LEAST_IN_FIRST_PASS = 0.35
 """[s] No block is asked for twice within this time, while the first pass lasts and after it."""
@@ -95,8 +98,9 @@ class SimulatedReceiver:
         self.is_gone_for_good = False
         self.boots: list[_Boot] = []
         self.problems: list[str] = []
-        self.has_lost_power = False
-        """in the middle of an operation of the disk"""
+        self.was_back_soon = False
+        """it was started anew before anybody could know that it was gone"""
+        self._will_speaks_at = 0.0
         self.unreachable: list[tuple[float, float]] = []
         """(from, until) in which nobody could hear it, for the end of the room"""
         self.start()
@@ -128,6 +132,11 @@ class SimulatedReceiver:
         return self.boots[-1].is_acknowledged
 
     @property
+    def final_since(self) -> float | None:
+        """s, when it first had its final report to say, or None"""
+        return self.boots[-1].final_since
+
+    @property
     def is_settled(self) -> bool:
         """Whether it has nothing more to do."""
         return self.session is not None and self.session.state.is_final
@@ -155,6 +164,7 @@ class SimulatedReceiver:
         self._asked_at: dict[tuple[int, int, int], float] = {}
         if self.unreachable and self.unreachable[-1][1] == inf:
             self.unreachable[-1] = (self.unreachable[-1][0], self._schedule.now)
+            self.was_back_soon |= self._schedule.now < self._will_speaks_at + 1.0
         hello = self._presence(is_online=True)
         self._parts.broker.connect(
             self.machine,
@@ -179,13 +189,13 @@ class SimulatedReceiver:
 
     def lose_power(self) -> None:
         """The power went in the middle of an operation of the disk; it comes back soon."""
-        self.has_lost_power = True
         self.cut_power()
         self._schedule.after(self._rng.uniform(0.5, 4.0), self.start)
 
     def _die(self, how: str, *, will_after: float) -> None:
         self.is_alive = False
         self.unreachable.append((self._schedule.now, inf))
+        self._will_speaks_at = self._schedule.now + will_after
         self._schedule.note(f"{self.machine} {how}")
         self._parts.network.leave(self.machine)
         self._parts.broker.disconnect(self.machine, will_after=will_after)
@@ -245,6 +255,7 @@ class SimulatedReceiver:
             rng=self._rng,
             now=self._schedule.now,
             buffer_limit=self.habits.buffer_room + 191 * ENCODING_SYMBOL_LENGTH,
+            last_sequence=LONG_SESSION if boot.session is None else boot.session.last_sequence,
         )
         boot.worker = DiskWorker(self, self._schedule, self._rng, announcement, session, self.device, self.habits)
         self._reported_at, self._busy_at_report = self._schedule.now, 0.0

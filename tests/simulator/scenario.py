@@ -85,8 +85,6 @@ class Room:
     rotten: int | None = None
     """sbn of a chunk that rots in the library"""
     before_kill: BeforeKill | None = None
-    has_power_cut: bool = False
-    """of a receiver: its last will speaks late"""
     longest_without_sender: float = 0.0
     """s"""
 
@@ -243,12 +241,11 @@ def _crash_somebody(room: Room) -> None:
     if room.rng.random() < 0.5:
         victim.kill()
     else:
-        room.has_power_cut = True
         victim.cut_power()
     if room.rng.random() < 0.15:
         victim.is_gone_for_good = True
     else:
-        room.schedule.after(room.rng.uniform(0.2, 6.0), victim.start)
+        room.schedule.after(room.rng.choice([room.rng.uniform(0.2, 6.0), 8.8]), victim.start)
 
 
 def _kill_broadcaster(room: Room, *, is_broker_killed: bool) -> None:
