@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from protocol.messages import ReceiverReport, ReceiverState
 from tests.lab import missing_requirement
 from tests.network_faults.classroom import Classroom
 from tests.relay import relay
@@ -40,7 +41,7 @@ def test_row_2_bursts_that_swallow_whole_blocks_are_mended(classroom: Callable[.
             bursts.enter_context(host.bursts_lost(0.05, 0.5))
         outcome = rehearsal.fill().prove()
     print(f"overhead {outcome.overhead:.1%}, {outcome.report['seconds']} s")
-    assert outcome.overhead < 1.0
+    assert outcome.overhead < 0.4
 
 
 @pytest.mark.parametrize("loss", [0.05, 0.30], ids="row 3: {:.0%}".format)
@@ -48,11 +49,19 @@ def test_loss_at_one_seat_does_not_slow_the_others(classroom: Callable[..., Clas
     rehearsal = classroom(4)
     lossy, *others = rehearsal.lab.receivers
     lossy.set_loss(loss)
-    outcome = rehearsal.fill(rate="16M").prove()
+    watch = rehearsal.fill(rate="16M").watch()
+    for host in others:
+        watch.until(ReceiverReport, is_verified(host.name))
+    lossy.set_loss(0)  # TCP of the catch-up lane takes long at 30 %, and the others are done
+    outcome = rehearsal.prove()
     slowest = max(outcome.seats[host.name]["seconds"] for host in others)
     print(f"{lossy.name}: {outcome.seats[lossy.name]}; the others took {slowest} s of {rehearsal.pass_seconds:.1f}")
     assert outcome.seats[lossy.name]["loss_ratio"] > loss / 2
     assert slowest <= 1.1 * rehearsal.pass_seconds + 1.5
+
+
+def is_verified(seat: str) -> Callable[[ReceiverReport], bool]:
+    return lambda report: report.seat == seat and report.state is ReceiverState.VERIFIED
 
 
 def test_row_4_datagrams_that_arrive_twice_count_once(classroom: Callable[..., Classroom]) -> None:
@@ -72,7 +81,7 @@ def test_datagrams_out_of_order_give_the_same_image(classroom: Callable[..., Cla
     with relay(rehearsal.lab.receivers[0], reorder=window):
         outcome = rehearsal.fill().prove()
     print(f"overhead {outcome.overhead:.1%}, {outcome.report['seconds']} s")
-    assert outcome.overhead < 0.5
+    assert outcome.overhead < 0.15
 
 
 def test_row_6_a_turned_bit_is_a_lost_datagram(classroom: Callable[..., Classroom]) -> None:

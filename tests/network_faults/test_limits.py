@@ -40,7 +40,7 @@ def test_row_32_a_receiver_with_256_mib_bounds_what_waits_in_memory(classroom: C
         for host in others:
             rehearsal.seat(host)
         filled = rehearsal.watch().until(
-            ReceiverReport, lambda report: report.seat == lossy.name and report.buffer_fill_ratio > 0.9
+            ReceiverReport, lambda report: report.seat == lossy.name and report.partial_fill_ratio > 0.9
         )
         assert filled.blocks_missing
         lossy.set_loss(0)
