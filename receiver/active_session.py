@@ -80,6 +80,7 @@ class ActiveSession:
         """``last_sequence`` is the newest number under which this receiver has said anything so far."""
         self._announcement = announcement
         self._config = config
+        self._datagram_length = HEADER_LENGTH + announcement.oti.encoding_symbol_length + TAG_LENGTH
         self._link = link
         self._seal = Seal(
             announcement.session_secret,
@@ -125,6 +126,7 @@ class ActiveSession:
                     self._announcement.group,
                     self._announcement.port,
                     tsi=decode_tsi(self._announcement.tsi),
+                    datagram_length=self._datagram_length,
                 )
             )
             self._membership = Membership(self._socket, time.monotonic())
@@ -269,21 +271,17 @@ class ActiveSession:
             _logger.warning("%s: this seat cannot catch up", error)
             return
         async with source:
-            await CatchUpLoop(self._next_want, self._want_fetched, self._is_wanted).run(source)
+            await CatchUpLoop(self._next_want, self._want_fetched, self.session.is_wanted).run(source)
 
     def _next_want(self) -> Want | None:
         return self.session.next_want(time.monotonic())
-
-    def _is_wanted(self, want: Want) -> bool:
-        return self.session.is_wanted(want)
 
     def _want_fetched(self, want: Want, datagrams: bytes | None) -> None:
         """Open what the catch-up lane sent as if it had come by multicast."""
         if datagrams is None:
             self.session.want_unavailable(want)
             return
-        datagram_length = HEADER_LENGTH + self._announcement.oti.encoding_symbol_length + TAG_LENGTH
-        counts = self._seal.open_batch(memoryview(datagrams), datagram_length, self.session.find_block)
+        counts = self._seal.open_batch(memoryview(datagrams), self._datagram_length, self.session.find_block)
         self.session.counters.datagrams_rejected += counts.rejected
         self.session.want_fetched(want, len(datagrams), time.monotonic())
         self._pump()

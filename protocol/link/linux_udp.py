@@ -60,8 +60,17 @@ def segment_ancillary(datagram_length: int) -> Ancillary:
 
 def enable_gro(udp: socket.socket) -> bool:
     """Receive batches (UDP_GRO, Linux 5.0); False where each datagram comes alone."""
+    return _set_gro(udp, on=True)
+
+
+def disable_gro(udp: socket.socket) -> None:
+    """Receive each datagram alone again."""
+    _set_gro(udp, on=False)
+
+
+def _set_gro(udp: socket.socket, *, on: bool) -> bool:
     try:
-        udp.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
+        udp.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, int(on))
     except OSError:
         return False
     return True

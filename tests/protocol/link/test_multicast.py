@@ -18,6 +18,7 @@ from protocol.link.interfaces import InterfaceInfo
 from protocol.link.multicast import (
     DATA_PORT,
     MAX_BATCH_DATAGRAMS,
+    SINGLES_IN_A_ROW,
     MulticastReceiver,
     MulticastSender,
     _batches,
@@ -222,6 +223,27 @@ class TestOnLoopback:
             sender.send_batch([b"".join(few)], LENGTH)
             sender.send_batch([long], len(long))
             assert [bytes(batch) for batch, _ in iter(receiver.receive, None)] == [b"".join(few), long]
+
+    @pytest.mark.parametrize("use_gro", [True, False])
+    def test_where_the_kernel_joins_nothing_many_are_read_by_one_call(self, use_gro: bool) -> None:
+        group = own_group()
+        with (
+            MulticastSender(LOOPBACK, group, DATA_PORT, use_segmentation=False) as sender,
+            MulticastReceiver(LOOPBACK, group, DATA_PORT, use_gro=use_gro, datagram_length=LENGTH) as receiver,
+        ):
+            for last in (900, LENGTH, 1):
+                sent = datagrams(SINGLES_IN_A_ROW + 50, last=last)
+                sender.send_batch([b"".join(sent)], LENGTH)
+                arrived: list[bytes] = []
+                while len(arrived) < len(sent):
+                    received = receiver.receive()
+                    if received is None:
+                        assert select.select([receiver], [], [], 10)[0], f"{len(arrived)} of {len(sent)} arrived"
+                        continue
+                    batch, length = received
+                    arrived += [bytes(batch[start : start + length]) for start in range(0, len(batch), length)]
+                assert arrived == sent
+            assert receiver.is_reading_many
 
     def test_two_groups_on_one_port_do_not_mix(self) -> None:
         with both(tsi=None) as (one_sender, one), both(tsi=None) as (two_sender, two):
