@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 RATE = "16M"
 """[bit/s] 16 MiB take 5.6 s, so that much is left to send when the broker goes."""
 
+AWAY = LEASE + 6
+"""[s] The silent would be given up, and waited for no more after the last datagram, which leaves after 6 s."""
+
 SENT = "slatecast_broadcaster_sent_bytes_total"
 
 
@@ -74,7 +77,7 @@ async def test_row_20_a_broker_that_is_away_for_longer_than_a_lease_and_restarts
     rehearsal = Rehearsal(room, "--broker", broker.address)
     rehearsal.until_some_is_there()
     await broker.stop()
-    await asyncio.sleep(away := max(OUTAGE, LEASE + 2))
+    await asyncio.sleep(away := max(OUTAGE, AWAY))
     await broker.start()
     outcome = rehearsal.prove()
     print(f"{outcome.report['seconds']} s, overhead {outcome.overhead:.1%}")
