@@ -30,7 +30,7 @@ TIME_LIMIT = 240.0
 FAREWELL = 20.0
 """[virtual s] After the end of the session every receiver has left by then."""
 
-CALM_RATIO = 0.15
+CALM_RATIO = 0.2
 """Share of rooms without any fault, in which nothing may be sent in vain."""
 
 
@@ -141,7 +141,7 @@ def _draw_room(rng: random.Random) -> Room:
     network = SimulatedMulticast(schedule, random.Random(rng.random()), DATAGRAM_LENGTH)
     broker_faults = BrokerFaults() if is_calm else _draw_broker_faults(rng)
     broker = SimulatedBroker(schedule, random.Random(rng.random()), broker_faults)
-    is_only_killed = is_calm and rng.random() < 0.25
+    is_only_killed = is_calm and rng.random() < 0.4
     is_long = is_only_killed or rng.random() < 0.12
     image = draw_image(
         rng, rng.randrange(60, 100) if is_long else rng.randrange(4, SHORT_IMAGE), 0.0 if is_long else 0.5
@@ -258,7 +258,9 @@ def _kill_broadcaster(room: Room, *, is_broker_killed: bool) -> None:
         all(receiver.is_scanned for receiver in live) and len(live) == room.machine_count,
     )
     room.sender.kill()
-    away = room.rng.choice([*(room.rng.uniform(0.3, 5.0) for _ in range(4)), 17.0])
+    # After 15 s without a word the receivers leave, and join again when it is back.
+    is_long_away = room.rng.random() < (0.5 if room.is_only_killed else 0.2)
+    away = 17.0 if is_long_away else room.rng.uniform(0.3, 5.0)
     room.longest_without_sender = away
     if is_broker_killed:
         _crash_broker(room, away * 0.9)
