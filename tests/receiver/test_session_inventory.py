@@ -79,7 +79,7 @@ def test_nothing_is_told_before_the_scan_is_over_and_the_end_of_it_is_reported_a
     assert seat.inventories(2 * INVENTORY_INTERVAL) == []
     seat.session.scan_ended(2 * INVENTORY_INTERVAL + 0.01)
     kinds = [type(message).__name__ for message in seat.messages(2 * INVENTORY_INTERVAL + 0.01)]
-    assert kinds == ["MissingBlocks", "ReceiverReport"]
+    assert kinds == ["ReceiverReport", "MissingBlocks"]
     assert seat.session.report().has_scanned
 
 
@@ -185,8 +185,8 @@ def test_a_broker_that_is_back_is_told_everything_again() -> None:
     seat.session.control_lost(0.1)
     seat.session.control_restored(0.2)
     kinds = [type(message).__name__ for message in seat.messages(0.2)]
-    assert kinds[0] == "MissingBlocks"
-    assert kinds[-1] == "ReceiverReport"
+    assert kinds[0] == "ReceiverReport"  # first: what a seat lacks is not heard before the seat is known
+    assert "MissingBlocks" in kinds
 
 
 def test_a_broker_that_is_back_before_the_scan_is_over_is_told_nothing_of_the_disk() -> None:
