@@ -189,7 +189,8 @@ class ActiveSession:
                     self._start_counting_anew(now)
             self._pump()  # silence of the broadcaster is an event, too
             if self.session.state.is_final:
-                final_since = now if final_since is None else final_since
+                # While the broker is away nobody can hear it, so that this time does not count.
+                final_since = final_since if final_since is not None and self._link.is_connected else now
                 if now - final_since > FAREWELL_LIMIT:
                     return False
             self._wake.clear()

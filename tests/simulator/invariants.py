@@ -20,7 +20,7 @@ FLOOD_SECONDS = 5.0
 LONGEST_CALM = 3.0
 """[s] On top of the time that the datagrams take: joining, scanning, reading back, saying so."""
 
-LARGEST_RACE = 0.05
+LARGEST_RACE = 0.15
 """Share of repair in a room without faults, sent to seats that asked for a block in the moment in which it left."""
 
 
@@ -153,7 +153,13 @@ def _problems_of_names(room: "Room", report: SessionReport) -> list[str]:
 def _problems_of_resume(room: "Room") -> list[str]:
     """What everybody had is not sent again, and the rest is sent at once."""
     sender, before = room.sender, room.before_kill
-    if before is None or len(sender.sessions) < 2 or room.rotten is not None or not _is_control_good(room):
+    if (
+        before is None
+        or len(sender.sessions) < 2
+        or room.rotten is not None
+        or room.hostile is not None
+        or not _is_control_good(room)
+    ):
         return []
     if room.live_sessions() != before.sessions or not before.have_all_scanned:
         return []

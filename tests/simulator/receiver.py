@@ -71,6 +71,7 @@ class _Boot:
         self.final_since: float | None = None
         self.worker: DiskWorker | None = None
         self.is_fetching = False
+        self.is_connected = False
 
 
 class SimulatedReceiver:
@@ -170,7 +171,7 @@ class SimulatedReceiver:
             self.machine,
             Party(
                 receive=self._receive,
-                on_lost=lambda: None if boot.session is None else boot.session.control_lost(self._schedule.now),
+                on_lost=lambda: self._control_lost(boot),
                 on_restored=lambda: self._control_restored(boot, hello),
                 will=self._presence(is_online=False),
             ),
@@ -204,7 +205,13 @@ class SimulatedReceiver:
 
     # --- control -------------------------------------------------------------------------------------------------
 
+    def _control_lost(self, boot: _Boot) -> None:
+        boot.is_connected = False
+        if boot.session is not None:
+            boot.session.control_lost(self._schedule.now)
+
     def _control_restored(self, boot: _Boot, hello: Presence) -> None:
+        boot.is_connected = True
         self._parts.broker.publish(self.machine, hello)
         if boot.session is not None:
             boot.session.control_restored(self._schedule.now)
@@ -268,7 +275,7 @@ class SimulatedReceiver:
         self._say_what_is_due()
         self.pump()
         if session.state.is_final:
-            boot.final_since = now if boot.final_since is None else boot.final_since
+            boot.final_since = boot.final_since if boot.final_since is not None and boot.is_connected else now
             if now - boot.final_since > FAREWELL_LIMIT:
                 self._leave(is_acknowledged=False)
         if not boot.has_left:
