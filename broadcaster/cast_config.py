@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from broadcaster.session import StartPolicy
+from broadcaster.readiness import StartPolicy
 from protocol.link.interfaces import InterfaceInfo
 
 

@@ -7,7 +7,7 @@ it and requests for it are void.
 
 from collections.abc import Iterator, Sequence
 
-from protocol.bitmap import ranges_of
+from protocol.bitmap import bits_of, ranges_of
 from protocol.ranges import RangeSet
 
 
@@ -31,10 +31,17 @@ class SendPlan:
 
     def plan_missing(self, missing: Sequence[int]) -> None:
         """Only what somebody misses: a bitmap of blocks for each seat (see protocol.bitmap)."""
-        common = wanted_by(missing, max(1, -(-len(missing) // 2)))
-        self._common = ranges_of(common)
-        self._rest = ranges_of(wanted_by(missing, 1) & ~common)
+        self._split(wanted_by(missing, 1), missing)
         self._total = len(self._common) + len(self._rest)
+
+    def reorder(self, missing: Sequence[int]) -> None:
+        """More is known of what the seats miss: of the blocks that have yet to leave, what most want goes first."""
+        self._split(bits_of(self._common.ranges()) | bits_of(self._rest.ranges()), missing)
+
+    def _split(self, planned: int, missing: Sequence[int]) -> None:
+        common = wanted_by(missing, max(1, -(-len(missing) // 2))) & planned
+        self._common = ranges_of(common)
+        self._rest = ranges_of(planned & ~common)
 
     @property
     def planned_count(self) -> int:

@@ -1,4 +1,4 @@
-"""Decides when the room knows enough of what it misses to start with the disk. Pure: no time but ``now``.
+"""When a session starts: its policy, and when the room knows enough of what it misses. Pure: no time but ``now``.
 
 Waiting for the scans of all disks saves sending what is there already; waiting too long costs more than it saves. So
 nobody is waited for longer than sending everything would take, a seat much slower than half of the room is not waited
@@ -6,6 +6,7 @@ for, and nothing is waited for once it is clear that everything must be sent.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from broadcaster.roster import Seat
@@ -18,6 +19,14 @@ RESUME_PATIENCE: Final = 2.0
 
 SCAN_PATIENCE: Final = 5.0
 """[s] A scan is waited for at least so long, and so much longer than half of the room took, or a quarter of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartPolicy:
+    """When to begin: with ``expected_seats`` ready at once, after ``wait_seconds`` with whoever is there."""
+
+    expected_seats: int
+    wait_seconds: float
 
 
 class Readiness:

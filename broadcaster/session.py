@@ -15,14 +15,13 @@ would slow the others fetch what they miss by themselves (``lanes``).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from broadcaster.damage import why_incomplete
 from broadcaster.lanes import Lanes
 from broadcaster.plan import SendPlan
 from broadcaster.rate import RateControl
-from broadcaster.readiness import Readiness
+from broadcaster.readiness import Readiness, StartPolicy
 from broadcaster.repair import RepairQueue
 from broadcaster.repair_credit import RepairCredit
 from broadcaster.roster import Roster, Seat
@@ -50,14 +49,6 @@ ANNOUNCEMENT_INTERVAL: Final = 5.0
 
 RETURN_PATIENCE: Final = 10.0
 """[s] After the last datagram, before the session ends without a silent seat: one that was flooded can now speak."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartPolicy:
-    """When to begin: with ``expected_seats`` ready at once, after ``wait_seconds`` with whoever is there."""
-
-    expected_seats: int
-    wait_seconds: float
 
 
 class SenderSession:
@@ -204,6 +195,8 @@ class SenderSession:
         if self.phase is SessionPhase.DISK and missing and not seat.is_on_catch_up:
             absent = ((start, stop - 1) for start, stop in ranges_of(missing).ranges())
             self._repairs[TOI_DISK].request((), absent, self._plans[TOI_DISK], now)
+            if not self._plans[TOI_DISK].is_handed_out:
+                self._plans[TOI_DISK].reorder(self._told(self._served(now)))
 
     # --- the transmitter -----------------------------------------------------------------------------------------
 
@@ -354,10 +347,8 @@ class SenderSession:
             self._end_without_the_silent(now)
             return
         blocks = self._objects[TOI_DISK].block_count
-        fast = [seat for seat in awaited if not seat.is_on_catch_up]
-        known = [
-            seat.inventory.missing for seat in fast if seat.report.has_scanned and seat.inventory.is_complete(blocks)
-        ]
+        fast = self._served(now)
+        known = self._told(fast)
         if not self._readiness.may_start(
             fast, known, block_count=blocks, rate_bits_per_second=self.rate.rate_bits_per_second, now=now
         ):
@@ -369,6 +360,16 @@ class SenderSession:
         self._enter(SessionPhase.DISK, now)
         if self._plans[TOI_DISK].is_over:
             self.roster.expect_progress(now)
+
+    def _served(self, now: float) -> list[Seat]:
+        """The seats that the group is there for."""
+        return [seat for seat in self.roster.awaited(now) if not seat.is_on_catch_up]
+
+    def _told(self, seats: list[Seat]) -> list[int]:
+        """What each of these misses that has said so, as bitmaps."""
+        blocks = self._objects[TOI_DISK].block_count
+        told = (seat for seat in seats if seat.report.has_scanned and seat.inventory.is_complete(blocks))
+        return [seat.inventory.missing for seat in told]
 
     def _advance_from_disk(self, now: float) -> None:
         if self.damaged and self._plans[TOI_DISK].is_over:

@@ -19,9 +19,10 @@ from prometheus_client.core import Metric
 
 from broadcaster.metrics import BroadcasterMetrics
 from broadcaster.rate import RateControl
+from broadcaster.readiness import StartPolicy
 from broadcaster.report import SeatReport, SessionReport
 from broadcaster.service import Broadcast
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
 from protocol import PROTOCOL_VERSION, manifest, messages, wire
 from protocol.link.metrics_endpoint import MetricsEndpoint

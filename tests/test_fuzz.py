@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcaster.rate import RateControl
+from broadcaster.readiness import StartPolicy
 from broadcaster.report import build_report
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
 from protocol.blocks import REPAIR_COUNT, REPAIR_ESIS, SYMBOL_COUNT
 from protocol.errors import WireError

@@ -9,10 +9,10 @@ from rich.console import Console
 from broadcaster.cast_config import CastConfig
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.library import Library
+from broadcaster.readiness import StartPolicy
 from broadcaster.report import SessionReport
 from broadcaster.roster import INCOMPLETE
 from broadcaster.service import INTERRUPTED
-from broadcaster.session import StartPolicy
 from protocol.errors import ConfigError
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress

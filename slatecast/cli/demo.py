@@ -16,8 +16,8 @@ from broadcaster.cast_config import CastConfig
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library
+from broadcaster.readiness import StartPolicy
 from broadcaster.service import INTERRUPTED
-from broadcaster.session import StartPolicy
 from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.manifest import Manifest

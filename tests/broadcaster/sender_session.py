@@ -1,7 +1,8 @@
 """A sender session on the bench: seats that say what the test wants, and a transmitter that sends at once."""
 
 from broadcaster.rate import RateControl
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.readiness import StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject, Transmission
 from protocol.messages import ReceiverState, SessionPhase
 from tests.sample_messages import announcement, missing_blocks, receiver_id, repair_request, report

@@ -1,7 +1,7 @@
 import pytest
 
 from broadcaster.cast_config import CastConfig
-from broadcaster.session import StartPolicy
+from broadcaster.readiness import StartPolicy
 from protocol.link.interfaces import InterfaceInfo
 
 WIRED = InterfaceInfo("eth0", 2, "192.0.2.7", None, 1500, 1_000_000_000, False, False)

@@ -7,8 +7,9 @@ import pytest
 from broadcaster import cast_record as module
 from broadcaster.cast_record import MAX_GROUP_TRIES, CastRecord
 from broadcaster.rate import RateControl
+from broadcaster.readiness import StartPolicy
 from broadcaster.saved_cast import CastStore, SavedCast
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
 from protocol.errors import TransportError
 from protocol.link.interfaces import InterfaceInfo

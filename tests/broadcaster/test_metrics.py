@@ -6,7 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from broadcaster.metrics import OUTCOMES, BroadcasterMetrics
 from broadcaster.rate import RateControl
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.readiness import StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
 from protocol.messages import ReceiverState, SessionPhase
 from protocol.wire import TOI_DISK

@@ -139,3 +139,20 @@ def test_a_room_of_sixty_large_disks_is_planned_in_a_moment() -> None:
     plan = SendPlan(block_count)
     plan.plan_missing([bits_of(each) for each in runs])
     assert plan.planned_count == len({sbn for each in runs for start, stop in each for sbn in range(start, stop)})
+
+
+@given(SEATS, SEATS, st.integers(0, BLOCKS))
+def test_reordered_is_what_has_yet_to_leave_and_what_most_want_comes_first(
+    before: list[set[int]], after: list[set[int]], handed_out: int
+) -> None:
+    plan = planned(before)
+    gone = [sbn for _ in range(handed_out) if (sbn := plan.next_block()) is not None]
+    plan.reorder(bitmaps(after))
+    rest = everything(plan)
+    assert sorted(gone + rest) == sorted(set().union(*before))
+    count = Counter(sbn for seat in after for sbn in seat)
+    is_common = [count[sbn] >= max(1, -(-len(after) // 2)) for sbn in rest]
+    assert is_common == sorted(is_common, reverse=True)
+    for common in (True, False):
+        part = [sbn for sbn, each in zip(rest, is_common, strict=True) if each is common]
+        assert part == sorted(part)

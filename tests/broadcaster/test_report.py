@@ -1,9 +1,10 @@
 import msgspec
 
 from broadcaster.rate import RateControl
+from broadcaster.readiness import StartPolicy
 from broadcaster.report import SeatReport, SessionReport, build_report
 from broadcaster.roster import LEASE, STALL
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
 from protocol.messages import ReceiverState
 from tests.sample_messages import TSI, announcement, receiver_id, report

@@ -11,10 +11,10 @@ from broadcaster.cast_config import CastConfig
 from broadcaster.cast_record import CastRecord
 from broadcaster.library.adding import add_image
 from broadcaster.library.library import Library
+from broadcaster.readiness import StartPolicy
 from broadcaster.report import SessionReport
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore
 from broadcaster.service import RECORD_INTERVAL, Broadcast
-from broadcaster.session import StartPolicy
 from protocol.bitmap import encode_bitmap
 from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import MqttLink

@@ -13,7 +13,8 @@ from broadcaster.encoder import BlockEncoder, SealedSymbols
 from broadcaster.interleaving import Interleaver
 from broadcaster.pacing import Pacer
 from broadcaster.rate import RateControl
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.readiness import StartPolicy
+from broadcaster.session import SenderSession
 from protocol.errors import IntegrityError, MessageError
 from protocol.link.message_stream import sender_of
 from protocol.messages import (

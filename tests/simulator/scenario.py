@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from broadcaster.session import StartPolicy
+from broadcaster.readiness import StartPolicy
 from protocol.messages import ReceiverState, SessionPhase
 from receiver.blockdevice import new_read_buffer
 from receiver.readback import READ_LENGTH, Job, StopRequest

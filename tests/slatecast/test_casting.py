@@ -9,9 +9,9 @@ from broadcaster.broker import LOOPBACK
 from broadcaster.cast_config import CastConfig
 from broadcaster.library.adding import add_image
 from broadcaster.library.library import Library
+from broadcaster.readiness import StartPolicy
 from broadcaster.report import SessionReport
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore, SavedCast
-from broadcaster.session import StartPolicy
 from protocol.errors import LibraryError, TransportError
 from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import DEFAULT_PORT, BrokerAddress

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from broadcaster.rate import RateControl
+from broadcaster.readiness import StartPolicy
 from broadcaster.report import SeatReport, SessionReport
-from broadcaster.session import SenderSession, StartPolicy
+from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
 from protocol.messages import ReceiverState, SessionPhase
 from slatecast.cli import room_display as module
