@@ -77,7 +77,6 @@ class ActiveSession:
         link: MqttLink,
         last_sequence: int = 0,
     ) -> None:
-        """``last_sequence`` is the newest number under which this receiver has said anything so far."""
         self._announcement = announcement
         self._config = config
         self._datagram_length = HEADER_LENGTH + announcement.oti.encoding_symbol_length + TAG_LENGTH

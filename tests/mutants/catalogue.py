@@ -292,14 +292,14 @@ MUTANTS = (
         "after a restart everything is sent again",
         (
             "broadcaster/plan.py",
-            "        common = wanted_by(missing, max(1, -(-len(missing) // 2)))\n",
-            "        common = (1 << self.block_count) - 1\n",
+            "self._split(wanted_by(missing, 1), missing)",
+            "self._split((1 << self.block_count) - 1, missing)",
         ),
     ),
     _mutant(
         "second part never sent",
         "what only few seats lack is left to repair",
-        ("broadcaster/plan.py", "ranges_of(wanted_by(missing, 1) & ~common)", "RangeSet()"),
+        ("broadcaster/plan.py", "self._rest = ranges_of(planned & ~common)", "self._rest = RangeSet()"),
     ),
     _mutant(
         "black hole unseen",

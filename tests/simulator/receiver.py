@@ -4,7 +4,6 @@ power at any moment, and starts again with what its disk kept.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 from protocol.errors import MessageError
@@ -21,12 +20,11 @@ from protocol.seal import Seal
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_MANIFEST
 from receiver.events import BlockDecodable, Event, ObjectCompleted, Want
 from receiver.session import ReceiverSession
-from tests.simulator.broker import BROKER_PATIENCE, Party, SimulatedBroker
+from tests.simulator.broker import BROKER_PATIENCE, Party
 from tests.simulator.disk import SimulatedDisk
-from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage
-from tests.simulator.lane import SimulatedLane
-from tests.simulator.network import LinkFaults, SimulatedMulticast
-from tests.simulator.schedule import Schedule
+from tests.simulator.image import ENCODING_SYMBOL_LENGTH
+from tests.simulator.network import LinkFaults
+from tests.simulator.parts import RoomParts
 from tests.simulator.worker import DiskWorker, Habits
 
 DATAGRAM_LENGTH = HEADER_LENGTH + ENCODING_SYMBOL_LENGTH + TAG_LENGTH
@@ -46,17 +44,6 @@ LONG_SESSION = 10_000
 LEAST_BETWEEN_REQUESTS = 0.15
 LEAST_IN_FIRST_PASS = 0.35
 """[s] No block is asked for twice within this time, while the first pass lasts and after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoomParts:
-    """What all machines of a room share."""
-
-    schedule: Schedule
-    network: SimulatedMulticast
-    broker: SimulatedBroker
-    lane: SimulatedLane
-    image: SimulatedImage
 
 
 class _Boot:

@@ -17,7 +17,8 @@ from tests.simulator.image import SimulatedImage, draw_image
 from tests.simulator.invariants import problems_of, report_of
 from tests.simulator.lane import SimulatedLane
 from tests.simulator.network import LinkFaults, SimulatedMulticast
-from tests.simulator.receiver import DATAGRAM_LENGTH, RoomParts, SimulatedReceiver
+from tests.simulator.parts import RoomParts
+from tests.simulator.receiver import DATAGRAM_LENGTH, SimulatedReceiver
 from tests.simulator.schedule import Schedule
 from tests.simulator.worker import Habits
 
