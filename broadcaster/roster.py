@@ -7,7 +7,7 @@ a restart, or the one that stands there now. Holds MAX_SEATS at most: anybody ca
 ``now``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,6 +41,8 @@ class Seat:
     """s, when its final report arrived"""
     is_unheard: bool = False
     """it was there before this process took the session over, and has not spoken since"""
+    is_recorded: bool = False
+    """its final report is where a restart finds it, so that it may leave"""
     is_offline: bool = False
     """the broker says that its connection has ended"""
     inventory: Inventory = field(default_factory=Inventory)
@@ -140,7 +142,7 @@ class Roster:
     def restore(self, report: ReceiverReport, slow_because: str, now: float) -> None:
         """Take a seat over from an earlier run of the same session."""
         seat = Seat(report, joined_at=now, heard_at=now, progressed_at=now, was_slow_because=slow_because)
-        seat.is_unheard = not seat.is_settled
+        seat.is_recorded, seat.is_unheard = seat.is_settled, not seat.is_settled
         seat.settled_at = now if seat.is_settled else None
         self._seats[report.receiver_id] = seat
 
@@ -167,6 +169,16 @@ class Roster:
     def settled_ids(self) -> tuple[str, ...]:
         """Receivers whose final report is here."""
         return tuple(receiver_id for receiver_id, seat in self._seats.items() if seat.is_settled)
+
+    def recorded_ids(self) -> tuple[str, ...]:
+        """Of these, the ones whose final report outlives this process."""
+        return tuple(receiver_id for receiver_id in self.settled_ids() if self._seats[receiver_id].is_recorded)
+
+    def note_recorded(self, reports: Iterable[ReceiverReport]) -> None:
+        """These reports are on record."""
+        for report in reports:
+            if report.state.is_final and report.receiver_id in self._seats:
+                self._seats[report.receiver_id].is_recorded = True
 
     def catch_up_ids(self, *, outside_group: bool = False) -> tuple[str, ...]:
         """Receivers on the catch-up lane; of these, with ``outside_group``, the ones that must leave the group."""

@@ -41,6 +41,7 @@ from protocol.messages import (
     ALL_RECEIVERS,
     Announcement,
     FecOti,
+    ReceiverReport,
     SessionPhase,
     announcement_topic,
     encode_message,
@@ -95,6 +96,7 @@ class Broadcast:
         self._failure: Exception | None = None
         self._slots = asyncio.Semaphore(LOOKAHEAD)
         self._wake = asyncio.Event()
+        self._has_news = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
 
     def link(self, client_id: str, ca_file: Path | None) -> MqttLink:
@@ -160,6 +162,7 @@ class Broadcast:
             ),
             now=now,
             generation=record.generation,
+            is_recorded=True,
             on_nonsense=lambda receiver_id, what: self.budget.strike(receiver_id, what, time.monotonic()),
         )
         record.restore(self.session, now)
@@ -308,6 +311,8 @@ class Broadcast:
     async def _listen(self) -> None:
         async for message in received_messages(self._link, on_rejected=self._strike):
             self.session.receive_message(message, time.monotonic())
+            if isinstance(message, ReceiverReport) and message.state.is_final:
+                self._has_news.set()  # it is acknowledged when a restart would find it
             self._follow_rate()
             self._wake.set()
 
@@ -370,8 +375,14 @@ class Broadcast:
 
         async def keep() -> None:
             while True:
-                await asyncio.sleep(RECORD_INTERVAL)
-                await asyncio.to_thread(self._record.save, self._state())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RECORD_INTERVAL):
+                        await self._has_news.wait()
+                self._has_news.clear()
+                state = self._state()
+                await asyncio.to_thread(self._record.save, state)
+                self.session.recorded(state.reports, time.monotonic())
+                self._wake.set()
 
         # Once before anything is said: a restart counts its starts, so that its messages supersede the earlier ones.
         await asyncio.to_thread(self._record.save, self._state())

@@ -14,7 +14,7 @@ the union of what the seats miss (``plan``); what they miss after it is mended b
 would slow the others fetch what they miss by themselves (``lanes``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from broadcaster.damage import why_incomplete
@@ -68,9 +68,13 @@ class SenderSession:
         rate: RateControl,
         now: float,
         generation: int = 1,
+        is_recorded: bool = False,
         on_nonsense: Callable[[str, str], object] = lambda receiver_id, what: None,
     ) -> None:
-        """``on_nonsense`` is told of a receiver that says what cannot be, and what that was."""
+        """``on_nonsense`` is told of a receiver that says what cannot be, and what that was.
+
+        With ``is_recorded`` a final report is acknowledged only when ``recorded`` says that a restart would find it.
+        """
         self.announcement = announcement
         self.roster = Roster()
         self.rate = rate
@@ -97,6 +101,7 @@ class SenderSession:
         self._repair_turn = TOI_MANIFEST
         self._last_departure = now
         self._control_lost_at: float | None = None
+        self._is_recorded = is_recorded
         self._sequence = generation << 32
         self._resumes = generation > 1
         self._status_due_at = now
@@ -286,6 +291,11 @@ class SenderSession:
             return self._status_due_at
         return min(self._status_due_at, self._announcement_due_at)
 
+    def recorded(self, reports: Iterable[ReceiverReport], now: float) -> None:
+        """These reports outlive this process."""
+        self.roster.note_recorded(reports)
+        self._status_due_at = now
+
     def abort(self, reason: str, now: float) -> None:
         """End at once, whatever the seats still miss."""
         if self.phase is not SessionPhase.ENDED:
@@ -297,6 +307,8 @@ class SenderSession:
 
     def _status(self) -> SessionStatus:
         self._sequence += 1
+        waits_for_record = self._is_recorded and self.phase is not SessionPhase.ENDED
+        settled = self.roster.recorded_ids() if waits_for_record else self.roster.settled_ids()
         toi = TOI_DISK if self.phase in (SessionPhase.DISK, SessionPhase.ENDED) else TOI_MANIFEST
         return SessionStatus(
             tsi=self.announcement.tsi,
@@ -307,7 +319,7 @@ class SenderSession:
             rate_reason=self.rate.reason,
             datagrams_sent=self.datagrams_sent,
             repair_datagrams=self.repair_datagrams,
-            settled=self.roster.settled_ids(),
+            settled=settled,
             catch_up=self.roster.catch_up_ids(),
             must_leave_group=self.roster.catch_up_ids(outside_group=True),
         )

@@ -25,6 +25,7 @@ class Bench:
         k: int = K,
         generation: int = 1,
         catch_up_url: str = "",
+        is_recorded: bool = False,
         now: float = 0.0,
     ) -> None:
         self.disk_blocks = disk_blocks
@@ -38,6 +39,7 @@ class Bench:
             rate=RateControl(RATE, now),
             now=now,
             generation=generation,
+            is_recorded=is_recorded,
             on_nonsense=lambda who, what: self.nonsense.append(who),
         )
 

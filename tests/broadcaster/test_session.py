@@ -470,3 +470,27 @@ def test_requests_for_the_disk_before_the_disk_are_ignored() -> None:
     bench.ask(1, 0.0, absent=((0, 3),))
     assert [each.toi for each in bench.send(0.0)] == [0]
     assert bench.nonsense == []
+
+
+def told_settled(bench: Bench, now: float) -> tuple[str, ...]:
+    said = list(iter(lambda: bench.session.next_message(now), None))
+    return next(message.settled for message in said if isinstance(message, SessionStatus))
+
+
+def test_a_seat_is_acknowledged_only_when_a_restart_would_find_its_final_report() -> None:
+    bench = at_disk(is_recorded=True)
+    bench.verified(1, 5.0)
+    assert told_settled(bench, 5.0) == ()
+    seats = {seat.report.receiver_id: seat.report for seat in bench.session.roster.seats()}
+    bench.session.recorded([seats[receiver_id(2)]], 5.1)  # which is not final
+    assert told_settled(bench, 5.1) == ()
+    bench.session.recorded(seats.values(), 5.2)
+    assert told_settled(bench, 5.2) == (receiver_id(1),)
+
+
+def test_when_the_session_is_over_there_is_nothing_to_restart() -> None:
+    bench = at_disk(is_recorded=True)
+    bench.verified(1, 10.0)
+    bench.verified(2, 10.0)
+    assert bench.phase() is SessionPhase.ENDED
+    assert told_settled(bench, 10.0) == (receiver_id(1), receiver_id(2))

@@ -271,7 +271,7 @@ MUTANTS = (
     _mutant(
         "final report not acknowledged",
         "nobody may leave",
-        ("broadcaster/session.py", "settled=self.roster.settled_ids(),", "settled=(),"),
+        ("broadcaster/session.py", "settled=settled,", "settled=(),"),
     ),
     _mutant(
         "status starts over",
