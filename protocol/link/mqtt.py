@@ -49,6 +49,11 @@ MQTT_SUBSCRIPTION_FAILURE: Final = 0x80
 
 _logger = logging.getLogger(__name__)
 
+# What matters of the library comes as an exception. It logs, with a traceback, an answer to a request that was cancelled
+# meanwhile, as by Ctrl-C; to an operator that is nothing.
+_library_logger = logging.getLogger(f"{__name__}.library")
+_library_logger.setLevel(logging.CRITICAL)
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
@@ -261,6 +266,7 @@ class MqttLink:
             will=will,
             clean_session=True,
             tls_context=self._tls,
+            logger=_library_logger,
             timeout=ANSWER_TIMEOUT,
             keepalive=KEEPALIVE,
             queue_type=self._queue_type,
