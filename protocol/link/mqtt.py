@@ -49,8 +49,8 @@ MQTT_SUBSCRIPTION_FAILURE: Final = 0x80
 
 _logger = logging.getLogger(__name__)
 
-# What matters of the library comes as an exception. It logs, with a traceback, an answer to a request that was cancelled
-# meanwhile, as by Ctrl-C; to an operator that is nothing.
+# What matters of the library comes as an exception. It logs, with a traceback, also an answer to a request that was
+# cancelled meanwhile, as by Ctrl-C; to an operator that is nothing.
 _library_logger = logging.getLogger(f"{__name__}.library")
 _library_logger.setLevel(logging.CRITICAL)
 
