@@ -4,9 +4,12 @@ A new cast draws them; one that resumes takes them over from the state that ``sa
 disk are not recorded: what the seats miss, they say anew.
 """
 
+import asyncio
+import contextlib
 import logging
 import secrets
 import threading
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
@@ -26,6 +29,9 @@ TAKEN_GROUP_LISTEN: Final = 0.2
 """[s] A running session sends at least a hundred datagrams in this time at the lowest rate."""
 
 MAX_GROUP_TRIES: Final = 8
+
+RECORD_INTERVAL: Final = 1.0
+"""[s] How old the counters and seats of a resumed session may be; what is missing on disks it asks anew."""
 
 _logger = logging.getLogger(__name__)
 
@@ -144,6 +150,38 @@ class CastRecord:
                 seat.report.receiver_id: seat.was_slow_because for seat in seats if seat.was_slow_because
             },
         )
+
+    @contextlib.asynccontextmanager
+    async def kept(
+        self, state: Callable[[], SavedCast], on_saved: Callable[[SavedCast], object], has_news: asyncio.Event
+    ) -> AsyncIterator[None]:
+        """Keep the record up to date; when the session ends, for whatever reason but our death, it is forgotten.
+
+        Args:
+            state: the state as it now is.
+            on_saved: told each state that a restart would find.
+            has_news: set it to save at once instead of within RECORD_INTERVAL.
+        """
+
+        async def keep() -> None:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RECORD_INTERVAL):
+                        await has_news.wait()
+                has_news.clear()
+                current = state()
+                await asyncio.to_thread(self.save, current)
+                on_saved(current)
+
+        # Once before anything is said: a restart counts its starts, so that its messages supersede the earlier ones.
+        await asyncio.to_thread(self.save, state())
+        task = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.to_thread(self.finish)
 
     def save(self, state: SavedCast) -> None:
         """Put the state on disk; blocks. After ``finish`` it does nothing."""

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
@@ -61,9 +60,6 @@ IDLE_POLL: Final = 0.02
 
 FAREWELL_SECONDS: Final = 2.0
 """[s] How long the last words (session ended, announcement withdrawn) may take to reach the broker."""
-
-RECORD_INTERVAL: Final = 1.0
-"""[s] How old the counters and seats of a resumed session may be; what is missing on disks it asks anew."""
 
 CATCH_UP_AIRTIME_RATIO: Final = 0.08
 """Of the room's rate, for the catch-up lane during the first pass: what a cast by default leaves free of its link."""
@@ -215,7 +211,7 @@ class Broadcast:
             LibraryError: the library cannot be read.
         """
         await self._link.subscribe(ALL_RECEIVERS)
-        async with self._kept_on_record(), asyncio.TaskGroup() as tasks:
+        async with self._record.kept(self._state, self._recorded, self._has_news), asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(self._listen()), tasks.create_task(self._transmit())]
             await self._speak_until_ended()
             for helper in helpers:
@@ -369,30 +365,9 @@ class Broadcast:
         self._failure = self._failure or error
         self.abort(str(error))
 
-    @contextlib.asynccontextmanager
-    async def _kept_on_record(self) -> AsyncIterator[None]:
-        """Keep the record up to date; when the session ends, for whatever reason but our death, it is forgotten."""
-
-        async def keep() -> None:
-            while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RECORD_INTERVAL):
-                        await self._has_news.wait()
-                self._has_news.clear()
-                state = self._state()
-                await asyncio.to_thread(self._record.save, state)
-                self.session.recorded(state.reports, time.monotonic())
-                self._wake.set()
-
-        # Once before anything is said: a restart counts its starts, so that its messages supersede the earlier ones.
-        await asyncio.to_thread(self._record.save, self._state())
-        task = asyncio.create_task(keep())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-            await asyncio.to_thread(self._record.finish)
+    def _recorded(self, state: SavedCast) -> None:
+        self.session.recorded(state.reports, time.monotonic())
+        self._wake.set()
 
     def _state(self) -> SavedCast:
         assert self._lane is not None

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from broadcaster.cast_config import CastConfig
-from broadcaster.cast_record import CastRecord
+from broadcaster.cast_record import RECORD_INTERVAL, CastRecord
 from broadcaster.library.adding import add_image
 from broadcaster.library.library import Library
 from broadcaster.readiness import StartPolicy
 from broadcaster.report import SessionReport
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore
-from broadcaster.service import RECORD_INTERVAL, Broadcast
+from broadcaster.service import Broadcast
 from protocol.bitmap import encode_bitmap
 from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import MqttLink
