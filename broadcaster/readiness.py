@@ -86,3 +86,9 @@ class Readiness:
             half = self._half_known_at - self._manifest_left_at
             patience = min(patience, half + max(SCAN_PATIENCE, half / 4))
         return waited >= patience
+
+
+def told(seats: Sequence[Seat], block_count: int) -> list[int]:
+    """What each of these seats misses that has said so in full, as bitmaps of ``block_count`` blocks."""
+    known = (seat for seat in seats if seat.report.has_scanned and seat.inventory.is_complete(block_count))
+    return [seat.inventory.missing for seat in known]

@@ -162,6 +162,10 @@ class Roster:
         """Seats that the session goes on for."""
         return [seat for seat in self.seats() if seat.is_awaited(now)]
 
+    def served(self, now: float) -> list[Seat]:
+        """Of these, the seats that the group is there for."""
+        return [seat for seat in self.awaited(now) if not seat.is_on_catch_up]
+
     def silent(self, now: float) -> list[Seat]:
         """Seats that are lost, and would be awaited again if they spoke."""
         return [seat for seat in self.seats() if seat.outcome(now) == LOST]

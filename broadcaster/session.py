@@ -21,7 +21,7 @@ from broadcaster.damage import why_incomplete
 from broadcaster.lanes import Lanes
 from broadcaster.plan import SendPlan
 from broadcaster.rate import RateControl
-from broadcaster.readiness import Readiness, StartPolicy
+from broadcaster.readiness import Readiness, StartPolicy, told
 from broadcaster.repair import RepairQueue
 from broadcaster.repair_credit import RepairCredit
 from broadcaster.roster import Roster, Seat
@@ -201,7 +201,7 @@ class SenderSession:
             absent = ((start, stop - 1) for start, stop in ranges_of(missing).ranges())
             self._repairs[TOI_DISK].request((), absent, self._plans[TOI_DISK], now)
             if not self._plans[TOI_DISK].is_handed_out:
-                self._plans[TOI_DISK].reorder(self._told(self._served(now)))
+                self._plans[TOI_DISK].reorder(told(self.roster.served(now), self._objects[TOI_DISK].block_count))
 
     # --- the transmitter -----------------------------------------------------------------------------------------
 
@@ -359,8 +359,8 @@ class SenderSession:
             self._end_without_the_silent(now)
             return
         blocks = self._objects[TOI_DISK].block_count
-        fast = self._served(now)
-        known = self._told(fast)
+        fast = self.roster.served(now)
+        known = told(fast, blocks)
         if not self._readiness.may_start(
             fast, known, block_count=blocks, rate_bits_per_second=self.rate.rate_bits_per_second, now=now
         ):
@@ -372,16 +372,6 @@ class SenderSession:
         self._enter(SessionPhase.DISK, now)
         if self._plans[TOI_DISK].is_over:
             self.roster.expect_progress(now)
-
-    def _served(self, now: float) -> list[Seat]:
-        """The seats that the group is there for."""
-        return [seat for seat in self.roster.awaited(now) if not seat.is_on_catch_up]
-
-    def _told(self, seats: list[Seat]) -> list[int]:
-        """What each of these misses that has said so, as bitmaps."""
-        blocks = self._objects[TOI_DISK].block_count
-        told = (seat for seat in seats if seat.report.has_scanned and seat.inventory.is_complete(blocks))
-        return [seat.inventory.missing for seat in told]
 
     def _advance_from_disk(self, now: float) -> None:
         if self.damaged and self._plans[TOI_DISK].is_over:
