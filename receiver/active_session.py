@@ -60,6 +60,9 @@ WORKER_THREADS: Final = max(2, min(4, os.cpu_count() or 1))
 FAREWELL_LIMIT: Final = 15.0
 """[s] How long a final report is repeated when nobody acknowledges it: longer than a broker's restart."""
 
+LONGEST_FAREWELL: Final = 30.0
+"""[s] The same while the broker is away: a cast that ended took it along, one that was killed is back sooner."""
+
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
@@ -177,6 +180,7 @@ class ActiveSession:
     async def _speak_until_left(self) -> bool:
         """Say what is due until the session is left; a final report is repeated for FAREWELL_LIMIT at most."""
         final_since: float | None = None
+        heard_since = 0.0
         while not self._left.done():
             is_caught_up = self._receive_datagrams() or self._socket.fill_ratio <= CAUGHT_UP_FILL
             now = time.monotonic()
@@ -188,9 +192,10 @@ class ActiveSession:
                     self._start_counting_anew(now)
             self._pump()  # silence of the broadcaster is an event, too
             if self.session.state.is_final:
-                # While the broker is away nobody can hear it, so that this time does not count.
-                final_since = final_since if final_since is not None and self._link.is_connected else now
-                if now - final_since > FAREWELL_LIMIT:
+                # While the broker is away nobody can hear it, so that this time hardly counts.
+                final_since = now if final_since is None else final_since
+                heard_since = heard_since if self._link.is_connected else now
+                if now - max(final_since, heard_since) > FAREWELL_LIMIT or now - final_since > LONGEST_FAREWELL:
                     return False
             self._wake.clear()
             with contextlib.suppress(TimeoutError):

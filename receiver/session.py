@@ -47,6 +47,9 @@ SENDER_LEASE: Final = 15.0
 """[s] Without a word of the sender for so long, its session is over: it says something every 0.5 s, and by then it has
 given up a receiver that it does not hear (10 s); a broker that restarts takes less."""
 
+OUTAGE_LEASE: Final = 120.0
+"""[s] The same while the broker is out of reach, and nothing comes by multicast either: twice a long outage."""
+
 REPORT_INTERVAL: Final = 0.5
 """[s] How stale an operator's picture of a seat may be."""
 
@@ -331,7 +334,7 @@ class ReceiverSession:
 
     def _sender_is_silent(self, now: float) -> bool:
         heard_at = max(self._status_heard_at, *(each.last_arrival for each in self._objects))
-        return not self._control_is_lost and now - heard_at >= SENDER_LEASE
+        return now - heard_at >= (OUTAGE_LEASE if self._control_is_lost else SENDER_LEASE)
 
     def _repair_request(self, reception: Reception, now: float) -> RepairRequest | None:
         # Until the scan is over, a block of which nothing came may well be on the disk.

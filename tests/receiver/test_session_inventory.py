@@ -238,14 +238,23 @@ def test_what_comes_by_the_catch_up_lane_is_no_word_of_the_sender() -> None:
 def test_a_silence_that_the_broker_explains_means_nothing() -> None:
     seat = receiving_seat(3)
     seat.session.control_lost(1.0)
-    for tick in range(10):
+    for tick in range(7):
         assert seat.messages(tick * SENDER_LEASE)
     assert not seat.session.has_lost_sender
-    back = 10 * SENDER_LEASE
+    back = 7 * SENDER_LEASE
     seat.session.control_restored(back)
     assert seat.messages(back + SENDER_LEASE - 0.01)
     assert not seat.session.has_lost_sender
     seat.messages(back + SENDER_LEASE)
+    assert seat.session.has_lost_sender
+
+
+def test_a_broker_that_never_comes_back_is_not_waited_for_for_ever() -> None:
+    seat = receiving_seat(3)
+    seat.session.control_lost(1.0)
+    seat.messages(OUTAGE_LEASE - 0.01)
+    assert not seat.session.has_lost_sender
+    seat.messages(OUTAGE_LEASE + 1.0)
     assert seat.session.has_lost_sender
 
 
