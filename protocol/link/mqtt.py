@@ -16,7 +16,6 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 from urllib.parse import quote, unquote, urlsplit
@@ -116,7 +115,7 @@ class MqttLink:
         address: the broker.
         client_id: the same for one receiver or broadcaster over its whole life, unique in the room.
         will: published by the broker when this process, its machine or its network dies.
-        ca_file: PEM file of the authority that signed the broker's certificate; None trusts the system's.
+        tls: whom to believe and what to show to an mqtts broker; None trusts the authorities of the system.
         on_reconnect: called in the event loop after each later connection, when subscriptions are renewed.
         on_disconnect: called in the event loop when the broker is lost, once before each ``on_reconnect``.
         admit: asked with the topic of each message that arrives, before it takes room in any queue: so one peer's
@@ -129,7 +128,7 @@ class MqttLink:
         client_id: str,
         *,
         will: LastWill | tuple[str, bytes, bool] | None = None,
-        ca_file: Path | None = None,
+        tls: ssl.SSLContext | None = None,
         on_reconnect: Callable[[], None] | None = None,
         on_disconnect: Callable[[], None] | None = None,
         admit: Callable[[str], bool] | None = None,
@@ -137,14 +136,13 @@ class MqttLink:
         self._address = address
         self._client_id = client_id
         self._will = None if will is None else LastWill(*will)
-        self._ca_file = ca_file
         self._on_reconnect = on_reconnect
         self._on_disconnect = on_disconnect
         self._queue_type = None if admit is None else _admitting_queue(admit)
         self._subscriptions: dict[str, int] = {}
         self._outbox = Backlog()
         self._inbox = Backlog()
-        self._tls: ssl.SSLContext | None = None
+        self._tls = (tls or ssl.create_default_context()) if address.tls else None
         self._client: aiomqtt.Client | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._connection_count = 0
@@ -169,9 +167,7 @@ class MqttLink:
 
         Raises:
             TransportError: refused, unreachable, unknown name, wrong password or no trust in the certificate.
-            ConfigError: the CA file cannot be used.
         """
-        self._tls = self._tls_context()
         self._client = await self._connect()
         self._keeper = asyncio.create_task(self._keep_connected(self._client), name=f"mqtt link {self._client_id}")
         self._keeper.add_done_callback(lambda _: self._inbox.close())
@@ -335,14 +331,6 @@ class MqttLink:
         for topic_filter, code in zip(subscriptions, codes, strict=True):
             if code.is_failure if isinstance(code, ReasonCode) else code >= MQTT_SUBSCRIPTION_FAILURE:
                 raise TransportError(f"broker {self._address} refuses the subscription to {topic_filter}")
-
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if not self._address.tls:
-            return None
-        try:
-            return ssl.create_default_context(cafile=self._ca_file)
-        except OSError as error:
-            raise ConfigError(f"CA file {self._ca_file}: {error.strerror or error}") from None
 
 
 def _admitting_queue(admit: Callable[[str], bool]) -> type[asyncio.Queue[aiomqtt.Message]]:
