@@ -19,9 +19,11 @@ from msgspec.structs import replace
 
 from broadcaster.library.chunk_plan import ChunkPlan, plan_chunks
 from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS, pack, unpack
+from broadcaster.library.image_signature import ImageSignature, sign_digest
 from broadcaster.library.library import Library, parse_reference
 from broadcaster.library.parallel import parallel_map
 from broadcaster.library.partitions import PartitionTable, read_partition_table
+from broadcaster.library.signing import signature_or_none
 from broadcaster.library.source import Progress, Source, open_source
 from broadcaster.library.store import Batch, library_errors
 from broadcaster.library.used_blocks import UsedBlocks, every_block, find_used_blocks
@@ -40,6 +42,7 @@ from protocol.manifest import (
     encode_row,
 )
 from protocol.ranges import RangeSet
+from protocol.signing import SigningKey
 
 _ZEROS: Final = bytes(CHUNK_SIZE)
 
@@ -61,6 +64,8 @@ class AddOutcome:
     """raw bytes of all stored chunks"""
     methods: tuple[str, ...]
     """per partition of the manifest, how its used blocks were found"""
+    signature: ImageSignature | None
+    """who vouches for ``manifest``; without one it must be signed before it can be cast"""
 
 
 def add_image(
@@ -69,6 +74,7 @@ def add_image(
     name: str,
     *,
     level: int = DEFAULT_LEVEL,
+    signer: SigningKey | None = None,
     progress: Progress = lambda _what, _done, _total: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> AddOutcome:
@@ -79,6 +85,7 @@ def add_image(
         path: a raw or virtual disk file, or a block device.
         name: letters, digits, ``.``, ``_`` and ``-``.
         level: of zstd, 1 to 19.
+        signer: the image key, which vouches for what was read; None where it is kept elsewhere.
         progress: called from this thread with what is being done, and bytes done and in all.
         on_wait: see ``library``.
 
@@ -114,17 +121,22 @@ def add_image(
         batch.commit()
         previous = _newest(library, name)
         is_unchanged = previous is not None and _same_disk(previous, manifest)
-        if not is_unchanged:
-            _publish(library, manifest, batch)
+        if previous is not None and is_unchanged:
+            manifest = previous
+            signature = _sign_again(library, manifest, signer)
+        else:
+            signature = sign_digest(manifest.digest, signer) if signer is not None else None
+            _publish(library, manifest, signature, batch)
         batch.keep()
         return AddOutcome(
-            manifest=previous if previous is not None and is_unchanged else manifest,
+            manifest=manifest,
             is_unchanged=is_unchanged,
             new_chunk_count=batch.new_count,
             new_bytes=batch.new_bytes,
             read_bytes=sum(min(CHUNK_SIZE, source.size - chunk_id * CHUNK_SIZE) for chunk_id in plan.read),
             kept_bytes=sum(manifest.raw_length(row[0]) for row in ROW.iter_unpack(rows)),
             methods=tuple(used.method for used in found),
+            signature=signature,
         )
 
 
@@ -132,13 +144,14 @@ def find_or_add(
     library: Library,
     image: str,
     *,
+    signer: SigningKey | None = None,
     progress: Progress = lambda _what, _done, _total: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Manifest:
     """The image that an operator means: ``NAME`` or ``NAME@VERSION`` in the library, or a path to a file or device.
 
     A name in the library wins over a file of the same name; with a ``/`` it is always a path. A file is added under
-    its name without the ending, which costs nothing but reading it if it is there already.
+    its name without the ending, which costs nothing but reading it if it is there already, and signed by ``signer``.
 
     Raises:
         ConfigError: neither an image nor a file.
@@ -151,7 +164,7 @@ def find_or_add(
             return library.load(*parse_reference(image))
     if not path.exists():
         raise ConfigError(f"{image!r} is neither an image in library {library.root} nor a file")
-    return add_image(library, path, name_for(path), progress=progress, on_wait=on_wait).manifest
+    return add_image(library, path, name_for(path), signer=signer, progress=progress, on_wait=on_wait).manifest
 
 
 def name_for(path: Path) -> str:
@@ -265,13 +278,24 @@ def _newest(library: Library, name: str) -> Manifest | None:
 
 def _same_disk(one: Manifest, other: Manifest) -> bool:
     """Whether two manifests describe the same disk, apart from when and from where it was read."""
-    compared = ("disk_size", "logical_sector_size", "partition_table", "partitions", "zero_ranges", "rows_digest")
+    geometry = ("disk_size", "logical_sector_size", "partition_table", "partitions", "chunk_size", "codec")
+    compared = (*geometry, "zero_ranges", "rows_digest")
     return all(getattr(one.header, field) == getattr(other.header, field) for field in compared)
 
 
-def _publish(library: Library, manifest: Manifest, batch: Batch) -> None:
+def _sign_again(library: Library, manifest: Manifest, signer: SigningKey | None) -> ImageSignature | None:
+    """The signature of an image whose source has just been read again: it is made where it is missing or another's."""
+    there = signature_or_none(library, manifest)
+    if signer is None or (there is not None and there.key == signer.public):
+        return there
+    signature = sign_digest(manifest.digest, signer)
+    library.put_signature(manifest.header, signature)
+    return signature
+
+
+def _publish(library: Library, manifest: Manifest, signature: ImageSignature | None, batch: Batch) -> None:
     try:
-        library.publish(manifest)
+        library.publish(manifest, signature)
     finally:
         # Ctrl-C may come after the rename: then the image is there, and its chunks must stay.
         if library.manifest_path(manifest.header.name, manifest.header.version).exists():

@@ -3,10 +3,12 @@
     slatecast-library.json           what this folder is, and its format number
     write.lock                       flock: one command at a time changes the library
     images/NAME/VERSION.manifest     canonical bytes of the manifest; flock shared while the image is being read
+    images/NAME/VERSION.signature    who vouches for it, see ``broadcaster.library.image_signature``; may be missing
     chunks/, incoming/               see ``broadcaster.library.store``
 
 It refuses a folder that is not a library and a format that it does not know. Invariant: a manifest file is complete
-and all its chunks are in the store, because it is renamed into place last and removed first. Reading needs no lock to
+and all its chunks are in the store, because it is renamed into place last and removed first; a signature without its
+manifest means nothing. Reading needs no lock to
 be correct; ``in_use`` only stops ``remove`` from taking an image away from under a running cast.
 """
 
@@ -20,6 +22,12 @@ from typing import Final
 
 import msgspec
 
+from broadcaster.library.image_signature import (
+    MAX_SIGNATURE_FILE,
+    ImageSignature,
+    decode_signature,
+    encode_signature,
+)
 from broadcaster.library.store import ChunkStore, library_errors
 from protocol.errors import ConfigError, IntegrityError, LibraryError, ManifestError
 from protocol.manifest import (
@@ -37,6 +45,7 @@ FORMAT: Final = 1
 
 _MARKER: Final = "slatecast-library.json"
 _MANIFEST_SUFFIX: Final = ".manifest"
+_SIGNATURE_SUFFIX: Final = ".signature"
 _MANIFEST_PART: Final = 64 * 1024
 """[bytes] A manifest is read and written in parts of this size; the first holds the header of nearly every one."""
 
@@ -172,6 +181,32 @@ class Library:
         """Where the manifest of this version is, or would be."""
         return self._images / _checked_name(name) / f"{version}{_MANIFEST_SUFFIX}"
 
+    def signature_path(self, name: str, version: int) -> Path:
+        """Where the signature of this version is, or would be."""
+        return self._images / _checked_name(name) / f"{version}{_SIGNATURE_SUFFIX}"
+
+    def signature(self, manifest: Manifest) -> ImageSignature | None:
+        """Who vouches for an image, checked against its manifest; None if nobody does.
+
+        Whether that key is to be trusted is for the caller to say.
+
+        Raises:
+            LibraryError: the signature is damaged, or that of another image.
+        """
+        with library_errors(self.root):
+            try:
+                with self.signature_path(manifest.header.name, manifest.header.version).open("rb") as file:
+                    encoded = file.read(MAX_SIGNATURE_FILE + 1)
+            except FileNotFoundError:
+                return None
+        try:
+            return decode_signature(encoded, manifest.digest)
+        except LibraryError as error:
+            raise LibraryError(
+                f"signature of {describe(manifest.header)} {error}: 'slatecast image sign {manifest.header.name}' "
+                "makes another one"
+            ) from None
+
     @contextmanager
     def in_use(self, manifest: Manifest) -> Iterator[None]:
         """While this runs, ``remove`` refuses to take the image away, from any process.
@@ -210,19 +245,37 @@ class Library:
         finally:
             os.close(descriptor)
 
-    def publish(self, manifest: Manifest) -> None:
-        """Put a manifest in its place, durably; its chunks must be in the store. Needs ``writing``."""
-        final = self.manifest_path(manifest.header.name, manifest.header.version)
+    def publish(self, manifest: Manifest, signature: ImageSignature | None) -> None:
+        """Put a manifest in its place, durably; its chunks must be in the store. Needs ``writing``.
+
+        The signature comes first, so that no crash leaves an image unsigned that was to be signed.
+        """
+        header = manifest.header
+        final = self.manifest_path(header.name, header.version)
         temporary = self.store.incoming / final.name
         offsets = range(0, manifest.encoded_length, _MANIFEST_PART)
         write_durably(temporary, (manifest.read(offset, _MANIFEST_PART) for offset in offsets))
         final.parent.mkdir(exist_ok=True)
+        signed = self.signature_path(header.name, header.version)
         try:
+            signed.unlink(missing_ok=True)  # a crash may have left that of a manifest which never came
+            if signature is not None:
+                self.put_signature(header, signature)
             temporary.rename(final)
             sync_folder(final.parent)
         finally:
+            if not final.exists():
+                signed.unlink(missing_ok=True)
             remove_if_empty(final.parent)
         sync_folder(self._images)
+
+    def put_signature(self, header: ManifestHeader, signature: ImageSignature) -> None:
+        """Put the signature of an image in its place, durably, for the one that is there. Needs ``writing``."""
+        final = self.signature_path(header.name, header.version)
+        temporary = self.store.incoming / final.name
+        write_durably(temporary, [encode_signature(signature)])
+        temporary.rename(final)
+        sync_folder(final.parent)
 
     def _read_header(self, name: str, version: int) -> ManifestHeader:
         try:

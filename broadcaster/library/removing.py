@@ -1,8 +1,8 @@
 """Taking an image out of the library, with the chunks that no other image needs.
 
-Manifests go first and chunks after them, so a crash in between leaves complete images and some chunks too many; the
-next removal finds those too, since it looks at all chunks of the store. An image that is being cast, exported or
-verified is refused. Needs about 8 bytes of memory per chunk in the library.
+Manifests go first, signatures and chunks after them, so a crash in between leaves complete images and some chunks too
+many; the next removal finds those too, since it looks at all chunks of the store. An image that is being cast, exported
+or verified is refused. Needs about 8 bytes of memory per chunk in the library.
 """
 
 import fcntl
@@ -51,10 +51,20 @@ def remove_image(
         needed = _needed_chunks(library, doomed)
         for path in doomed:
             path.unlink()
+        for number in versions:
+            library.signature_path(name, number).unlink(missing_ok=True)
+        if not library.versions(name):
+            _remove_strays(doomed[0].parent)
         sync_folder(doomed[0].parent)
         remove_if_empty(doomed[0].parent)
         freed = [library.store.delete(digest) for digest in library.store.digests() if not _is_in(needed, _key(digest))]
     return RemoveOutcome(tuple(versions), len(freed), sum(freed))
+
+
+def _remove_strays(folder: Path) -> None:
+    """What a crash left of signatures without a manifest, so that the folder can go."""
+    for path in folder.glob("*.signature"):
+        path.unlink()
 
 
 @contextmanager

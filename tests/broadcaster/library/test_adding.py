@@ -4,17 +4,20 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broadcaster.library import library as library_module
 from broadcaster.library.adding import add_image, find_or_add, name_for
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library
 from broadcaster.library.verifying import read_chunk, verify_image
 from protocol.errors import ConfigError, LibraryError, SourceError
 from protocol.manifest import CHUNK_SIZE
+from protocol.signing import SigningKey
 from tests.broadcaster.library.disks import (
     MIB,
     OLD_BYTES,
@@ -30,6 +33,8 @@ from tests.broadcaster.library.disks import (
     sparse_file,
     tree,
 )
+
+SIGNER, OTHER = SigningKey(bytes(32)), SigningKey(bytes(range(32)))
 
 needs_partclone = needs("partclone.extfs", "partclone")
 
@@ -139,6 +144,7 @@ def test_any_sparse_disk_comes_back(extents: list[tuple[int, int, str, int]], se
         for offset, length, kind, seed in extents:
             data = {"noise": noise(seed, length), "text": b"text" * length, "zeros": bytes(length)}[kind][:length]
             contents[offset % size] = data[: size - offset % size]
+        contents[0] = b"s" + contents[0][1:]  # a disk of nothing but zeros is no image
         disk = sparse_file(root / "disk.img", size, contents)
         library = Library.open_or_create(root / "library")
         manifest = add_image(library, disk, "lab").manifest
@@ -302,6 +308,117 @@ def test_a_full_disk_leaves_the_library_as_it_was(tmp_path: Path) -> None:
         assert verify_image(library, kept) == []
     finally:
         run("umount", str(mount_point))
+
+
+def test_an_image_is_signed_as_it_is_added(library: Library, disk: Path) -> None:
+    outcome = add_image(library, disk, "lab", signer=SIGNER)
+    assert outcome.signature is not None
+    assert outcome.signature.key == SIGNER.public
+    assert library.signature(outcome.manifest) == outcome.signature
+    assert find_or_add(library, "lab").digest == outcome.manifest.digest
+
+
+def test_without_a_key_an_image_is_not_signed(library: Library, disk: Path) -> None:
+    outcome = add_image(library, disk, "lab")
+    assert outcome.signature is None
+    assert library.signature(outcome.manifest) is None
+
+
+@pytest.mark.parametrize("before", ["nobody", "another", "damaged", "the same"])
+def test_adding_again_signs_what_is_there(library: Library, disk: Path, before: str) -> None:
+    first = add_image(library, disk, "lab", signer={"nobody": None, "another": OTHER}.get(before, SIGNER))
+    if before == "damaged":
+        library.signature_path("lab", 1).write_bytes(b"torn")
+    outcome = add_image(library, disk, "lab", signer=SIGNER)
+    assert outcome.is_unchanged
+    assert outcome.manifest.digest == first.manifest.digest
+    assert outcome.signature == library.signature(outcome.manifest)
+    assert outcome.signature is not None
+    assert outcome.signature.key == SIGNER.public
+
+
+def test_adding_again_without_a_key_leaves_the_signature(library: Library, disk: Path) -> None:
+    signature = add_image(library, disk, "lab", signer=SIGNER).signature
+    outcome = add_image(library, disk, "lab")
+    assert (outcome.is_unchanged, outcome.signature) == (True, signature)
+    assert library.signature(outcome.manifest) == signature
+
+
+def test_a_file_that_is_cast_is_signed(library: Library, disk: Path) -> None:
+    signature = library.signature(find_or_add(library, str(disk), signer=SIGNER))
+    assert signature is not None
+    assert signature.key == SIGNER.public
+
+
+def test_an_image_that_is_there_is_not_signed_in_passing(library: Library, disk: Path) -> None:
+    """Its source was not read again, so nobody knows what would be signed."""
+    add_image(library, disk, "lab")
+    assert library.signature(find_or_add(library, "lab", signer=SIGNER)) is None
+
+
+@pytest.mark.parametrize("step", ["write_durably", "Path.rename", "sync_folder"])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_signed_image_comes_whole_or_not_at_all(
+    library: Library, disk: Path, monkeypatch: pytest.MonkeyPatch, step: str, call: int
+) -> None:
+    """The first call is for the signature or the manifest, the second for the other one."""
+    before = tree(library.root)
+    target = f"broadcaster.library.library.{step}"
+    real = Path.rename if step == "Path.rename" else getattr(library_module, step)
+    calls = 0
+
+    def fail(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise OSError(28, os.strerror(28))
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, fail)
+        with pytest.raises(LibraryError, match="is full"):
+            add_image(library, disk, "lab", signer=SIGNER)
+    if (step, call) == ("sync_folder", 2):  # both have their names already
+        assert library.signature(library.load("lab")) is not None
+    else:
+        assert tree(library.root) == before
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("step", range(1, 8))
+def test_no_kill_leaves_an_image_unsigned_that_was_to_be_signed(library: Library, disk: Path, step: int) -> None:
+    command = [sys.executable, "-c", SIGN_AND_DIE, str(library.root), str(disk), str(step)]
+    ran = subprocess.run(command, check=False)
+    assert ran.returncode in {0, -signal.SIGKILL}
+    for name in library.names():
+        assert library.signature(library.load(name)) is not None
+    outcome = add_image(library, disk, "lab")
+    assert outcome.manifest.header.version == 1
+    assert (outcome.signature is not None) == outcome.is_unchanged  # what was left over of a killed one means nothing
+    assert library.signature(outcome.manifest) == outcome.signature
+
+
+SIGN_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from broadcaster.library import library
+from broadcaster.library.adding import add_image
+from protocol.signing import SigningKey
+steps = int(sys.argv[3])
+def deadly(call):
+    def wrapped(*arguments):
+        global steps
+        steps -= 1
+        if steps == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments)
+    return wrapped
+opened = library.Library.open(Path(sys.argv[1]))
+for name in ("write_durably", "sync_folder", "remove_if_empty"):
+    setattr(library, name, deadly(getattr(library, name)))
+library.Path.rename = deadly(library.Path.rename)
+add_image(opened, Path(sys.argv[2]), "lab", signer=SigningKey(bytes(32)))
+"""
 
 
 def test_refuses_before_anything_is_read(library: Library, disk: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from broadcaster.library.verifying import verify_image
 from protocol.digests import raw_digest
 from protocol.errors import ConfigError, LibraryError
 from protocol.manifest import CHUNK_SIZE, Manifest
+from protocol.signing import SigningKey
 from tests.broadcaster.library.disks import MIB, noise, sparse_file, tree
 
 SHARED = noise(1, MIB)
@@ -36,6 +37,20 @@ def test_only_what_nobody_else_needs_goes(library: Library, tmp_path: Path) -> N
 def test_removing_the_last_image_leaves_a_library_as_new(library: Library, tmp_path: Path) -> None:
     empty = tree(library.root)
     add(library, tmp_path, "lab", 2)
+    remove_image(library, "lab")
+    assert tree(library.root) == empty
+
+
+def test_signatures_go_with_their_images(library: Library, tmp_path: Path) -> None:
+    empty = tree(library.root)
+    signer = SigningKey(bytes(32))
+    for seed in (2, 3):
+        disk = sparse_file(tmp_path / "disk.img", 2 * MIB, {0: noise(seed, MIB)})
+        add_image(library, disk, "lab", signer=signer)
+    remove_image(library, "lab", 1)
+    assert not library.signature_path("lab", 1).exists()
+    assert library.signature(library.load("lab", 2)) is not None
+    library.signature_path("lab", 7).write_bytes(b"left over by a crash")
     remove_image(library, "lab")
     assert tree(library.root) == empty
 
