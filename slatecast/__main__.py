@@ -31,7 +31,7 @@ from protocol.errors import (
     SlatecastError,
     TransportError,
 )
-from slatecast.cli.context import Context, default_library
+from slatecast.cli.context import Context, default_keys, default_library
 
 EXIT_USAGE: Final = 2
 EXIT_REFUSED: Final = 3
@@ -49,7 +49,7 @@ _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
 )
 
 
-_COMMANDS: Final = ("cast", "demo", "image", "receive")
+_COMMANDS: Final = ("cast", "demo", "image", "keys", "receive")
 
 
 class _Commands(click.Group):
@@ -74,6 +74,13 @@ class _Commands(click.Group):
 @click.version_option(package_name="slatecast")
 @click.option("--library", type=click.Path(path_type=Path, file_okay=False), help="Folder of the image library.")
 @click.option(
+    "--keys",
+    "keys_folder",  # not "keys": in a configuration that is the table of the command
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="SLATECAST_KEYS",
+    help="Folder of the broadcaster's keys.",
+)
+@click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     callback=lambda context, _, path: _load_config(context, path),
@@ -83,9 +90,9 @@ class _Commands(click.Group):
 )
 @click.option("-v", "--verbose", count=True, help="Say more on standard error; twice for everything.")
 @click.pass_context
-def slatecast(context: click.Context, library: Path | None, verbose: int) -> None:
+def slatecast(context: click.Context, library: Path | None, keys_folder: Path | None, verbose: int) -> None:
     """Reimage a room of PCs at once: multicast with repair, every disk verified."""
-    context.obj = Context(library=library or default_library())
+    context.obj = Context(library=library or default_library(), keys=keys_folder or default_keys())
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=verbose > 0)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
@@ -103,20 +110,31 @@ def _load_config(context: click.Context, path: Path | None) -> None:
 
 def _as_typed(options: dict[str, Any], command: click.Command, context: click.Context, where: str) -> dict[str, Any]:
     """The options of a command and its subcommands as if they had been typed: by click's names, values as text."""
-    known = {parameter.name for parameter in command.params if not parameter.is_eager}
+    known = _names_by_spelling(command)
     typed: dict[str, Any] = {}
     for key, value in options.items():
         name = key.replace("-", "_")
         subcommand = command.get_command(context, key) if isinstance(command, click.Group) else None
         if subcommand is not None and isinstance(value, dict):
             typed[key] = _as_typed(value, subcommand, context, f"{where}{key}.")
-        elif subcommand is not None or name not in known or isinstance(value, dict):
+        elif name not in known or isinstance(value, dict):
             raise click.BadParameter(f"{where}{key} is neither an option nor a table of options")
         elif not isinstance(value, str | int | float):
             raise click.BadParameter(f"{where}{key} must be a text or a number")
         else:
-            typed[name] = value if isinstance(value, bool) else str(value)
+            typed[known[name]] = value if isinstance(value, bool) else str(value)
     return typed
+
+
+def _names_by_spelling(command: click.Command) -> dict[str, str]:
+    """Click's name of every option, by the one that people write, with underscores."""
+    return {
+        spelling.lstrip("-").replace("-", "_"): parameter.name
+        for parameter in command.params
+        if parameter.name is not None and not parameter.is_eager
+        for spelling in parameter.opts
+        if spelling.startswith("--") or not spelling.startswith("-")
+    }
 
 
 def main() -> None:

@@ -1,33 +1,35 @@
-"""``slatecast image``: add, list, show, verify, export and remove the images of a library."""
+"""``slatecast image``: add, sign, list, show, verify, export and remove the images of a library."""
 
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
-from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from broadcaster.keys import KeyStore, read_signing_key
 from broadcaster.library.adding import AddOutcome, add_image
 from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library, describe, parse_reference
 from broadcaster.library.removing import remove_image
+from broadcaster.library.signing import sign_image, signature_or_none
 from broadcaster.library.verifying import verify_image
 from protocol.errors import ConfigError, IntegrityError
 from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
-from slatecast.cli.context import Context, library_option
+from protocol.words import fingerprint_words
+from slatecast.cli.context import Context, keys_option, library_option
 from slatecast.cli.progress import progress_bars
+from slatecast.cli.tables import facts_table, output_console
 
-_WIDTH_OF_A_FILE: Final = 500
-"""[columns] wider than any of our tables"""
+_UNSIGNED: Final = "nobody"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 image_argument = click.argument("reference", metavar="NAME[@VERSION]")
@@ -49,14 +51,45 @@ def image() -> None:
     help="Compression level of zstd.",
 )
 @library_option
+@keys_option
 @click.pass_obj
 def add(context: Context, source: Path, name: str, level: int) -> None:
-    """Add SOURCE: a raw or sparse file, a block device, or a qcow2, vmdk, vhdx, vdi or vhd file."""
+    """Add SOURCE: a raw or sparse file, a block device, or a qcow2, vmdk, vhdx, vdi or vhd file.
+
+    The image is signed with the image key of this broadcaster, which is made if there is none yet.
+    """
     library = Library.open_or_create(context.library)
+    signer = KeyStore.open_or_create(context.keys).image
     start = time.monotonic()
     with progress_bars() as progress:
-        outcome = add_image(library, source, name, level=level, progress=progress, on_wait=_say_waiting)
+        outcome = add_image(library, source, name, level=level, signer=signer, progress=progress, on_wait=_say_waiting)
     _print_outcome(outcome, time.monotonic() - start)
+    if outcome.signature is None:
+        click.echo(
+            f"the image key is kept elsewhere: before {name} can be cast, "
+            f"'slatecast image sign {name} --image-key FILE' must sign it",
+            err=True,
+        )
+
+
+@image.command()
+@image_argument
+@click.option("--image-key", type=click.Path(path_type=Path, dir_okay=False), help="File of the image key.")
+@library_option
+@keys_option
+@click.pass_obj
+def sign(context: Context, reference: str, image_key: Path | None) -> None:
+    """Vouch for an image with an image key, so that it may be cast.
+
+    Takes the image key of this broadcaster, or the one that is kept elsewhere in the file of --image-key.
+    """
+    library = Library.open(context.library)
+    name, version = parse_reference(reference)
+    signer = KeyStore.open(context.keys).image if image_key is None else read_signing_key(image_key)
+    if signer is None:
+        raise ConfigError("the image key is kept elsewhere: name its file with --image-key")
+    manifest = sign_image(library, name, version, signer, on_wait=_say_waiting)
+    click.echo(f"{describe(manifest.header)}: signed by {' '.join(fingerprint_words(signer.public))}")
 
 
 @image.command("list")
@@ -65,15 +98,32 @@ def add(context: Context, source: Path, name: str, level: int) -> None:
 @click.pass_obj
 def list_images(context: Context, as_json: bool) -> None:
     """List the images, newest version of each."""
-    headers = Library.open(context.library).images() if context.library.exists() else []
+    if not context.library.exists():
+        headers, signers = [], []
+    else:
+        library = Library.open(context.library)
+        headers = library.images()
+        # A manifest's digest, which is what is signed, covers its header alone; the rows can stay where they are.
+        signers = [_signer(library, Manifest(header, b"")) for header in headers]
     if as_json:
-        _print_json([_as_dict(header) for header in headers])
+        _print_json([_as_dict(header, signer) for header, signer in zip(headers, signers, strict=True)])
         return
     if not headers:
         click.echo(f"no images in {context.library}: 'slatecast image add SOURCE --name NAME' adds one")
         return
-    table = Table("name", "version", "disk", "stored", "table", "partitions", "created", box=None, header_style="bold")
-    for header in headers:
+    table = Table(
+        "name",
+        "version",
+        "disk",
+        "stored",
+        "table",
+        "partitions",
+        "created",
+        "signed by",
+        box=None,
+        header_style="bold",
+    )
+    for header, signer in zip(headers, signers, strict=True):
         table.add_row(
             header.name,
             str(header.version),
@@ -82,8 +132,9 @@ def list_images(context: Context, as_json: bool) -> None:
             header.partition_table,
             escape(", ".join(partition.filesystem or "?" for partition in header.partitions)),
             header.created,
+            signer or _UNSIGNED,
         )
-    _console().print(table)
+    output_console().print(table)
 
 
 @image.command()
@@ -97,13 +148,15 @@ def show(context: Context, reference: str, as_json: bool) -> None:
     manifest = library.load(*parse_reference(reference))
     header = manifest.header
     versions = library.versions(header.name)
+    signer = _signer(library, manifest)
     if as_json:
-        _print_json({**_as_dict(header), "digest": manifest.digest.hex(), "versions": versions})
+        _print_json({**_as_dict(header, signer), "digest": manifest.digest.hex(), "versions": versions})
         return
-    facts = _facts(
+    facts = facts_table(
         (
             ("image", f"{header.name}, version {header.version} (here: {', '.join(map(str, versions))})"),
             ("digest", manifest.digest.hex()),
+            ("signed by", signer or _UNSIGNED),
             ("created", header.created),
             ("source", header.source),
             ("disk", f"{_exactly(header.disk_size)}, sectors of {header.logical_sector_size} bytes"),
@@ -111,7 +164,7 @@ def show(context: Context, reference: str, as_json: bool) -> None:
             ("stored", f"{_exactly(header.stored_bytes)} in {header.stored_chunk_count} chunks, {_ratio(manifest)}"),
         )
     )
-    console = _console()
+    console = output_console()
     console.print(facts)
     console.print(_partition_table(header.partitions))
 
@@ -121,9 +174,10 @@ def show(context: Context, reference: str, as_json: bool) -> None:
 @library_option
 @click.pass_obj
 def verify(context: Context, reference: str) -> None:
-    """Hash every chunk of an image again and name the damaged ones."""
+    """Hash every chunk of an image again and name the damaged ones; check its signature."""
     library = Library.open(context.library)
     manifest = library.load(*parse_reference(reference))
+    signature = library.signature(manifest)
     with progress_bars() as progress:
         damages = verify_image(library, manifest, progress)
     for damage in damages:
@@ -135,7 +189,8 @@ def verify(context: Context, reference: str) -> None:
             damages[0].expected,
             damages[0].actual,
         )
-    click.echo(f"{describe(manifest.header)}: all {len(manifest)} chunks are sound")
+    signed = "not signed" if signature is None else f"signed by {' '.join(fingerprint_words(signature.key))}"
+    click.echo(f"{describe(manifest.header)}: all {len(manifest)} chunks are sound; {signed}")
 
 
 @image.command()
@@ -180,9 +235,9 @@ def _print_outcome(outcome: AddOutcome, seconds: float) -> None:
     manifest = outcome.manifest
     header = manifest.header
     verdict = "unchanged" if outcome.is_unchanged else "added"
-    console = _console()
+    console = output_console()
     console.print(f"{verdict}: {escape(describe(header))}", highlight=False)
-    facts = _facts(
+    facts = facts_table(
         (
             ("disk", _exactly(header.disk_size)),
             ("used", f"{_exactly(outcome.kept_bytes)} in {header.stored_chunk_count} chunks"),
@@ -212,21 +267,6 @@ def _partition_table(partitions: Sequence[PartitionInfo], methods: Sequence[str]
     return table
 
 
-def _console() -> Console:
-    """Standard output; lines are cut to a terminal's width, never to that of a pipe or a file."""
-    return Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_A_FILE)
-
-
-def _facts(facts: Iterable[tuple[str, str]]) -> Table:
-    """Names and values, one pair a line; long values are folded, not cut."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, value in facts:
-        table.add_row(name, escape(value))
-    return table
-
-
 def _ratio(manifest: Manifest) -> str:
     raw = sum(chunk.raw_length for chunk in manifest)
     return f"compressed to {manifest.header.stored_bytes / raw:.0%}" if raw else "nothing to compress"
@@ -236,11 +276,17 @@ def _exactly(count: int) -> str:
     return f"{decimal(count)} ({count} bytes)"
 
 
-def _as_dict(header: ManifestHeader) -> dict[str, Any]:
-    """The header for other programs, without what only decoders need."""
+def _as_dict(header: ManifestHeader, signer: str | None) -> dict[str, Any]:
+    """The header for other programs, without what only decoders need, and the words of who signed the image."""
     fields: dict[str, Any] = msgspec.to_builtins(header)
     del fields["zero_ranges"]
-    return fields
+    return {**fields, "signed_by": signer}
+
+
+def _signer(library: Library, manifest: Manifest) -> str | None:
+    """The words of the key that signed an image; None for nobody, and for a signature that is not good."""
+    signature = signature_or_none(library, manifest)
+    return None if signature is None else " ".join(fingerprint_words(signature.key))
 
 
 def _print_json(value: object) -> None:

@@ -1,10 +1,13 @@
 import errno
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import slatecast.__main__ as front_door
 from protocol.errors import (
@@ -73,6 +76,43 @@ def test_a_command_chooses_its_code(run: Callable[..., tuple[int, str]], code: i
     assert run(lambda: code) == (code or 0, "")
 
 
+@pytest.mark.parametrize(
+    ("environment", "text", "arguments", "folder"),
+    [
+        ({}, None, [], "/home/ada/.config/slatecast/keys"),
+        ({}, 'keys = "/file"', [], "/file"),
+        ({"SLATECAST_KEYS": "/environment"}, 'keys = "/file"', [], "/environment"),
+        ({"SLATECAST_KEYS": "/environment"}, 'keys = "/file"', ["--keys", "/typed"], "/typed"),
+    ],
+    ids=["default", "file", "environment", "command line"],
+)
+def test_where_the_keys_are(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    environment: dict[str, str],
+    text: str | None,
+    arguments: list[str],
+    folder: str,
+) -> None:
+    """The group ``keys`` and the option ``--keys`` share a word: neither may take the other's place in a file."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    if text is not None:
+        (tmp_path / "config.toml").write_text(text)
+        arguments = ["--config", str(tmp_path / "config.toml"), *arguments]
+    result = CliRunner().invoke(front_door.slatecast, [*arguments, "keys", "show"], env=environment)
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith(f"no keys in {folder}:")
+
+
+def test_the_options_of_the_keys_commands_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[keys.show]\njson = true\n")
+    arguments = ["--config", str(tmp_path / "config.toml"), "--keys", str(tmp_path / "keys"), "keys"]
+    assert CliRunner().invoke(front_door.slatecast, [*arguments, "init"]).exit_code == 0
+    shown = CliRunner().invoke(front_door.slatecast, [*arguments, "show"]).stdout
+    assert json.loads(shown)["absent"] == []
+
+
 def test_interruption(run: Callable[..., tuple[int, str]]) -> None:
     code, said = run(failing(KeyboardInterrupt()))
     assert (code, said.strip()) == (130, "slatecast: interrupted")
@@ -101,7 +141,7 @@ class TestProcess:
     def test_without_a_command_it_explains_itself(self) -> None:
         ran = self.slatecast()
         assert ran.returncode == 2
-        for command in ("cast", "demo", "image", "receive"):
+        for command in ("cast", "demo", "image", "keys", "receive"):
             assert f"  {command} " in ran.stderr
 
     @pytest.mark.parametrize("argument", ["--help", "-h", "--version"])
@@ -110,7 +150,7 @@ class TestProcess:
         assert (ran.returncode, ran.stderr) == (0, "")
         assert "slatecast" in ran.stdout
 
-    @pytest.mark.parametrize("command", ["cast", "demo", "image", "receive"])
+    @pytest.mark.parametrize("command", ["cast", "demo", "image", "keys", "receive"])
     def test_every_command_explains_itself(self, command: str) -> None:
         ran = self.slatecast(command, "--help")
         assert (ran.returncode, ran.stderr) == (0, "")

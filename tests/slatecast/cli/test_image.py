@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from broadcaster.keys import KeyStore
 from protocol.errors import ConfigError, IntegrityError, LibraryError, SlatecastError, SourceError, TargetError
 from protocol.manifest import CHUNK_SIZE
+from protocol.words import fingerprint_words
 from slatecast.cli.context import Context, default_library
 from slatecast.cli.image import image
 from tests.broadcaster.library.disks import MIB, noise, sparse_file
@@ -21,9 +23,10 @@ class Commands:
 
     def __init__(self, library: Path) -> None:
         self.library = library
+        self.keys = library.with_name("keys")
 
     def __call__(self, *arguments: str, answer: str = "") -> Result:
-        context = Context(library=self.library)
+        context = Context(library=self.library, keys=self.keys)
         return CliRunner().invoke(image, arguments, obj=context, input=answer, catch_exceptions=True)
 
     def output(self, *arguments: str) -> str:
@@ -89,7 +92,8 @@ def test_names_with_markup_are_printed_as_they_are(commands: Commands, tmp_path:
 
 
 def test_verify(commands: Commands) -> None:
-    assert commands.output("verify", "lab") == "image lab, version 1: all 8 chunks are sound\n"
+    words = signer_words(commands)
+    assert commands.output("verify", "lab") == f"image lab, version 1: all 8 chunks are sound; signed by {words}\n"
     chunk = next(
         path
         for path in (commands.library / "chunks").rglob("*")
@@ -100,6 +104,63 @@ def test_verify(commands: Commands) -> None:
     assert isinstance(result.exception, IntegrityError)
     assert "1 of 8 chunks are damaged" in str(result.exception)
     assert result.stderr.count("is damaged: expected digest") == 1
+
+
+def test_show_and_list_tell_who_signed(commands: Commands) -> None:
+    words = signer_words(commands)
+    assert words in commands.output("show", "lab")
+    assert words in commands.output("list")
+    assert json.loads(commands.output("show", "lab", "--json"))["signed_by"] == words
+    assert json.loads(commands.output("list", "--json"))[0]["signed_by"] == words
+
+
+def test_where_the_image_key_is_kept_elsewhere(commands: Commands, disk: Path, tmp_path: Path) -> None:
+    words = signer_words(commands)
+    key = (commands.keys / "image.key").rename(tmp_path / "stick.key")
+    added = commands("add", str(disk), "--name", "exam")
+    assert added.exception is None
+    assert added.stdout.startswith("added: image exam")
+    assert "'slatecast image sign exam --image-key FILE' must sign it" in added.stderr
+    assert json.loads(commands.output("show", "exam", "--json"))["signed_by"] is None
+    assert "nobody" in commands.output("show", "exam")
+    assert commands.output("verify", "exam").endswith("are sound; not signed\n")
+    error = commands.error("sign", "exam")
+    assert isinstance(error, ConfigError)
+    assert "--image-key" in str(error)
+    signed = commands.output("sign", "exam", "--image-key", str(key))
+    assert signed == f"image exam, version 1: signed by {words}\n"
+    assert json.loads(commands.output("show", "exam", "--json"))["signed_by"] == words
+
+
+def test_an_image_of_an_old_library_is_signed(commands: Commands) -> None:
+    words = signer_words(commands)
+    (commands.library / "images" / "lab" / "1.signature").unlink()
+    assert json.loads(commands.output("list", "--json"))[0]["signed_by"] is None
+    assert commands.output("sign", "lab@1") == f"image lab, version 1: signed by {words}\n"
+    assert json.loads(commands.output("list", "--json"))[0]["signed_by"] == words
+
+
+def test_a_damaged_signature(commands: Commands, disk: Path) -> None:
+    (commands.library / "images" / "lab" / "1.signature").write_bytes(b"torn")
+    assert "nobody" in commands.output("show", "lab")
+    assert json.loads(commands.output("list", "--json"))[0]["signed_by"] is None
+    error = commands.error("verify", "lab")
+    assert isinstance(error, LibraryError)
+    assert "signature of image lab, version 1 cannot be read" in str(error)
+    commands.output("add", str(disk), "--name", "lab")
+    commands.output("verify", "lab")
+
+
+def test_keys_that_may_not_be_used_stop_an_add(commands: Commands, disk: Path) -> None:
+    (commands.keys / "image.key").chmod(0o644)
+    error = commands.error("add", str(disk), "--name", "exam")
+    assert isinstance(error, ConfigError)
+    assert "can be read by other users" in str(error)
+    assert len(json.loads(commands.output("list", "--json"))) == 1
+
+
+def signer_words(commands: Commands) -> str:
+    return " ".join(fingerprint_words(KeyStore.open(commands.keys).trust.image_keys[0]))
 
 
 def test_export(commands: Commands, disk: Path, tmp_path: Path) -> None:
@@ -126,6 +187,9 @@ def test_remove(commands: Commands) -> None:
         (("show", "lab@7"), LibraryError),
         (("show", "lab@x"), ConfigError),
         (("verify", "other"), LibraryError),
+        (("sign", "other"), LibraryError),
+        (("sign", "lab@9"), LibraryError),
+        (("sign", "lab", "--image-key", "missing.key"), ConfigError),
         (("export", "other", "file"), LibraryError),
         (("export", "lab", "/"), TargetError),
         (("remove", "other", "--yes"), LibraryError),
@@ -165,7 +229,7 @@ import sys
 from pathlib import Path
 from slatecast.cli.context import Context
 from slatecast.cli.image import image
-image.main(["add", sys.argv[2], "--name", "bars"], obj=Context(Path(sys.argv[1])))
+image.main(["add", sys.argv[2], "--name", "bars"], obj=Context(Path(sys.argv[1]), Path(sys.argv[3])))
 """
 
 
@@ -173,7 +237,7 @@ image.main(["add", sys.argv[2], "--name", "bars"], obj=Context(Path(sys.argv[1])
 @pytest.mark.slow
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_progress_bars_are_for_terminals(commands: Commands, disk: Path, is_terminal: bool) -> None:
-    command = [sys.executable, "-c", ADD, str(commands.library), str(disk)]
+    command = [sys.executable, "-c", ADD, str(commands.library), str(disk), str(commands.keys)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     if not is_terminal:
         ran = subprocess.run(command, check=True, capture_output=True, env=environment)
