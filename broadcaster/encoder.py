@@ -13,6 +13,7 @@ from protocol.digests import Buffer
 from protocol.fec import encode_repair
 from protocol.manifest import CHUNK_SIZE, Manifest
 from protocol.seal import Seal
+from protocol.symbol_digests import digests_of
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_MANIFEST
 
 
@@ -58,10 +59,7 @@ class BlockEncoder:
             IntegrityError: the block in the library is not what the manifest says.
             LibraryError: the block cannot be read.
         """
-        if transmission.toi == TOI_MANIFEST:
-            stored = self._manifest_block(transmission.sbn)
-        else:
-            stored = self._read_stored(transmission.sbn)
+        stored = self._stored(transmission)
         length = transmission.source_block_length
         esis = transmission.esis
         symbols = self._symbols(stored, length, esis)
@@ -77,6 +75,17 @@ class BlockEncoder:
             last_symbol_length=last_symbol_length(len(stored), self._symbol_length),
         )
         return SealedSymbols(transmission, memoryview(out)[:used], datagram_length)
+
+    def symbol_digests(self, transmission: Transmission) -> bytes:
+        """What each symbol of ``transmission`` must hash to (``protocol.symbol_digests``); raises as ``encode``."""
+        stored = self._stored(transmission)
+        symbols = self._symbols(stored, transmission.source_block_length, transmission.esis)
+        return digests_of(symbols, self._symbol_length)
+
+    def _stored(self, transmission: Transmission) -> bytes:
+        if transmission.toi == TOI_MANIFEST:
+            return self._manifest_block(transmission.sbn)
+        return self._read_stored(transmission.sbn)
 
     def _symbols(self, stored: bytes, source_block_length: int, esis: Sequence[int]) -> Buffer:
         """The symbols one after the other; the padding of the last source symbol may be absent."""

@@ -9,6 +9,7 @@ The ledger beside it says what has arrived; it is a plain bytearray because the 
             257..320 esi of the i-th repair symbol, which lies in slot K+i of the buffer
 """
 
+from collections.abc import Container
 from typing import Final
 
 from protocol.errors import SessionStateError
@@ -92,6 +93,28 @@ class BlockBuffer:
         """The esi of every repair symbol present, in slot order."""
         return list(self.ledger[REPAIR_ESIS : REPAIR_ESIS + self.ledger[REPAIR_COUNT]])
 
+    def present_slots(self) -> list[tuple[int, int]]:
+        """(esi, slot) of every symbol present; a slot is counted in symbols from the start of the buffer."""
+        present = [(esi, esi) for esi in range(self.source_block_length) if self.ledger[esi]]
+        return present + [(esi, self.source_block_length + i) for i, esi in enumerate(self.repair_esis())]
+
+    def drop_symbols(self, esis: Container[int], encoding_symbol_length: int) -> int:
+        """Take symbols that are present out again, so that they may come once more; gives how many there were.
+
+        Those that stay keep their bytes, and repair symbols their order.
+        """
+        dropped = [esi for esi, _ in self.present_slots() if esi in esis]
+        kept = [(esi, slot) for esi, slot in self.present_slots()[self.source_symbol_count :] if esi not in esis]
+        for place, (_, slot) in enumerate(kept, self.source_block_length):
+            here, there = place * encoding_symbol_length, slot * encoding_symbol_length
+            self.symbols[here : here + encoding_symbol_length] = self.symbols[there : there + encoding_symbol_length]
+        for esi in dropped:
+            self.ledger[esi] = 0
+        self.ledger[REPAIR_COUNT] = len(kept)
+        self.ledger[SYMBOL_COUNT] -= len(dropped)
+        self.ledger[REPAIR_ESIS : REPAIR_ESIS + len(kept)] = bytes(esi for esi, _ in kept)
+        return len(dropped)
+
 
 class BlockPool:
     """A bounded stock of block buffers, so that no loss and no slow disk can eat a receiver's memory.
@@ -109,7 +132,8 @@ class BlockPool:
         """Keep at most ``limit_bytes``, used and unused buffers together, but always one block."""
         self._limit = limit_bytes
         self._maximum_source_block_length = maximum_source_block_length
-        self._symbol_length = encoding_symbol_length
+        self.symbol_length = encoding_symbol_length
+        """[bytes] L"""
         self._free: dict[int, list[BlockBuffer]] = {}
         self._free_bytes = 0
         self._taken_bytes = 0
@@ -171,7 +195,7 @@ class BlockPool:
         return min(rounded, self._maximum_source_block_length)
 
     def _buffer_length(self, slots: int) -> int:
-        return (slots + MAX_REPAIR_SYMBOLS) * self._symbol_length
+        return (slots + MAX_REPAIR_SYMBOLS) * self.symbol_length
 
     def _has_room(self, length: int) -> bool:
         return self._taken_bytes == 0 or self._taken_bytes + length <= self._limit

@@ -39,3 +39,5 @@ class Want:
     sbn: int
     esis: range | None = None
     """None for all source symbols"""
+    wants_digests: bool = False
+    """not the symbols, but what each of them must hash to, from esi 0 on"""

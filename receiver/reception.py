@@ -1,10 +1,11 @@
 """One object on its way in: which blocks are missing, which are here in part, and what to ask for. Pure.
 
 A block is missing until it is stored. It has a buffer from its first symbol on, as long as there is room; when all
-that is needed is here it is handed out to be stored, and comes back stored or rejected.
+that is needed is here it is handed out to be stored, and comes back stored or rejected. One that is rejected may be
+kept for a while, until it is known which of its symbols are false (``suspects``).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from math import inf
 
 from protocol.blocks import BlockBuffer, BlockPool
@@ -13,6 +14,7 @@ from protocol.wire import MAX_REPAIR_SYMBOLS
 from receiver.events import Want
 from receiver.first_pass import FirstPass
 from receiver.repair import END_HOLDOFF, HOLDOFF, QUIET, Absent, Deficits, MissingSymbols, RepairTimer
+from receiver.suspects import Suspects
 
 
 class Reception:
@@ -38,6 +40,7 @@ class Reception:
         self._fetched_at: dict[int, float] = {}
         self._bytes_to_store = 0
         self._without_room: set[int] = set()
+        self._suspects = Suspects(toi)
 
     def want_all(self, block_count: int) -> None:
         """The object has so many blocks, and none of them is here."""
@@ -46,8 +49,10 @@ class Reception:
 
     # --- what arrives --------------------------------------------------------------------------------------------
 
-    def find(self, sbn: int, source_block_length: int) -> BlockBuffer | None:
+    def find(self, sbn: int, source_block_length: int, *, is_multicast: bool = True) -> BlockBuffer | None:
         """The buffer for symbols of this block, or None if they are not wanted or there is no room."""
+        if is_multicast and sbn in self._suspects.by_lane_alone:
+            return None
         block = self._partial.get(sbn)
         if block is not None:
             return block if source_block_length == block.source_block_length else None
@@ -93,11 +98,39 @@ class Reception:
         """The block is where it belongs."""
         self._release(block)
         self._fetched_at.pop(block.sbn, None)
+        self._suspects.stored(block.sbn)
         self.missing.discard(block.sbn)
 
-    def rejected(self, block: BlockBuffer) -> None:
-        """The block is missing again, from its first symbol on."""
-        self._release(block)
+    def rejected(self, block: BlockBuffer, now: float, *, has_lane: bool) -> None:
+        """The block is not as announced: it is missing again, from its first symbol on or but for what is false."""
+        if not self._suspects.mismatched(block, now, has_lane=has_lane):
+            self._release(block)
+
+    def suspect(self, sbn: int) -> BlockBuffer | None:
+        """The block that was rejected and is kept until ``judged``."""
+        return self._suspects.kept(sbn)
+
+    def judged(self, sbn: int, false_esis: Container[int]) -> int:
+        """These symbols of the block that is kept are false; gives how many were dropped.
+
+        Where none is, what was rejected is no symbol but the whole, and the block starts over.
+        """
+        block = self._suspects.take(sbn)
+        if block is None:
+            return 0
+        dropped = block.drop_symbols(false_esis, self._pool.symbol_length)
+        if not dropped or not block.symbol_count:
+            self._release(block)
+        else:
+            self._being_stored.remove(sbn)
+            self._bytes_to_store -= len(block.symbols)
+            self._partial[sbn] = block
+        return dropped
+
+    def give_up_suspects(self, now: float) -> None:
+        """What the catch-up lane has not told or brought in time starts over with the group."""
+        for block in self._suspects.give_up(now):
+            self._release(block)
 
     def found(self, sbns: Iterable[int]) -> None:
         """These blocks were there already."""
@@ -126,9 +159,9 @@ class Reception:
         limit = self.first_pass.gone_by
         holdoff = HOLDOFF if limit < self.block_count else END_HOLDOFF
         asked_before = {sbn for sbn in self._partial if self.timer.has_asked(sbn)}
-        deficits, absent = self.timer.collect(
-            self.missing, self._partial.values(), self._being_stored, limit, now, holdoff=holdoff
-        )
+        elsewhere = self._being_stored | self._suspects.by_lane_alone.keys()
+        partial = [block for block in self._partial.values() if block.sbn not in elsewhere]
+        deficits, absent = self.timer.collect(self.missing, partial, elsewhere, limit, now, holdoff=holdoff)
         missing_symbols = tuple(
             (sbn, self._partial[sbn].missing_source_bitmap())
             for sbn, deficit in deficits
@@ -136,6 +169,13 @@ class Reception:
         )
         # What is sent again could not be kept when the memory is full.
         return deficits, absent if whole_blocks and not self._pool.is_full else (), missing_symbols
+
+    def next_suspect_want(self, now: float) -> Want | None:
+        """What to fetch next from the catch-up lane for a block that was rejected, whether or not the seat is on it."""
+        for sbn in self._suspects.by_lane_alone:
+            if sbn in self.missing and sbn not in self._being_stored and self._may_fetch(sbn, now):
+                return self._fetch(sbn, None, now)
+        return self._suspects.next_want()
 
     def next_want(self, now: float, *, whole_blocks: bool, from_everywhere: bool) -> Want | None:
         """What to fetch next from the catch-up lane; it counts as being fetched until ``fetched``.
@@ -167,14 +207,26 @@ class Reception:
 
     def is_wanted(self, want: Want) -> bool:
         """Whether a fetch that failed is worth another try."""
+        if want.wants_digests:
+            return self.is_urgent(want)
         return want.sbn in self.missing and want.sbn not in self._being_stored
+
+    def is_urgent(self, want: Want) -> bool:
+        """Whether it is for a block that was rejected."""
+        if want.wants_digests:
+            return self._suspects.kept(want.sbn) is not None
+        return want.sbn in self._suspects.by_lane_alone
 
     def fetched(self, want: Want) -> None:
         """The symbols have come, or are not wanted any more."""
-        self._being_fetched.discard(want.sbn)
+        if not want.wants_digests:
+            self._being_fetched.discard(want.sbn)
 
     def unavailable(self, want: Want) -> None:
         """The block cannot be had there; it stays counted as being fetched, so that it is not wanted again."""
+        self._being_fetched.add(want.sbn)
+        if want.wants_digests and (block := self._suspects.take(want.sbn)) is not None:
+            self._release(block)
 
     @property
     def bytes_to_store(self) -> int:

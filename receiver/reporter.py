@@ -9,6 +9,7 @@ from protocol.blocks import BlockPool
 from protocol.messages import MissingBlocks, ReceiverReport, ReceiverState, RepairRequest
 from protocol.ranges import RangeSet
 from receiver.counters import Counters
+from receiver.poison import PoisonWatch
 from receiver.reception import Reception
 from receiver.repair import Absent, Deficits, MissingSymbols
 
@@ -32,6 +33,7 @@ class Reporter:
         disk: Reception,
         pool: BlockPool,
         *,
+        poison: PoisonWatch,
         has_manifest: bool,
         has_scanned: bool,
     ) -> ReceiverReport:
@@ -66,6 +68,10 @@ class Reporter:
             link_bits_per_second=counters.link_bits_per_second,
             bytes_to_verify=counters.bytes_to_verify,
             bytes_verified=counters.bytes_verified,
+            datagrams_rejected=counters.datagrams_rejected,
+            poisoned_blocks=poison.mismatched_blocks,
+            poisoned_symbols=poison.false_symbols,
+            alarm=_encodable(poison.alarm)[:400],
         )
 
     def repair_request(

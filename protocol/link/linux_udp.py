@@ -8,9 +8,10 @@ Numbers are those of the kernel's uapi headers linux/udp.h, linux/in.h, linux/in
 import ctypes
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 
 from protocol import PROTOCOL_VERSION
 from protocol.wire import MAGIC
@@ -96,18 +97,15 @@ def set_receive_buffer(udp: socket.socket, wanted: int) -> int:
     )  # socket(7): the kernel doubles, for its bookkeeping
 
 
-def drop_count(udp: socket.socket) -> int:
-    """What the kernel threw away at this socket since it was opened; 0 where it does not tell (before Linux 4.12).
+def receive_state(udp: socket.socket) -> tuple[float, int]:
+    """(share of the receive buffer that waits to be read, arrivals thrown away since the socket was opened).
 
-    Read when asked for; SO_RXQ_OVFL would tell the same number, but with every datagram and only as old as that one.
+    Both with the kernel's bookkeeping, and 0 where it does not tell (before Linux 4.12). Read when asked for;
+    SO_RXQ_OVFL would tell the second number, but with every datagram and only as old as that one. What a filter
+    refuses counts as thrown away like what finds no room.
     """
-    return _memory_info(udp)[_MEMINFO_DROPS]
-
-
-def receive_fill_ratio(udp: socket.socket) -> float:
-    """Share of the receive buffer that waits to be read, with the kernel's bookkeeping; 0 where it does not tell."""
     info = _memory_info(udp)
-    return min(1.0, info[_MEMINFO_RECEIVE_USED] / max(1, info[_MEMINFO_RECEIVE_LIMIT]))
+    return min(1.0, info[_MEMINFO_RECEIVE_USED] / max(1, info[_MEMINFO_RECEIVE_LIMIT])), info[_MEMINFO_DROPS]
 
 
 def _memory_info(udp: socket.socket) -> tuple[int, ...]:
@@ -118,35 +116,82 @@ def _memory_info(udp: socket.socket) -> tuple[int, ...]:
     return _MEMINFO.unpack(answer) if len(answer) == _MEMINFO.size else (0,) * 9
 
 
-def attach_session_filter(udp: socket.socket, tsi: int) -> bool:
+def attach_session_filter(udp: socket.socket, tsi: int | None, source: IPv4Address | IPv6Address | None = None) -> bool:
     """Let the kernel drop, before it queues or wakes anybody, what does not begin as our datagrams of this session.
 
     The filter sees the UDP header first. Of a batch that GRO joined it sees the first datagram only: the kernel joins
     what comes from one address and port. So it spares work, and is no protection; the seal is.
+
+    Args:
+        udp: the socket, best before it is bound.
+        tsi: drop what is of other sessions; None looks at no payload.
+        source: drop what others send, by the IP header; no membership changes, so no switch need know of sources.
+
+    Returns:
+        Whether the kernel has taken the filter.
     """
-    load_word, load_half, load_byte, jump_if_equal, give_back = 0x20, 0x28, 0x30, 0x15, 0x06  # linux/bpf_common.h
-    payload = 8
-    checks = [
-        (load_half, payload, MAGIC),
-        (load_byte, payload + 2, PROTOCOL_VERSION),
-        (load_word, payload + 4, tsi >> 32),
-        (load_word, payload + 8, tsi & 0xFFFF_FFFF),
-    ]
+    checks: list[Check] = []
+    if tsi is not None:
+        checks += [
+            Check(_LOAD_HALF, _UDP_HEADER, MAGIC),
+            Check(_LOAD_BYTE, _UDP_HEADER + 2, PROTOCOL_VERSION),
+            Check(_LOAD_WORD, _UDP_HEADER + 4, tsi >> 32),
+            Check(_LOAD_WORD, _UDP_HEADER + 8, tsi & 0xFFFF_FFFF),
+        ]
+    if source is not None:
+        first = _NETWORK_HEADER + _SOURCE_OFFSET[source.version]
+        checks += address_checks(first, source)
+    return attach_filter(udp, filter_program(checks))
+
+
+class Check(NamedTuple):
+    """What a filter loads, from which byte, and what that must be."""
+
+    load: int
+    offset: int
+    value: int
+
+
+def address_checks(first: int, address: IPv4Address | IPv6Address) -> list[Check]:
+    """That the bytes from ``first`` on are this address."""
+    words = struct.unpack(f">{len(address.packed) // 4}I", address.packed)
+    return [Check(_LOAD_WORD, (first + 4 * index) & 0xFFFF_FFFF, word) for index, word in enumerate(words)]
+
+
+def filter_program(checks: Sequence[Check], *, unless: Sequence[Check] = (), length: int = 0xFFFF_FFFF) -> bytearray:
+    """Classic BPF that keeps the first ``length`` bytes of what passes all checks, unless it also passes all others."""
     program = bytearray()
-    for index, (load, offset, value) in enumerate(checks):
-        to_refusal = 2 * (len(checks) - index) - 1
-        program += _INSTRUCTION.pack(load, 0, 0, offset) + _INSTRUCTION.pack(jump_if_equal, 0, to_refusal, value)
-    program += _INSTRUCTION.pack(give_back, 0, 0, 0xFFFF_FFFF) + _INSTRUCTION.pack(give_back, 0, 0, 0)
+    total = 2 * (len(checks) + len(unless)) + 2
+    accept, refuse = total - 2, total - 1
+    for index, (load, offset, value) in enumerate((*checks, *unless)):
+        comparison = 2 * index + 1
+        is_last_exception = len(checks) <= index == len(checks) + len(unless) - 1
+        on_equal = refuse if is_last_exception else comparison + 1
+        on_other = accept if index >= len(checks) else refuse
+        program += _INSTRUCTION.pack(load, 0, 0, offset)
+        program += _INSTRUCTION.pack(_JUMP_IF_EQUAL, on_equal - comparison - 1, on_other - comparison - 1, value)
+    return program + _INSTRUCTION.pack(_GIVE_BACK, 0, 0, length) + _INSTRUCTION.pack(_GIVE_BACK, 0, 0, 0)
+
+
+def attach_filter(sock: socket.socket, program: bytearray) -> bool:
+    """Whether the kernel has taken the program as this socket's filter, in the place of an earlier one."""
     memory = (ctypes.c_char * len(program)).from_buffer(program)
     descriptor = struct.pack("@HP", len(program) // _INSTRUCTION.size, ctypes.addressof(memory))
     try:
-        udp.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
     except OSError:
         return False
     return True
 
 
 _INSTRUCTION: Final = struct.Struct("=HBBI")
+_LOAD_WORD, _LOAD_HALF, _LOAD_BYTE, _JUMP_IF_EQUAL, _GIVE_BACK = 0x20, 0x28, 0x30, 0x15, 0x06
+"""linux/bpf_common.h"""
+_NETWORK_HEADER: Final = -0x10_0000
+"""SKF_NET_OFF of linux/filter.h: offsets from here on are counted from the IP header, wherever the socket begins."""
+_UDP_HEADER: Final = 8
+_SOURCE_OFFSET: Final = {4: 12, 6: 8}
+"""[bytes] Of the source address in the IP header, by version (RFC 791 section 3.1, RFC 8200 section 3)."""
 
 
 def send_through(udp: socket.socket, group: IPv4Address | IPv6Address, interface_index: int, ttl: int) -> None:

@@ -12,14 +12,13 @@ import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
-from types import TracebackType
-from typing import Final, Self
+from ipaddress import IPv4Network, IPv6Address, ip_address
+from typing import Final
 
 from protocol.digests import Buffer
-from protocol.errors import SessionStateError, TransportError, WireError
+from protocol.errors import SessionStateError, WireError
 from protocol.link import linux_udp, message_vector
+from protocol.link.group_socket import GroupSocket
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.message_vector import MessageVector
 from protocol.wire import decode_header
@@ -39,6 +38,13 @@ SINGLES_IN_A_ROW: Final = 256
 VECTOR_BYTES: Final = 256 << 20
 """[bytes] After so much it is tried again whether the kernel joins batches: 0.2 % of the datagrams."""
 
+FULL: Final = 0.5
+"""Share of the receive buffer. With less waiting before and after it, nothing was dropped for want of room: a batch of
+64 kB takes a third of the smallest buffer that a kernel gives by default."""
+
+FOREIGN_IN_A_ROW: Final = 64
+"""[batches] of others that one call reads past, where the kernel filters no sources: then others get their turn."""
+
 _BATCH_BUFFER_BYTES: Final = 1 << 16
 """[bytes] No UDP payload and no batch of GRO is larger."""
 
@@ -48,9 +54,6 @@ equals one of 224.0.0.x, which switches flood."""
 
 _IPV6_SCOPE: Final = int(IPv6Address("ff15::8000:0"))
 """Site-local scope, not permanently assigned; the upper bit of the group ID marks it dynamic (RFC 3307 section 4.3)."""
-
-_LINK_CONTROL: Final = IPv4Network("224.0.0.0/24")
-"""Routing and discovery protocols of the link (RFC 5771 section 4); switches send it everywhere."""
 
 _UDP_HEADER: Final = 8
 _ETHERNET_HEADER: Final = 14
@@ -80,49 +83,7 @@ def listen_for_foreign(interface: InterfaceInfo, group: str, port: int, seconds:
     return False
 
 
-class _GroupSocket:
-    """A UDP socket for one group on one interface."""
-
-    def __init__(self, interface: InterfaceInfo, group: str, port: int) -> None:
-        self._interface = interface
-        self._port = port
-        self._group = _group_address(group, interface)
-        self._socket = socket.socket(socket.AF_INET if self._group.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
-
-    def fileno(self) -> int:
-        """The descriptor, for ``select`` and event loops; -1 when closed."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Leave the group and free the port; again has no effect."""
-        self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @contextmanager
-    def _set_up(self) -> Iterator[None]:
-        """The rest of a constructor: closes the socket if that fails."""
-        try:
-            yield
-        except OSError as error:
-            self.close()
-            raise self._in_words(error) from error
-        except BaseException:
-            self.close()
-            raise
-
-    def _in_words(self, error: OSError) -> TransportError:
-        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        return TransportError(f"multicast {self._group} port {self._port} on {self._interface.name}: {reason}")
-
-
-class MulticastSender(_GroupSocket):
+class MulticastSender(GroupSocket):
     """Sends the datagrams of one session to its group; blocks while the device is busy, so use a thread of its own."""
 
     def __init__(
@@ -154,6 +115,12 @@ class MulticastSender(_GroupSocket):
     def is_segmenting(self) -> bool:
         """Whether batches leave in one system call; becomes False when the device refuses the first."""
         return self._is_segmenting
+
+    @property
+    def source(self) -> str:
+        """The address that the datagrams leave from, without a zone."""
+        address: str = self._socket.getsockname()[0]
+        return address.partition("%")[0]
 
     @property
     def overhead(self) -> int:
@@ -211,7 +178,7 @@ def _batches(buffers: Sequence[Buffer], datagram_length: int) -> Iterator[list[m
         yield batch
 
 
-class MulticastReceiver(_GroupSocket):
+class MulticastReceiver(GroupSocket):
     """Receives the datagrams of one group, without ever blocking; several on one machine each get all of them."""
 
     def __init__(
@@ -224,6 +191,7 @@ class MulticastReceiver(_GroupSocket):
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         use_gro: bool = True,
         datagram_length: int | None = None,
+        source: str = "",
     ) -> None:
         """Open the socket and join the group.
 
@@ -236,9 +204,13 @@ class MulticastReceiver(_GroupSocket):
             use_gro: take batches where the kernel joins them.
             datagram_length: bytes of the session's datagrams, if many single ones may be read by one call; longer ones
                 are then cut.
+            source: take datagrams from this address only, of the group's family; any where it is empty. The kernel
+                drops the others by the address in them, so that no switch need know of sources (IGMPv3, MLDv2). An
+                address can be forged: the seal is what protects, this spares the work.
 
         Raises:
-            TransportError: the group is none, the interface has no address of its family, or the port is in use.
+            TransportError: the group is none, the source is no address of its family, the interface has none, or the
+                port is in use.
         """
         super().__init__(interface, group, port)
         self._buffer = memoryview(bytearray(2 * _BATCH_BUFFER_BYTES))
@@ -247,6 +219,8 @@ class MulticastReceiver(_GroupSocket):
         self._vector: MessageVector | None = None
         self._singles = 0
         self._left_to_vector = 0
+        self._last_fill_ratio = 0.0
+        self._thrown_away = self._found_no_room = 0
         with self._set_up():
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -256,8 +230,11 @@ class MulticastReceiver(_GroupSocket):
             """Less than asked for: without the right to force it, net.core.rmem_max bounds it."""
             self.is_batching = use_gro and linux_udp.enable_gro(self._socket)
             """Whether one call may return more than one datagram."""
-            self.is_filtering = tsi is not None and linux_udp.attach_session_filter(self._socket, tsi)
-            """Whether the kernel drops what is not of the session."""
+            address = self._source_address(source) if source else None
+            is_choosy = tsi is not None or address is not None
+            self.is_filtering = is_choosy and linux_udp.attach_session_filter(self._socket, tsi, address)
+            """Whether the kernel drops what is not of the session, or not from the source."""
+            self._compared_source = None if self.is_filtering else address
             self._socket.bind((str(self._group), port))  # to the group: what comes to the port otherwise is not for us
             linux_udp.join(self._socket, self._group, interface.index)
             self.is_member = True
@@ -265,16 +242,35 @@ class MulticastReceiver(_GroupSocket):
 
     @property
     def drop_count(self) -> int:
-        """What the kernel dropped so far because the receive buffer was full, or the filter refused it.
+        """What the kernel dropped so far because the receive buffer was full.
 
         A batch that GRO had joined counts once, so this tells that datagrams were lost here, not how many.
         """
-        return linux_udp.drop_count(self._socket)
+        self._look()
+        return self._found_no_room
+
+    @property
+    def refused_count(self) -> int:
+        """What the filter refused so far, batches and datagrams."""
+        self._look()
+        return self._thrown_away - self._found_no_room
 
     @property
     def fill_ratio(self) -> float:
         """Share of the receive buffer that waits to be read, 0 to 1; near 1 the kernel begins to drop."""
-        return linux_udp.receive_fill_ratio(self._socket)
+        self._look()
+        return self._last_fill_ratio
+
+    def _look(self) -> None:
+        """Tell what found no room from what was refused: the kernel counts them as one.
+
+        Only reading empties the buffer. If it was far from full when it was last looked at and is so now, it cannot
+        have been full in between, as long as it is looked at before each time that it is read.
+        """
+        fill_ratio, thrown_away = linux_udp.receive_state(self._socket)
+        if max(fill_ratio, self._last_fill_ratio) >= FULL:
+            self._found_no_room += thrown_away - self._thrown_away
+        self._thrown_away, self._last_fill_ratio = thrown_away, fill_ratio
 
     @property
     def is_reading_many(self) -> bool:
@@ -313,7 +309,8 @@ class MulticastReceiver(_GroupSocket):
                 break
         if datagram_length:
             self._held.append((self._buffer[:total], datagram_length))
-        if self._singles >= SINGLES_IN_A_ROW and self._datagram_length is not None and message_vector.is_available():
+        may_read_many = self._compared_source is None and message_vector.is_available()  # which tells no sources
+        if self._singles >= SINGLES_IN_A_ROW and self._datagram_length is not None and may_read_many:
             linux_udp.disable_gro(self._socket)
             self._vector = MessageVector(self._datagram_length)
             self._left_to_vector = VECTOR_BYTES
@@ -333,15 +330,18 @@ class MulticastReceiver(_GroupSocket):
 
     def _receive_part(self, offset: int) -> tuple[int, int] | None:
         """Read once: the bytes that came, and the bytes of each datagram but the last; None if nothing has come."""
-        try:
-            length, ancillary, _flags, _address = self._socket.recvmsg_into(
-                [self._buffer[offset:]], linux_udp.GRO_ANCILLARY_BYTES if self.is_batching else 0
-            )
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise self._in_words(error) from error
-        return length, linux_udp.segment_length(ancillary) or max(1, length)
+        for _ in range(FOREIGN_IN_A_ROW):
+            try:
+                length, ancillary, _flags, sender = self._socket.recvmsg_into(
+                    [self._buffer[offset:]], linux_udp.GRO_ANCILLARY_BYTES if self.is_batching else 0
+                )
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                raise self._in_words(error) from error
+            if self._compared_source in (None, ip_address(sender[0].partition("%")[0])):
+                return length, linux_udp.segment_length(ancillary) or max(1, length)
+        return None
 
     def leave(self) -> None:
         """Leave the group, so that a switch that follows memberships spares this link; ``rejoin`` comes back."""
@@ -363,18 +363,6 @@ class MulticastReceiver(_GroupSocket):
         self.is_member = True
 
 
-def _group_address(group: str, interface: InterfaceInfo) -> IPv4Address | IPv6Address:
-    try:
-        address = ip_address(group)
-    except ValueError:
-        raise TransportError(f"{group} is no multicast address: use one like 239.192.1.1 or ff15::1") from None
-    if not address.is_multicast or address in _LINK_CONTROL:
-        raise TransportError(f"{group} is no address for data: use one like 239.192.1.1 or ff15::1")
-    if (interface.ipv4 if address.version == 4 else interface.ipv6) is None:
-        raise TransportError(f"interface {interface.name} has no IPv{address.version} address for the group {group}")
-    return address
-
-
 def _is_slatecast(datagram: memoryview) -> bool:
     try:
         decode_header(datagram)
@@ -388,16 +376,3 @@ _NO_ROOM: Final = {errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM}
 _NO_SEGMENTATION: Final = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 """EIO is a device without checksum offload; the others are kernels that bound batches otherwise. If the datagrams
 themselves are at fault, the first one that goes alone says so."""
-
-_REASONS: Final = {
-    errno.EADDRINUSE: "the port is in use by another program: end it, or choose another port",
-    errno.EACCES: "this user may not use it: run as root, or loosen the sandbox",
-    errno.EPERM: "a firewall on this machine stops it: allow UDP to this group",
-    errno.EMSGSIZE: "the datagrams do not fit its MTU: raise it to 1500 or choose another interface",
-    errno.ENETUNREACH: "no route leads there: the interface is down or does not do multicast",
-    errno.EHOSTUNREACH: "no route leads there: the interface is down or does not do multicast",
-    errno.ENETDOWN: "the interface is down: check the cable",
-    errno.ENODEV: "the interface is gone: check the cable and the driver",
-    errno.EADDRNOTAVAIL: "the interface has lost its address: check DHCP",
-    errno.ENOBUFS: "the kernel allows no more groups: raise net.ipv4.igmp_max_memberships",
-}

@@ -78,6 +78,24 @@ def test_missing_and_present_are_the_whole_block(k: int, data: st.DataObject) ->
     assert block.deficit == k - len(source)
 
 
+@given(st.integers(1, 20), st.data())
+def test_what_is_dropped_is_gone_and_what_stays_keeps_its_bytes(k: int, data: st.DataObject) -> None:
+    source = sorted(data.draw(st.sets(st.integers(0, k - 1))))
+    repair = data.draw(st.lists(st.integers(k, k + MAX_REPAIR_SYMBOLS - 1), max_size=k, unique=True))
+    block = arrived(k, source, repair)
+    block.symbols = bytearray((k + MAX_REPAIR_SYMBOLS) * 2)
+    for esi, slot in block.present_slots():
+        block.symbols[2 * slot : 2 * slot + 2] = bytes((esi, 1))
+    dropped = data.draw(st.sets(st.integers(0, k + MAX_REPAIR_SYMBOLS)))
+    assert block.drop_symbols(dropped, 2) == len(dropped.intersection([*source, *repair]))
+    assert block.repair_esis() == [esi for esi in repair if esi not in dropped]
+    kept = [esi for esi in [*source, *repair] if esi not in dropped]
+    assert [esi for esi, _ in block.present_slots()] == kept
+    assert all(block.symbols[2 * slot : 2 * slot + 2] == bytes((esi, 1)) for esi, slot in block.present_slots())
+    assert (block.symbol_count, block.deficit) == (len(kept), max(0, k - len(kept)))
+    assert block.missing_source_symbols() == sorted(set(range(k)) - set(kept))
+
+
 def test_reset_forgets_everything_but_the_bytes() -> None:
     block = arrived(4, [0, 1], [5])
     symbols = block.symbols

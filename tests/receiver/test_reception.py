@@ -13,6 +13,7 @@ from receiver.events import Want
 from receiver.first_pass import REORDER_BLOCKS
 from receiver.reception import Reception
 from receiver.repair import END_HOLDOFF, HOLDOFF, QUIET, RepairTimer
+from receiver.suspects import LANE_PATIENCE
 from tests.receiver.seat import ROOM_FOR_ONE_BLOCK, K, add_symbols
 
 
@@ -154,7 +155,7 @@ def test_what_waits_for_the_disk_is_told_from_what_waits_for_the_network() -> No
     blocks = [seen.complete(2), seen.complete(3)]
     assert (seen.reception.bytes_to_store, seen.pool.taken_bytes) == (2 * ROOM_FOR_ONE_BLOCK, 3 * ROOM_FOR_ONE_BLOCK)
     seen.reception.stored(blocks[0])
-    seen.reception.rejected(blocks[1])
+    seen.reception.rejected(blocks[1], 1.0, has_lane=False)
     assert (seen.reception.bytes_to_store, seen.pool.taken_bytes) == (0, ROOM_FOR_ONE_BLOCK)
 
 
@@ -198,7 +199,7 @@ def test_a_block_that_starts_over_was_never_asked_for() -> None:
     seen.arrive(0, range(4))
     seen.reception.go_by(1)
     assert seen.asks(1.0) == ([(0, 6)], [])
-    seen.reception.rejected(seen.complete(0))
+    seen.reception.rejected(seen.complete(0), 1.0, has_lane=False)
     seen.arrive(0, range(4))
     assert seen.missing_symbols(2.0) == {}
     assert seen.missing_symbols(2.1 + HOLDOFF) == {0: 0b1111110000}
@@ -219,7 +220,7 @@ def test_what_is_fetched_says_nothing_of_the_group() -> None:
     for sbn in range(3 * REORDER_BLOCKS):
         seen.reception.stored(seen.complete(sbn, now=5.0, is_multicast=False))
     seen.arrive(90, range(3), now=5.0, is_multicast=False)
-    seen.reception.rejected(seen.complete(91, now=5.0, is_multicast=False))
+    seen.reception.rejected(seen.complete(91, now=5.0, is_multicast=False), 1.0, has_lane=False)
     assert seen.first_pass_state() == (0, 0, 0, 0)
     assert seen.reception.last_arrival == 0.0
 
@@ -306,7 +307,7 @@ def test_a_fetch_that_failed_is_worth_another_try_until_the_block_is_here() -> N
     assert seen.reception.is_wanted(want)
     block = seen.complete(want.sbn)
     assert not seen.reception.is_wanted(want)
-    seen.reception.rejected(block)
+    seen.reception.rejected(block, 1.0, has_lane=False)
     assert seen.reception.is_wanted(want)
     seen.reception.found([want.sbn])
     assert not seen.reception.is_wanted(want)
@@ -335,10 +336,15 @@ class ReceptionMachine(RuleBasedStateMachine):
         self.fetching: dict[int, Want] = {}
         self.gone: set[int] = set()
         """what the lane cannot give"""
+        self.suspects: dict[int, tuple[BlockBuffer, float]] = {}
+        """what came wrong, and since when it waits to be judged"""
 
     def _arrive(self, sbn: int, esis: Iterable[int], *, is_multicast: bool) -> None:
-        is_wanted = sbn not in self.stored and sbn not in self.in_worker
-        has_room = sbn in self.symbols or len(self.symbols) + len(self.in_worker) < ROOM
+        is_wanted = sbn not in self.stored and sbn not in self.in_worker and sbn not in self.suspects
+        if is_multicast and self.reception.is_urgent(Want(1, sbn)):
+            is_wanted = False
+        taken = len(self.symbols) + len(self.in_worker) + len(self.suspects)
+        has_room = sbn in self.symbols or taken < ROOM
         fresh = set(esis) - self.symbols.get(sbn, set())
         before = (self.seen.first_pass_state(), self.reception.last_arrival)
         done = self.seen.arrive(sbn, esis, self.now, is_multicast=is_multicast)
@@ -365,7 +371,7 @@ class ReceptionMachine(RuleBasedStateMachine):
     def the_group_brings_all(self, sbn: int) -> None:
         self._arrive(sbn, range(K), is_multicast=True)
 
-    @rule(seconds=st.sampled_from([0.0, TICK, HOLDOFF]))
+    @rule(seconds=st.sampled_from([0.0, TICK, HOLDOFF, LANE_PATIENCE]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
@@ -378,6 +384,7 @@ class ReceptionMachine(RuleBasedStateMachine):
         assert want.sbn not in self.gone
         assert want.sbn not in self.stored
         assert want.sbn not in self.in_worker
+        assert want.sbn not in self.suspects
         assert from_everywhere or want.sbn < self.reception.first_pass.gone_by
         assert whole_blocks or want.sbn in self.symbols
         if want.esis is not None:
@@ -411,12 +418,59 @@ class ReceptionMachine(RuleBasedStateMachine):
             self.reception.stored(block)
             self.stored.add(sbn)
         else:
-            self.reception.rejected(block)
+            self.reception.rejected(block, self.now, has_lane=False)
+
+    @precondition(lambda self: self.in_worker)
+    @rule(data=st.data())
+    def the_worker_suspects(self, data: st.DataObject) -> None:
+        sbn = data.draw(st.sampled_from(sorted(self.in_worker)))
+        block = self.in_worker.pop(sbn)
+        self.reception.rejected(block, self.now, has_lane=True)
+        if self.reception.suspect(sbn) is not None:
+            self.suspects[sbn] = (block, self.now)
+
+    @precondition(lambda self: self.suspects)
+    @rule(data=st.data(), is_told=st.booleans())
+    def the_lane_tells_what_is_false(self, data: st.DataObject, is_told: bool) -> None:
+        sbn = data.draw(st.sampled_from(sorted(self.suspects)))
+        block, _ = self.suspects.pop(sbn)
+        present = {esi for esi, _ in block.present_slots()}
+        if not is_told:
+            self.reception.unavailable(Want(1, sbn, range(K), wants_digests=True))
+            self.gone.add(sbn)
+            return
+        false = data.draw(st.sets(st.sampled_from(sorted(present))))
+        assert self.reception.judged(sbn, false) == len(false)
+        if false and false != present:
+            self.symbols[sbn] = present - false
+
+    @rule()
+    def patience_ends(self) -> None:
+        self.reception.give_up_suspects(self.now)
+        for sbn, (_, since) in list(self.suspects.items()):
+            if self.now - since >= LANE_PATIENCE:
+                del self.suspects[sbn]
+
+    @rule()
+    def an_urgent_fetch_begins(self) -> None:
+        want = self.reception.next_suspect_want(self.now)
+        if want is None:
+            return
+        assert self.reception.is_urgent(want)
+        if want.wants_digests:
+            block, _ = self.suspects[want.sbn]
+            assert {esi for esi, _ in block.present_slots()} <= set(want.esis or ())
+        else:
+            assert want.esis is None
+            assert want.sbn not in self.fetching
+            assert want.sbn not in self.in_worker
+            assert self.reception.find(want.sbn, K) is None, "the group may not bring it"
+            self.fetching[want.sbn] = want
 
     @rule(sbns=st.lists(SBNS, max_size=4))
     def the_scan_finds(self, sbns: list[int]) -> None:
         self.reception.found(sbns)
-        for sbn in set(sbns) - self.in_worker.keys():
+        for sbn in set(sbns) - self.in_worker.keys() - self.suspects.keys():
             self.stored.add(sbn)
             self.symbols.pop(sbn, None)
 
@@ -440,17 +494,21 @@ class ReceptionMachine(RuleBasedStateMachine):
             assert deficit == K - len(self.symbols[sbn])
         whole = {sbn for first, last in absent for sbn in range(first, last + 1)}
         assert not whole or whole_blocks
-        assert whole <= set(range(position)) - self.stored - self.in_worker.keys() - self.symbols.keys()
+        elsewhere = self.stored | self.in_worker.keys() | self.symbols.keys() | self.suspects.keys()
+        assert whole <= set(range(position)) - elsewhere
+        assert not [sbn for sbn in (*whole, *dict(deficits)) if self.reception.is_urgent(Want(1, sbn))]
 
     @invariant()
     def what_is_missing_is_what_is_not_stored(self) -> None:
         assert set(self.reception.missing) == set(range(BLOCKS)) - self.stored
-        assert set(self.reception.unasked()) == set(range(BLOCKS)) - self.stored - self.in_worker.keys()
+        busy = self.in_worker.keys() | self.suspects.keys()
+        assert set(self.reception.unasked()) == set(range(BLOCKS)) - self.stored - busy
 
     @invariant()
     def every_buffer_is_accounted_for(self) -> None:
-        assert self.seen.pool.taken_bytes == (len(self.symbols) + len(self.in_worker)) * ROOM_FOR_ONE_BLOCK
-        assert self.reception.bytes_to_store == len(self.in_worker) * ROOM_FOR_ONE_BLOCK
+        whole = len(self.in_worker) + len(self.suspects)
+        assert self.seen.pool.taken_bytes == (len(self.symbols) + whole) * ROOM_FOR_ONE_BLOCK
+        assert self.reception.bytes_to_store == whole * ROOM_FOR_ONE_BLOCK
         assert all(block.ledger[REPAIR_COUNT] <= MAX_REPAIR_SYMBOLS for block in self.in_worker.values())
 
     @invariant()

@@ -17,6 +17,7 @@ from protocol.messages import (
 from protocol.ranges import RangeSet
 from protocol.wire import ENCODING_SYMBOL_LENGTH as SYMBOL_LENGTH
 from receiver.counters import Counters
+from receiver.poison import PoisonWatch
 from receiver.reception import Reception
 from receiver.repair import RepairTimer
 from receiver.reporter import Reporter
@@ -61,7 +62,13 @@ def test_a_report_tells_all_counters() -> None:
         assert disk.opened(being_stored, 0, 1.0, is_multicast=True)
     disk.first_pass.symbols_expected, disk.first_pass.symbols_lost, disk.first_pass.blocks_repaired = 30, 4, 2
     disk.blocks_without_room = 11
-    told = reporter().report(ReceiverState.RECEIVING, "why", COUNTERS, disk, pool, has_manifest=True, has_scanned=False)
+    poison = PoisonWatch()
+    poison.block_mismatched()
+    poison.block_mismatched()
+    poison.symbols_dropped(3)
+    told = reporter().report(
+        ReceiverState.RECEIVING, "why", COUNTERS, disk, pool, poison=poison, has_manifest=True, has_scanned=False
+    )
     assert told == report(
         1,
         1,
@@ -77,12 +84,11 @@ def test_a_report_tells_all_counters() -> None:
         blocks_without_room=11,
         buffer_fill_ratio=0.5,
         partial_fill_ratio=0.25,
+        poisoned_blocks=2,
+        poisoned_symbols=3,
+        alarm=poison.alarm,
         backlog_bytes=3 * ROOM_FOR_ONE_BLOCK,
-        **{
-            name: getattr(COUNTERS, name)
-            for name in Counters.__slots__
-            if name not in ("datagrams_rejected", "buffer_fill_ratio")
-        },
+        **{name: getattr(COUNTERS, name) for name in Counters.__slots__ if name != "buffer_fill_ratio"},
     )
     assert decode_message(topic_of(told), encode_message(told)) == told
 
@@ -90,7 +96,14 @@ def test_a_report_tells_all_counters() -> None:
 def test_the_kernels_buffer_is_told_where_it_is_the_fuller_one() -> None:
     pool = BlockPool(4 * ROOM_FOR_ONE_BLOCK, 191, SYMBOL_LENGTH)
     told = reporter().report(
-        ReceiverState.READY, "", COUNTERS, reception(pool, 1), pool, has_manifest=False, has_scanned=False
+        ReceiverState.READY,
+        "",
+        COUNTERS,
+        reception(pool, 1),
+        pool,
+        poison=PoisonWatch(),
+        has_manifest=False,
+        has_scanned=False,
     )
     assert told.buffer_fill_ratio == 0.125
 
@@ -111,6 +124,7 @@ def test_what_no_message_can_carry_is_shortened_and_escaped(target: str, shown: 
         Counters(),
         reception(pool, 1),
         pool,
+        poison=PoisonWatch(),
         has_manifest=True,
         has_scanned=True,
     )
@@ -125,7 +139,14 @@ def test_each_message_has_the_next_sequence_number() -> None:
         speaking.repair_request(1, ((3, 4),), ((5, 6),), ()),
         speaking.missing_blocks(RangeSet([(0, 2)]), 0, 8),
         speaking.report(
-            ReceiverState.READY, "", Counters(), reception(pool, 1), pool, has_manifest=False, has_scanned=False
+            ReceiverState.READY,
+            "",
+            Counters(),
+            reception(pool, 1),
+            pool,
+            poison=PoisonWatch(),
+            has_manifest=False,
+            has_scanned=False,
         ),
         speaking.repair_request(0, (), ((0, 0),), ()),
     ]

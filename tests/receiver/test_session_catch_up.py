@@ -2,11 +2,12 @@
 
 import pytest
 
-from protocol.messages import RepairRequest, SessionPhase
+from protocol.messages import ReceiverReport, RepairRequest, SessionPhase
 from receiver.events import BlockDecodable, ObjectCompleted, Want
 from receiver.first_pass import REORDER_BLOCKS
 from receiver.repair import HOLDOFF, QUIET
 from receiver.session import DARKNESS, SILENCE
+from receiver.suspects import LANE_PATIENCE
 from tests.receiver.seat import DATAGRAM, MANIFEST_K, ROOM_FOR_ONE_BLOCK, K, Seat, manifest_of, receiving_seat
 from tests.sample_messages import receiver_id, status
 
@@ -195,7 +196,7 @@ def test_a_want_is_dropped_when_the_block_has_come_another_way_and_released_by_t
     seat.arrive(0, range(K), now=1.1)
     (block,) = seat.decodable()
     assert not seat.session.is_wanted(want)
-    seat.session.block_rejected(block)
+    seat.session.block_rejected(block, 1.0)
     assert seat.wants_of_lane(1.1 + HOLDOFF) == [want]
 
 
@@ -224,5 +225,140 @@ def test_a_rejected_block_is_fetched_again_from_its_first_symbol_on() -> None:
     seat.fetch(want, now=1.0)
     (block,) = seat.decodable()
     assert seat.wants_of_lane(1.1) == []
-    seat.session.block_rejected(block)
+    seat.session.block_rejected(block, 1.0)
     assert seat.wants_of_lane(1.1 + HOLDOFF) == [Want(1, 0)]
+
+
+# --- blocks that came whole and wrong --------------------------------------------------------------------------------
+
+URL = "https://192.0.2.1:8885"
+
+
+def poisoned_seat(sbn: int = 0) -> Seat:
+    """It has a lane to ask, is not on it, and has had a block that was not as announced; it is 1.0 s."""
+    seat = receiving_seat(20, catch_up_url=URL)
+    seat.begin(range(1, 1 + REORDER_BLOCKS), now=1.0)
+    mismatch(seat, sbn)
+    return seat
+
+
+def mismatch(seat: Seat, sbn: int = 0, *, now: float = 1.0) -> None:
+    seat.arrive(sbn, range(K), now=now)
+    (block,) = seat.decodable()
+    seat.session.block_rejected(block, now)
+
+
+def test_a_seat_that_was_lied_to_asks_the_lane_what_is_false_and_the_group_for_that_alone() -> None:
+    seat = poisoned_seat()
+    (want,) = seat.wants_of_lane(1.0)
+    assert want == Want(1, 0, range(K), wants_digests=True)
+    assert seat.session.is_wanted(want)
+    assert seat.session.suspect(want) is not None
+    assert not seat.arrive(0, [K], now=1.0), "what is judged must not change"
+    assert 0 not in seat.wants(1.3)[0]
+    seat.session.suspect_judged(want, [2, 7], 160)
+    assert not seat.session.is_wanted(want)
+    assert seat.wants(1.9)[0][0] == 2
+    assert seat.session.counters.catch_up_bytes == 160
+    report = seat.session.report()
+    assert (report.poisoned_blocks, report.poisoned_symbols) == (1, 2)
+    assert report.alarm == seat.session.poison.alarm != ""
+    seat.arrive(0, [K + 1, K + 2], now=2.0)
+    assert seat.store(2.0) == [0]
+
+
+def test_the_alarm_is_told_at_once() -> None:
+    seat = receiving_seat(20, catch_up_url=URL)
+    seat.messages(1.0)
+    mismatch(seat, now=1.1)
+    (report,) = [message for message in seat.messages(1.1) if isinstance(message, ReceiverReport)]
+    assert report.alarm.startswith("poisoned symbols: ")
+    mismatch(seat, 1, now=1.2)
+    assert not seat.messages(1.2), "the next one can wait for the next report"
+
+
+def test_where_no_symbol_is_false_the_block_starts_over() -> None:
+    seat = poisoned_seat()
+    (want,) = seat.wants_of_lane(1.0)
+    seat.session.suspect_judged(want, [], 160)
+    assert seat.session.suspect(want) is None
+    assert seat.wants(1.9)[1] == [(0, 0)]
+
+
+def test_a_block_of_which_all_is_false_starts_over() -> None:
+    seat = poisoned_seat()
+    (want,) = seat.wants_of_lane(1.0)
+    seat.session.suspect_judged(want, range(K), 160)
+    assert seat.session.report().poisoned_symbols == K
+    assert seat.wants(1.9)[1] == [(0, 0)]
+
+
+def test_a_judgement_that_comes_too_late_is_of_nothing() -> None:
+    seat = poisoned_seat()
+    (want,) = seat.wants_of_lane(1.0)
+    seat.messages(1.0 + LANE_PATIENCE)
+    assert seat.session.suspect(want) is None
+    assert not seat.session.is_wanted(want)
+    seat.arrive(0, range(4), now=7.0)
+    seat.session.suspect_judged(want, [0, 1], 160)
+    assert seat.session.report().poisoned_symbols == 0
+    assert seat.arrive(0, range(4, K), now=7.0)
+    assert seat.store(7.0) == [0]
+
+
+def test_the_manifest_is_looked_after_as_well() -> None:
+    seat = Seat(catch_up_url=URL)
+    seat.session.receive_message(status(1, phase=SessionPhase.MANIFEST), 0.0)
+    seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K)
+    (block,) = seat.decodable()
+    seat.session.block_rejected(block, 0.0)
+    assert seat.wants_of_lane(0.0) == [Want(0, 0, range(MANIFEST_K), wants_digests=True)]
+
+
+def test_the_third_time_the_whole_block_comes_by_the_lane_alone() -> None:
+    seat = poisoned_seat()
+    for _ in range(2):
+        (want,) = seat.wants_of_lane(1.0)
+        assert want.wants_digests
+        seat.session.suspect_judged(want, [3], 160)
+        seat.arrive(0, [3], now=1.0)
+        (block,) = seat.decodable()
+        seat.session.block_rejected(block, 1.0)
+    assert seat.wants_of_lane(1.0) == [Want(1, 0)]
+    assert not seat.arrive(0, range(K), now=1.0), "nobody on the group can put anything in"
+    assert seat.wants(1.9) == ({}, [])
+    assert seat.session.is_wanted(Want(1, 0))
+    assert seat.fetch(Want(1, 0), now=2.0)
+    assert seat.store(2.0) == [0]
+    assert seat.wants_of_lane(9.0) == []
+
+
+def test_a_lane_that_brings_nothing_leaves_the_block_to_the_group() -> None:
+    seat = poisoned_seat()
+    for _ in range(2):
+        (want,) = seat.wants_of_lane(1.0)
+        seat.session.suspect_judged(want, [3], 160)
+        seat.arrive(0, [3], now=1.0)
+        (block,) = seat.decodable()
+        seat.session.block_rejected(block, 1.0)
+    (want,) = seat.wants_of_lane(1.0)
+    seat.messages(1.0 + LANE_PATIENCE)
+    assert not seat.session.is_wanted(want)
+    assert seat.arrive(0, range(K), now=6.5)
+    assert seat.store(6.5) == [0]
+
+
+def test_a_block_that_the_library_lost_is_not_judged() -> None:
+    seat = poisoned_seat()
+    (want,) = seat.wants_of_lane(1.0)
+    seat.session.want_unavailable(want)
+    assert seat.session.suspect(want) is None
+    assert seat.session.backlog_bytes == REORDER_BLOCKS * ROOM_FOR_ONE_BLOCK
+
+
+def test_without_a_lane_the_block_starts_over_and_the_alarm_is_raised() -> None:
+    seat = receiving_seat(20)
+    mismatch(seat)
+    assert seat.wants_of_lane(1.0) == []
+    assert seat.session.backlog_bytes == 0
+    assert seat.session.report().poisoned_blocks == 1

@@ -10,7 +10,7 @@ from tests.simulator.broadcaster import SimulatedBroadcaster
 from tests.simulator.schedule import Schedule
 
 Answer = Callable[[bytes | None], None]
-"""told the sealed datagrams, or None where the block is damaged in the library"""
+"""told the sealed datagrams or the digests, or None where the block is damaged in the library"""
 
 
 class SimulatedLane:
@@ -25,6 +25,7 @@ class SimulatedLane:
         self.cut_cables: set[str] = set()
         self.faults_end_at = float("inf")
         self.served = 0
+        self.bytes_served = 0
 
     def fetch(self, machine: str, want: Want, on_answer: Answer, on_failure: Callable[[], None]) -> None:
         """Answer later, by one of the two calls."""
@@ -34,17 +35,21 @@ class SimulatedLane:
             if is_lost or machine in self.cut_cables or not self._sender.is_alive:
                 on_failure()
                 return
+            answer = self._answer(want)
             self.served += 1
-            on_answer(self._sealed(want))
+            self.bytes_served += len(answer or b"")
+            on_answer(answer)
 
         self._schedule.after(self._rng.uniform(0.002, self._longest_delay), serve)
 
-    def _sealed(self, want: Want) -> bytes | None:
+    def _answer(self, want: Want) -> bytes | None:
         length = self._sender.objects[want.toi].source_block_length(want.sbn)
         esis = range(length) if want.esis is None else want.esis
         transmission = Transmission(want.toi, want.sbn, length, esis, is_first_pass=False)
-        self._schedule.note(f"fetch {transmission}")
+        self._schedule.note(f"fetch {transmission} {want.wants_digests}")
         try:
+            if want.wants_digests:
+                return self._sender.encoder.symbol_digests(transmission)
             return bytes(self._sender.encoder.encode(transmission).datagrams)
         except IntegrityError as error:
             self._sender.session.cannot_send(want.toi, want.sbn, str(error), self._schedule.now)

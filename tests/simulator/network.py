@@ -80,6 +80,12 @@ class SimulatedMulticast:
                 arriving = [datagram for datagram in datagrams if not self._is_lost(member)]
                 self._deliver_with_faults(machine, arriving, member.faults)
 
+    def inject(self, datagrams: Sequence[bytes]) -> None:
+        """Send what somebody else than the broadcaster has made; nothing happens to it on the way."""
+        for machine in self._members:
+            if not self._members[machine].faults.is_black_hole and machine not in self.cut_cables:
+                self._deliver_later(machine, datagrams, 0.0)
+
     def _check_nonce(self, datagram: bytes) -> None:
         digest = hash(datagram)
         if self._sent.setdefault(datagram[:HEADER_LENGTH], digest) != digest:

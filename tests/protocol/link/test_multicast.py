@@ -50,20 +50,6 @@ class TestGroups:
         for tsi in (0, 0x3FFFF, 0x7FFF_FFFF, (1 << 64) - 2):
             assert group_for(tsi, ipv6=ipv6) != group_for(tsi + 1, ipv6=ipv6)
 
-    @pytest.mark.parametrize("role", [MulticastSender, MulticastReceiver])
-    @pytest.mark.parametrize(
-        "group", ["", "nonsense", "192.0.2.7", "224.0.0.251", "239.1.2.3.4", "fe80::1", "300.1.1.1"]
-    )
-    def test_what_is_no_group_for_data_is_refused(self, role: Callable[..., object], group: str) -> None:
-        with pytest.raises(TransportError, match=r"use one like 239\.192\.1\.1 or ff15::1"):
-            role(LOOPBACK, group, DATA_PORT)
-
-    @pytest.mark.parametrize("role", [MulticastSender, MulticastReceiver])
-    @pytest.mark.parametrize("group", ["239.192.1.1", "ff15::1"])
-    def test_an_interface_without_an_address_is_refused(self, role: Callable[..., object], group: str) -> None:
-        with pytest.raises(TransportError, match=r"interface lo has no IPv[46] address"):
-            role(replace(LOOPBACK, ipv4=None, ipv6=None), group, DATA_PORT)
-
 
 class TestBatches:
     """How buffers are cut into what one system call carries."""
@@ -127,10 +113,11 @@ def both(
     tsi: int | None = TSI,
     use_gro: bool = True,
     use_segmentation: bool = True,
+    source: str = "",
 ) -> Iterator[tuple[MulticastSender, MulticastReceiver]]:
     group = own_group(ipv6)
     with (
-        MulticastReceiver(interface, group, DATA_PORT, tsi=tsi, use_gro=use_gro) as receiver,
+        MulticastReceiver(interface, group, DATA_PORT, tsi=tsi, use_gro=use_gro, source=source) as receiver,
         MulticastSender(interface, group, DATA_PORT, use_segmentation=use_segmentation) as sender,
     ):
         yield sender, receiver
@@ -276,7 +263,65 @@ class TestOnLoopback:
             sent = [true, *datagrams(70)]
             sender.send_batch(sent, LENGTH)
             assert arrivals(receiver, 71)[0] == sent
-            assert receiver.drop_count >= len(junk) + 4
+            assert receiver.refused_count >= len(junk) + 4
+            assert receiver.drop_count == 0
+
+    @pytest.mark.parametrize("takes_filter", [True, False], ids=["kernel", "fallback"])
+    @pytest.mark.parametrize("use_gro", [True, False])
+    @pytest.mark.parametrize("tsi", [TSI, None])
+    def test_what_others_send_never_arrives(
+        self, monkeypatch: pytest.MonkeyPatch, tsi: int | None, use_gro: bool, takes_filter: bool
+    ) -> None:
+        if not takes_filter:
+            monkeypatch.setattr(linux_udp, "attach_session_filter", lambda *_: False)
+        with MulticastSender(LOOPBACK, own_group(), DATA_PORT) as probe:
+            source = probe.source
+        with both(tsi=tsi, use_gro=use_gro, source=source) as (sender, receiver):
+            assert receiver.is_filtering is takes_filter
+            with MulticastSender(LOOPBACK, str(sender._group), DATA_PORT) as other:
+                other._socket.close()
+                other._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                other._socket.bind(("127.0.0.2", 0))
+                linux_udp.send_through(other._socket, other._group, LOOPBACK.index, 1)
+                other._socket.connect((str(other._group), DATA_PORT))
+                assert other.source == "127.0.0.2"
+                for _ in range(3):
+                    other.send_batch([b"".join(datagrams(100))], LENGTH)
+                    other.send_batch(datagrams(2), LENGTH)
+                    sender.send_batch([b"".join(datagrams(50))], LENGTH)
+                assert arrivals(receiver, 150)[0] == 3 * datagrams(50)
+            assert receiver.drop_count == 0
+            assert (receiver.refused_count > 0) is takes_filter
+
+    @needs_namespaces
+    @pytest.mark.parametrize("takes_filter", [True, False], ids=["kernel", "fallback"])
+    def test_what_others_send_by_ipv6_never_arrives(self, monkeypatch: pytest.MonkeyPatch, takes_filter: bool) -> None:
+        if not takes_filter:
+            monkeypatch.setattr(linux_udp, "attach_session_filter", lambda *_: False)
+
+        def test(interface: InterfaceInfo) -> None:
+            with both(interface, ipv6=True, tsi=TSI, source=str(interface.ipv6)) as (sender, receiver):
+                assert sender.source == interface.ipv6
+                sender.send_batch(datagrams(10), LENGTH)
+                assert arrivals(receiver, 10)[0] == datagrams(10)
+            other = str(ip_address(str(interface.ipv6)) + 1)
+            with both(interface, ipv6=True, tsi=TSI, source=other) as (sender, receiver):
+                sender.send_batch(datagrams(10), LENGTH)
+                assert receiver.receive() is None
+                assert (receiver.refused_count > 0) is takes_filter
+
+        in_namespace(test)
+
+    @pytest.mark.parametrize("source", ["::1", "nobody", "127.0.0.1.1", "127.0.0.1/8"])
+    def test_a_source_that_cannot_be_is_refused(self, source: str) -> None:
+        with pytest.raises(TransportError, match="is no IPv4 address that datagrams can come from"):
+            MulticastReceiver(LOOPBACK, own_group(), DATA_PORT, source=source)
+
+    def test_what_is_refused_while_the_buffer_is_empty_found_room(self) -> None:
+        with both(source="127.0.0.9") as (sender, receiver):
+            for _ in range(20):
+                sender.send_batch(datagrams(10), LENGTH)
+            assert (receiver.drop_count, receiver.refused_count > 0) == (0, True)
 
     def test_without_a_session_nothing_is_filtered(self) -> None:
         with both(tsi=None) as (sender, receiver):
