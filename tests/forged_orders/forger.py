@@ -1,0 +1,314 @@
+"""Makes forged orders of every kind, from a seed.
+
+Two attackers. The *outsider* can write anything to the broker, and knows every payload that ever was on it. The
+*insider* also has the director's signature under every payload, as if the control key alone were stolen, so that the
+ticket's own proof is all that is left; it even gets the director to sign tickets, only not this one.
+"""
+
+import base64
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from protocol import sealed_box
+from protocol.envelope import OVERHEAD, signed_payload
+from protocol.messages import Announcement, Message, SignedTicket, ticket_topic, topic_of
+from protocol.signing import Purpose, SigningKey
+from protocol.ticket import Ticket
+from tests.sample_messages import OTHER_TSI, TSI
+from tests.sample_orders import (
+    DIRECTOR,
+    IMAGE_KEY,
+    OTHER_DIRECTOR,
+    OTHER_IMAGE_KEY,
+    OTHER_SEAT,
+    SEAT,
+    SECRET,
+    Seat,
+    seed,
+    signed_announcement,
+    ticket_for,
+)
+
+Delivery = tuple[str, bytes]
+"""topic and payload"""
+
+POOL: Final = 24
+"""tickets of each valid kind, to be mutated or replayed"""
+
+
+@dataclass(frozen=True)
+class Forgery:
+    """One attack, as the payloads that arrive one after the other."""
+
+    kind: str
+    deliveries: tuple[Delivery, ...]
+
+
+class Forger:
+    """Knows one announced session, one that is over, and everything valid around them."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._made: Final[dict[bytes, Forgery]] = {}
+        self.announced: Final = signed_announcement(tsi=TSI)
+        self.good: Final = ticket_for(SEAT, self.announced)
+        self.ended: Final = signed_announcement(tsi=OTHER_TSI)
+        self.ended_ticket: Final = ticket_for(SEAT, self.ended)
+        self._announcement_payload: Final = said(self.announced)
+        self._ticket_payload: Final = said(self.good)
+        self._ended: Final = (said(self.ended), said(self.ended_ticket))
+        self._seats: Final = [Seat.of(f"seat {number}") for number in range(POOL)]
+        self._of_seats: Final = [ticket_for(seat, self.announced) for seat in self._seats]
+        self._of_boots: Final = [ticket_for(Seat.of("seat", boot), self.announced) for boot in range(2, 2 + POOL)]
+        self._of_directors: Final = [
+            ticket_for(SEAT, self.announced, SigningKey(seed(f"director {number}"))) for number in range(POOL)
+        ]
+        self._of_sessions: Final = [
+            ticket_for(SEAT, signed_announcement(tsi=f"{number:016x}")) for number in range(1, POOL)
+        ]
+        foreign = [self._foreign_image(number) for number in range(POOL)]
+        self._foreign_images: Final = [(said(announced), said(ticket_for(SEAT, announced))) for announced in foreign]
+        others = [self._other_image(number) for number in range(POOL)]
+        self._other_images: Final = [(said(announced), said(ticket_for(SEAT, announced))) for announced in others]
+        self.outsiders: Final[tuple[Callable[[], Forgery], ...]] = (
+            self.flipped_ticket_payload,
+            self.flipped_announcement_payload,
+            self.truncated_payload,
+            self.other_text_of_payload,
+            self.signed_by_somebody,
+            self.moved_from_another_topic,
+            self.signature_for_another_purpose,
+            self.noise,
+        )
+        self.insiders: Final[tuple[Callable[[], Forgery], ...]] = (
+            self.flipped_ticket,
+            self.flipped_announcement,
+            self.other_director,
+            self.other_receiver,
+            self.earlier_boot,
+            self.other_session,
+            self.swapped_fields,
+            self.truncated_ticket,
+            self.other_text_of_ticket,
+            self.foreign_image_key,
+            self.other_image,
+            self.other_manifest_digest,
+            self.ticket_signed_for_another_purpose,
+            self.other_secret,
+            self.ended_session,
+        )
+
+    def forgeries(self, count: int, *, insiders: float = 0.2) -> Iterator[Forgery]:
+        """``count`` of all kinds in turn; a share of ``insiders`` costs a receiver twice the work."""
+        for number in range(count):
+            makers = self.insiders if self._rng.random() < insiders else self.outsiders
+            yield makers[number % len(makers)]()
+
+    def opening(self) -> list[Delivery]:
+        """What a receiver has heard before: the session that is over, with its order, and the one that waits."""
+        return [*self._ended, self._announcement_payload]
+
+    def finale(self) -> list[Delivery]:
+        """The real order."""
+        return [self._announcement_payload, self._ticket_payload]
+
+    # --- the outsider ------------------------------------------------------------------------------------------------
+
+    def flipped_ticket_payload(self) -> Forgery:
+        topic, payload = self._ticket_payload
+        return Forgery("bit of a ticket's payload", ((topic, self._flipped(payload)),))
+
+    def flipped_announcement_payload(self) -> Forgery:
+        topic, payload = self._announcement_payload
+        return Forgery("bit of an announcement's payload", ((topic, self._flipped(payload)), self._ticket_unsigned()))
+
+    def truncated_payload(self) -> Forgery:
+        topic, payload = self._ticket_payload
+        start, stop = sorted(self._rng.sample(range(len(payload)), 2))
+        return Forgery("truncated payload", ((topic, payload[start:stop]),))
+
+    def other_text_of_payload(self) -> Forgery:
+        topic, payload = self._ticket_payload
+        body = self._other_text(payload[:-OVERHEAD])
+        return Forgery("other text of a payload", ((topic, body + payload[-OVERHEAD:]),))
+
+    def signed_by_somebody(self) -> Forgery:
+        key = self._rng.choice([OTHER_DIRECTOR, IMAGE_KEY, SEAT.signing_key, OTHER_SEAT.signing_key])
+        message: Message = self._rng.choice([self.good, *self._of_directors])
+        return Forgery("payload of another key", ((topic_of(message), signed_payload(message, key)),))
+
+    def moved_from_another_topic(self) -> Forgery:
+        _, payload = said(self._rng.choice(self._of_seats))
+        renamed = payload.replace(
+            json.loads(payload[:-OVERHEAD])["receiver_id"].encode(), self.good.receiver_id.encode()
+        )
+        return Forgery("payload of another topic", ((ticket_topic(SEAT.keys.receiver_id), renamed),))
+
+    def signature_for_another_purpose(self) -> Forgery:
+        topic, payload = self._ticket_payload
+        purpose = self._rng.choice([one for one in Purpose if one is not Purpose.CONTROL])
+        body = payload[:-OVERHEAD]
+        signature = DIRECTOR.sign(purpose, topic.encode() + b"\0" + body)
+        return Forgery("payload signed for another purpose", ((topic, body + b"\n" + base64.b64encode(signature)),))
+
+    def noise(self) -> Forgery:
+        topic = self._rng.choice([self._ticket_payload[0], self._announcement_payload[0], "slatecast/v1/nowhere"])
+        return Forgery("noise", ((topic, self._rng.randbytes(self._rng.randrange(1, 900))),))
+
+    def _ticket_unsigned(self) -> Delivery:
+        topic, payload = self._ticket_payload
+        return topic, payload[:-OVERHEAD]
+
+    # --- the insider -------------------------------------------------------------------------------------------------
+
+    def flipped_ticket(self) -> Forgery:
+        name = self._rng.choice(["ticket", "signature"])
+        return self._insider("bit of a ticket", **{name: self._flipped(getattr(self.good, name))})
+
+    def flipped_announcement(self) -> Forgery:
+        """Any field that a receiver would use; the ticket is good."""
+        changes: dict[str, Any] = self._rng.choice(
+            [
+                {"port": self._rng.randrange(1, 1 << 16)},
+                {"group": f"239.{self._rng.randrange(192)}.1.1"},
+                {"source": f"192.0.2.{self._rng.randrange(2, 255)}"},
+                {"catch_up_url": f"https://192.0.2.66:{self._rng.randrange(1, 1 << 16)}"},
+                {"manifest_digest": self._flipped(self.announced.manifest_digest)},
+                {"image_key": self._flipped(self.announced.image_key)},
+                {"image_signature": self._flipped(self.announced.image_signature)},
+                {"manifest_length": self._rng.randrange(1, 1 << 18)},
+                {"image": msgspec.structs.replace(self.announced.image, disk_size=self._rng.randrange(1 << 40))},
+            ]
+        )
+        altered = msgspec.structs.replace(self.announced, **changes)
+        kept = altered if altered != self.announced else msgspec.structs.replace(self.announced, port=1)
+        return self._around("altered announcement", said(kept), self._ticket_payload)
+
+    def other_director(self) -> Forgery:
+        return self._pooled("ticket of another director", self._of_directors)
+
+    def other_receiver(self) -> Forgery:
+        return self._pooled("ticket of another receiver", self._of_seats)
+
+    def earlier_boot(self) -> Forgery:
+        return self._pooled("ticket of an earlier boot", self._of_boots)
+
+    def other_session(self) -> Forgery:
+        return self._pooled("ticket of another session", self._of_sessions)
+
+    def swapped_fields(self) -> Forgery:
+        """One or more fields come from another valid ticket; the signature is of one of both."""
+        pool = self._rng.choice([self._of_seats, self._of_boots, self._of_sessions])
+        other: object = self._rng.choice(pool)
+        mine, theirs = json.loads(self.good.ticket), json.loads(other.ticket)
+        names = [name for name in mine if mine[name] != theirs[name]]
+        swapped = mine | {
+            name: theirs[name] for name in self._rng.sample(names, self._rng.randrange(1, len(names) + 1))
+        }
+        body = json.dumps(swapped, separators=(",", ":")).encode()
+        signature = self._rng.choice([self.good.signature, other.signature])
+        if body == other.ticket:  # all fields swapped
+            signature = self.good.signature
+        return self._insider("fields of two tickets", ticket=body, signature=signature)
+
+    def truncated_ticket(self) -> Forgery:
+        start, stop = sorted(self._rng.sample(range(len(self.good.ticket)), 2))
+        return self._insider("truncated ticket", ticket=self.good.ticket[start:stop])
+
+    def other_text_of_ticket(self) -> Forgery:
+        """Even if the director itself has signed the other text."""
+        body = self._other_text(self.good.ticket)
+        signature = DIRECTOR.sign(Purpose.TICKET, body) if self._rng.random() < 0.5 else self.good.signature
+        return self._insider("other text of a ticket", ticket=body, signature=signature)
+
+    def foreign_image_key(self) -> Forgery:
+        return self._around("foreign image key", *self._rng.choice(self._foreign_images))
+
+    def other_image(self) -> Forgery:
+        return self._around("signature of another image", *self._rng.choice(self._other_images))
+
+    def other_manifest_digest(self) -> Forgery:
+        return self._resigned("manifest digest of another image", manifest_digest=self._rng.randbytes(32))
+
+    def ticket_signed_for_another_purpose(self) -> Forgery:
+        purpose = self._rng.choice([one for one in Purpose if one is not Purpose.TICKET])
+        signature = DIRECTOR.sign(purpose, self.good.ticket)
+        return self._insider("ticket signed for another purpose", signature=signature)
+
+    def other_secret(self) -> Forgery:
+        """The director has signed it, but the box is of another ticket, or made by somebody who had no context."""
+        theirs = msgspec.json.decode(self._rng.choice([*self._of_boots, *self._of_seats]).ticket, type=Ticket)
+        made = sealed_box.seal_to(SEAT.keys.sealing_key, SECRET, self._rng.randbytes(8))
+        return self._resigned("secret of another ticket", sealed_secret=self._rng.choice([theirs.sealed_secret, made]))
+
+    def ended_session(self) -> Forgery:
+        """Every byte is genuine."""
+        return Forgery("replay of a session that is over", self._ended)
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _insider(self, kind: str, **changes: Any) -> Forgery:
+        return Forgery(kind, (said(msgspec.structs.replace(self.good, **changes)),))
+
+    def _resigned(self, kind: str, **changes: Any) -> Forgery:
+        ticket = msgspec.structs.replace(msgspec.json.decode(self.good.ticket, type=Ticket), **changes)
+        body = msgspec.json.encode(ticket)
+        return self._insider(kind, ticket=body, signature=DIRECTOR.sign(Purpose.TICKET, body))
+
+    def _pooled(self, kind: str, pool: list[SignedTicket]) -> Forgery:
+        """Addressed to us, for the session that waits; made once, since signing costs more than the rest."""
+        ticket = self._rng.choice(pool)
+        if ticket.signature not in self._made:
+            self._made[ticket.signature] = self._insider(kind, ticket=ticket.ticket, signature=ticket.signature)
+        return self._made[ticket.signature]
+
+    def _around(self, kind: str, announcement: Delivery, ticket: Delivery) -> Forgery:
+        """An announcement that takes the place of the real one, until that is heard again."""
+        return Forgery(kind, (announcement, ticket, self._announcement_payload))
+
+    def _foreign_image(self, number: int) -> Announcement:
+        key = self._rng.choice([OTHER_IMAGE_KEY, DIRECTOR, SigningKey(seed(f"image key {number}"))])
+        return signed_announcement(key, tsi=TSI, port=1000 + number)
+
+    def _other_image(self, number: int) -> Announcement:
+        """The signature of one image on another one."""
+        other = signed_announcement(tsi=TSI, manifest_digest=seed(f"manifest {number}"))
+        return msgspec.structs.replace(self.announced, image_signature=other.image_signature)
+
+    def _flipped(self, data: bytes) -> bytes:
+        flipped = bytearray(data)
+        for _ in range(self._rng.choice([1, 1, 1, 2, 8])):
+            flipped[self._rng.randrange(len(data))] ^= 1 << self._rng.randrange(8)
+        return bytes(flipped) if flipped != data else bytes([data[0] ^ 1]) + data[1:]
+
+    def _other_text(self, body: bytes) -> bytes:
+        """What a reader of JSON could take for the same; never the same bytes."""
+        plain: dict[str, Any] = json.loads(body)
+        names = list(plain)
+        place = self._rng.randrange(len(names))
+        name, value = names[place], plain[names[place]]
+        gap = self._rng.randrange(len(body) + 1)
+        space = self._rng.choice([b" ", b"\t", b"\r\n", b"\xef\xbb\xbf", b"\0"])
+        other: object = self._rng.choice([None, 1.5, -1, [], {}, "", [value]])
+        return self._rng.choice(
+            [
+                json.dumps(plain, indent=self._rng.choice([None, 0, 1])).encode(),
+                json.dumps({one: plain[one] for one in names[place:] + names[:place]}).encode(),
+                json.dumps(plain | {name: other}, separators=(",", ":")).encode(),
+                body[:-1] + f",{json.dumps(name)}:{json.dumps(value)}}}".encode(),
+                body[:-1] + b',"min_size":8388608.0}',
+                body.replace(b"8388608", b"8388608.0") + b" " * (b"8388608" not in body),
+                body.replace(name.encode(), f"\\u00{ord(name[0]):02x}{name[1:]}".encode(), 1),
+                body[:gap] + space + body[gap:],
+            ]
+        )
+
+
+def said(message: Message) -> Delivery:
+    """With the director's signature under it."""
+    return topic_of(message), signed_payload(message, DIRECTOR)
