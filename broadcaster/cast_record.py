@@ -23,7 +23,7 @@ from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import BrokerAddress
 from protocol.link.multicast import DATA_PORT, group_for, listen_for_foreign
 from protocol.manifest import Manifest
-from protocol.messages import decode_tsi, encode_tsi
+from protocol.messages import SignedCertificate, decode_tsi, encode_tsi
 
 TAKEN_GROUP_LISTEN: Final = 0.2
 """[s] A running session sends at least a hundred datagrams in this time at the lowest rate."""
@@ -85,6 +85,11 @@ class CastRecord:
         """Bytes that the catch-up lane served before this process."""
         return 0 if self.resumed is None else self.resumed.catch_up_bytes
 
+    @property
+    def certificates(self) -> tuple[SignedCertificate, ...]:
+        """Of the seats that were done before this process."""
+        return () if self.resumed is None else self.resumed.certificates
+
     def choose_group(self, interface: InterfaceInfo, *, use_ipv6: bool) -> None:
         """Find a group address that nobody is heard to send to, unless the cast has one; listens, so it blocks.
 
@@ -120,6 +125,7 @@ class CastRecord:
         bytes_on_wire: int,
         catch_up_bytes: int,
         now: float,
+        certificates: tuple[SignedCertificate, ...] = (),
     ) -> SavedCast:
         """The state as it now is."""
         header = self._manifest.header
@@ -146,6 +152,7 @@ class CastRecord:
             repair_datagrams=session.repair_datagrams,
             catch_up_bytes=catch_up_bytes,
             reports=tuple(seat.report for seat in seats),
+            certificates=certificates,
             demotion_reasons={
                 seat.report.receiver_id: seat.was_slow_because for seat in seats if seat.was_slow_because
             },

@@ -23,7 +23,7 @@ import msgspec
 
 from broadcaster.library.library import sync_folder
 from protocol.digests import raw_digest
-from protocol.messages import Count, Digest, LongText, ReceiverId, ReceiverReport, ShortText, Tsi
+from protocol.messages import Count, Digest, LongText, ReceiverId, ReceiverReport, ShortText, SignedCertificate, Tsi
 
 FORMAT: Final = 1
 """Version of ``SavedCast``; a state of another one is put aside, never converted."""
@@ -35,7 +35,8 @@ LONGEST_KEPT: Final = 24 * 3600.0
 """[s] chosen: a room is not kept waiting for a day; an older cast is better begun anew."""
 
 MAX_STATE_LENGTH: Final = 16 << 20
-"""[bytes] 3072 seats with full reports are 5 MiB; stops a file that is none of ours from filling the memory."""
+"""[bytes] 3072 seats with full reports and certificates are 9 MiB; stops a file of any other origin from filling the
+memory."""
 
 _STATE: Final = ".cast"
 _LOCK: Final = ".lock"
@@ -84,6 +85,8 @@ class SavedCast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     catch_up_bytes: Count = 0
     reports: tuple[ReceiverReport, ...] = ()
     """the last of each receiver"""
+    certificates: tuple[SignedCertificate, ...] = ()
+    """of the seats that are done, checked"""
     demotion_reasons: dict[ReceiverId, LongText] = {}
     """why a receiver is on the catch-up lane"""
 

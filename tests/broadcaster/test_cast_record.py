@@ -17,6 +17,7 @@ from protocol.link.mqtt import BrokerAddress
 from protocol.link.multicast import group_for
 from protocol.manifest import Manifest, build_manifest
 from protocol.messages import ReceiverState
+from tests.certified import signed_certificate
 from tests.protocol.test_manifest import HEADER, stored_chunk
 from tests.sample_messages import announcement, receiver_id, report
 
@@ -140,6 +141,12 @@ def test_its_session_has_the_counters_and_seats_of_before(store: CastStore, mani
     (seat,) = session.roster.seats()
     assert (seat.report.receiver_id, seat.report.sequence) == (receiver_id(1), 7)
     assert (seat.heard_at, seat.was_slow_because, seat.is_on_catch_up) == (50.0, "disk 12 MB/s", False)
+
+
+def test_the_certificates_of_seats_that_were_done_are_kept(store: CastStore, manifest: Manifest) -> None:
+    kept = (signed_certificate(1), signed_certificate(2))
+    assert killed(store, manifest, certificates=kept).certificates == ()
+    assert resumed(store, manifest).certificates == kept
 
 
 def test_a_new_cast_has_nothing_to_restore(store: CastStore, manifest: Manifest) -> None:

@@ -2,12 +2,23 @@ import msgspec
 
 from broadcaster.rate import RateControl
 from broadcaster.readiness import StartPolicy
-from broadcaster.report import SeatReport, SessionReport, build_report
+from broadcaster.report import (
+    NO_CERTIFICATE,
+    SeatReport,
+    SessionReport,
+    build_report,
+    report_bytes,
+    seal_report,
+)
 from broadcaster.roster import LEASE, STALL
 from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
+from protocol.admission import check_admission
 from protocol.messages import ReceiverState
-from tests.sample_messages import TSI, announcement, receiver_id, report
+from protocol.signing import Purpose, verify
+from tests.broadcaster.proved_report import AUDIT_HEAD, unsigned_report
+from tests.certified import signed_certificate, signer
+from tests.sample_messages import DIRECTOR, MANIFEST_DIGEST, TSI, announcement, receiver_id, report
 
 
 def session_with(*seats: int, start: float = 10.0) -> SenderSession:
@@ -213,4 +224,52 @@ def test_as_json_it_has_the_documented_fields() -> None:
         "loss_ratio",
         "repaired",
         "verified",
+        "certificate",
+        "certificate_signature",
+        "identity_key",
+        "sealing_key",
+        "boot_nonce",
+        "admission",
     }
+    assert {"director_key", "manifest_digest", "audit_head", "signature"} <= set(fields)
+
+
+def test_a_verified_seat_carries_its_proof() -> None:
+    proved, bare, failed = unsigned_report(1).seats[1:]
+    assert (proved.seat, bare.seat, failed.seat) == ("seat-1", "seat-2", "seat-3")
+    signed = signed_certificate(1)
+    assert (proved.certificate, proved.certificate_signature) == (signed.certificate, signed.signature)
+    assert (proved.verified, proved.reason) == (True, "")
+    for number, seat in enumerate((proved, bare, failed), start=1):
+        keys = signer(number).keys
+        assert (seat.identity_key, seat.sealing_key, seat.boot_nonce) == (
+            keys.identity_key,
+            keys.sealing_key,
+            keys.boot_nonce,
+        )
+        check_admission(keys, seat.admission, DIRECTOR.public)
+
+
+def test_a_verified_seat_without_a_certificate_says_so() -> None:
+    bare = unsigned_report(1).seats[2]
+    assert (bare.verified, bare.outcome, bare.certificate, bare.reason) == (True, "verified", b"", NO_CERTIFICATE)
+
+
+def test_the_certificate_of_a_seat_that_failed_afterwards_is_left_out() -> None:
+    failed = unsigned_report(1, 3).seats[3]
+    assert (failed.outcome, failed.certificate, failed.certificate_signature) == ("failed", b"", b"")
+
+
+def test_an_absent_seat_has_no_keys() -> None:
+    absent = unsigned_report().seats[0]
+    assert {absent.identity_key, absent.sealing_key, absent.boot_nonce, absent.admission} == {b""}
+
+
+def test_the_director_signs_the_whole() -> None:
+    report = unsigned_report(1, 2)
+    assert (report.director_key, report.manifest_digest) == (DIRECTOR.public, MANIFEST_DIGEST)
+    sealed = seal_report(report, DIRECTOR, AUDIT_HEAD)
+    assert sealed.audit_head == AUDIT_HEAD
+    verify(DIRECTOR.public, Purpose.REPORT, report_bytes(sealed), sealed.signature)
+    read = msgspec.json.decode(msgspec.json.format(msgspec.json.encode(sealed)), type=SessionReport)
+    assert report_bytes(read) == report_bytes(sealed)
