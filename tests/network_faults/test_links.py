@@ -20,7 +20,8 @@ def test_row_35_a_sender_with_jumbo_datagrams_sends_what_everybody_can_take(
 ) -> None:
     rehearsal = classroom(2)
     rehearsal.lab.broadcaster.set_mtu(9000)
-    assert rehearsal.fill().prove().overhead == 0
+    # Without a fault nothing is repaired; a starved machine may ask for a datagram that still waits in a queue.
+    assert rehearsal.fill().prove().overhead < 0.005
 
 
 @pytest.mark.parametrize("who", ["receiver", "broadcaster"], ids="row 38: {}".format)
