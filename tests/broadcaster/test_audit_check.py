@@ -128,6 +128,28 @@ def test_a_removed_half_line_is_found(tmp_path: Path, whole: tuple[list[bytes], 
     assert not judged(tmp_path, one + half + b"\n" + torn + ended).is_good
 
 
+def test_the_last_entry_is_found_when_it_is_altered(tmp_path: Path, whole: tuple[list[bytes], list[str]]) -> None:
+    """No entry after it names its digest: only the signature tells."""
+    *before, last = whole[0]
+    altered = last.replace(b'"seat-1"', b'"seat-2"')
+    assert judged(tmp_path, b"".join([*before, altered])).faults == [
+        "entry 4 was altered: its signature does not match"
+    ]
+    for spelling in (last.replace(b'"seat":', b'"seat": '), last.replace(b"seat-1", b"se\\u0061t-1")):
+        assert spelling != last
+        assert not judged(tmp_path, b"".join([*before, spelling])).is_good
+
+
+def test_a_destroyed_entry_is_not_excused_by_a_half_line_behind_it(
+    tmp_path: Path, whole: tuple[list[bytes], list[str]]
+) -> None:
+    path = tmp_path / AUDIT_FILE
+    path.write_bytes(whole[0][0] + whole[0][1].replace(b"{", b"[") + whole[0][2][:50])
+    AuditLog(path, DIRECTOR).append(AuditEvent.CAST_ENDED, {}, NOW)
+    verdict = verify_audit(path, lambda key: key == DIRECTOR.public)
+    assert verdict.faults == ["what stands before entry 2 is no entry: it was altered or destroyed"]
+
+
 def test_an_endless_line_costs_no_memory(tmp_path: Path, whole: tuple[list[bytes], list[str]]) -> None:
     junk = b"x" * (5 * MAX_ENTRY_LENGTH)
     assert not judged(tmp_path, whole[0][0] + junk + b"\n" + whole[0][1]).is_good

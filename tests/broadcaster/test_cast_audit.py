@@ -5,13 +5,14 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from broadcaster import cast_audit
-from broadcaster.audit import AUDIT_FILE, AuditEntry, AuditEvent, AuditLog
+from broadcaster.audit import AUDIT_FILE, LOCK_PATIENCE, AuditEntry, AuditEvent, AuditLog
 from broadcaster.audit_check import read_entries, verify_audit
 from broadcaster.cast_audit import CastAudit, note, utc_now, who_orders
 from broadcaster.report_check import check_seats, check_whole
@@ -121,17 +122,29 @@ def test_entries_that_were_lost_are_counted(tmp_path: Path) -> None:
     assert verify_audit(log.path, is_director, report.audit_head).is_good
 
 
-def test_who_holds_the_lock_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = log_in(tmp_path)
-    log.append(AuditEvent.IMAGE_ADDED, {}, NOW)
-    monkeypatch.setattr(cast_audit, "LOCK_PATIENCE", 0.02)
-    with log.path.open("rb") as holder:
-        fcntl.flock(holder, fcntl.LOCK_EX)
-        with CastAudit(log, DIRECTOR) as audit:
-            audit.started(announcement(), expected_seats=4)
-            report = asyncio.run(audit.finished(unsigned_report(1, 2)))
+class StubbornLog(AuditLog):
+    """One whose lock somebody holds for ever."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, DIRECTOR)
+        self.waited: list[float] = []
+
+    def append(
+        self, event: AuditEvent, fields: Mapping[str, str | int], now: datetime, *, patience: float = LOCK_PATIENCE
+    ) -> str:
+        self.waited.append(patience)
+        with self.path.open("wb") as holder:
+            fcntl.flock(holder, fcntl.LOCK_EX)
+            return super().append(event, fields, now, patience=0.0)
+
+
+def test_who_holds_the_lock_is_waited_for_once(tmp_path: Path) -> None:
+    log = StubbornLog(tmp_path / AUDIT_FILE)
+    with CastAudit(log, DIRECTOR) as audit:
+        audit.started(announcement(), expected_seats=4)
+        report = asyncio.run(audit.finished(unsigned_report(1, 2)))
     assert report.audit_head == ""
-    assert len(entries_of(log)) == 1
+    assert log.waited == [LOCK_PATIENCE, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_the_end_of_a_cast_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
