@@ -69,11 +69,11 @@ class KeyFolder:
             ConfigError: others may write to the folder, or it cannot be used.
         """
         with key_errors(self.path):
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if self.path.stat().st_mode & 0o022:
+                raise ConfigError(f"{self.path} can be written by other users: chmod 700 {self.path}")
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             with key_errors(self.path):
-                if stat.S_IMODE(self.path.stat().st_mode) & 0o022:
-                    raise ConfigError(f"{self.path} can be written by other users: chmod 700 {self.path}")
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 self._recover()
             yield

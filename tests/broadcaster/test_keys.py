@@ -142,6 +142,13 @@ def test_files_of_another_broadcaster_are_refused(store: KeyStore, tmp_path: Pat
     assert "backup" in said or "key" in said
 
 
+def test_the_authority_of_another_broadcaster_is_refused(store: KeyStore, tmp_path: Path) -> None:
+    other = KeyStore.open_or_create(tmp_path / "other")
+    for name in (AUTHORITY_CERTIFICATE, AUTHORITY_KEY):
+        put(store.folder / name, (other.folder / name).read_bytes())
+    assert f"{AUTHORITY_CERTIFICATE} is not the authority of" in refusal(store.folder)
+
+
 @pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(KEY_FILES), place=st.integers(0, 10_000), value=st.integers(1, 255))
@@ -221,11 +228,16 @@ def test_keys_in_use_and_unknown_ones_are_not_revoked(store: KeyStore) -> None:
 
 def test_a_change_starts_from_what_is_there_now(store: KeyStore) -> None:
     other = KeyStore.open(store.folder)
+    (first,) = store.trust.image_keys
     store.rotate_director()
     other.rotate_image()
     assert other.trust.serial == 3
     assert other.trust.director_key == store.trust.director_key
     assert follows(other.trust, store.trust)
+    store.rotate_director()
+    assert (store.trust.serial, store.trust.image_keys) == (4, other.trust.image_keys)
+    other.revoke_image(fingerprint(first))
+    assert (other.trust.serial, other.trust.director_key) == (5, store.trust.director_key)
 
 
 def test_a_change_that_a_crash_left_decided_is_completed(store: KeyStore) -> None:

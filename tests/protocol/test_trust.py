@@ -119,6 +119,18 @@ def test_every_field_of_a_rotation_is_signed(step: int) -> None:
         assert not follows(msgspec.structs.replace(LAST, superseded=chain), FIRST)
 
 
+def test_a_rotation_names_the_director_of_its_trust() -> None:
+    rotation = DIRECTOR_CHANGED.superseded[-1]
+    body = rotation.serial.to_bytes(8) + key(66).public + rotation.digest
+    lying = Rotation(
+        serial=rotation.serial,
+        director_key=key(66).public,
+        digest=rotation.digest,
+        signature=key(1).sign(Purpose.ROTATION, body),
+    )
+    assert not follows(msgspec.structs.replace(DIRECTOR_CHANGED, superseded=(lying,)), IMAGE_ADDED)
+
+
 def test_a_signature_for_another_purpose_is_no_rotation() -> None:
     rotation = IMAGE_ADDED.superseded[0]
     body = rotation.serial.to_bytes(8) + rotation.director_key + rotation.digest
