@@ -2,14 +2,15 @@
 
 Waiting for the scans of all disks saves sending what is there already; waiting too long costs more than it saves. So
 nobody is waited for longer than sending everything would take, a seat much slower than half of the room is not waited
-for, and nothing is waited for once it is clear that everything must be sent.
+for, and nothing is waited for once it is clear that everything must be sent. A seat that still counts down is no
+ready one: the wait lasts until it is, but a seat that comes late and counts down holds up nobody.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from broadcaster.roster import Seat
+from broadcaster.roster import Roster, Seat
 
 MANIFEST_PATIENCE: Final = 10.0
 """[s] After that the seats without a manifest catch up during DISK: none may hold up the room."""
@@ -21,12 +22,24 @@ SCAN_PATIENCE: Final = 5.0
 """[s] A scan is waited for at least so long, and so much longer than half of the room took, or a quarter of that."""
 
 
+ARMING_PATIENCE: Final = 30.0
+"""[s] So long a wait that is over goes on for seats that count down: three times the usual countdown."""
+
+
 @dataclass(frozen=True, slots=True)
 class StartPolicy:
     """When to begin: with ``expected_seats`` ready at once, after ``wait_seconds`` with whoever is there."""
 
     expected_seats: int
     wait_seconds: float
+
+    def may_start(self, roster: Roster, waited: float, now: float) -> bool:
+        """Whether to start with the seats that are ready; ``waited`` is for how many seconds they could come."""
+        ready = len(roster.armed(now))
+        if ready + len(roster.settled_ids()) >= self.expected_seats:
+            return ready > 0
+        has_arming = len(roster.awaited(now)) > ready
+        return ready > 0 and waited >= self.wait_seconds + (ARMING_PATIENCE if has_arming else 0.0)
 
 
 class Readiness:
@@ -67,8 +80,10 @@ class Readiness:
             rate_bits_per_second: at which everything would be sent.
             now: monotonic seconds.
         """
-        if self._manifest_left_at is None:
+        armed = [seat for seat in seats if not seat.is_arming]
+        if self._manifest_left_at is None or (seats and not armed):
             return False
+        seats = armed
         must_send_all = any(missing.bit_count() == block_count for missing in known)
         if len(known) == len(seats) or (must_send_all and all(seat.report.has_manifest for seat in seats)):
             return True

@@ -9,6 +9,7 @@ a restart, or the one that stands there now. Holds MAX_SEATS at most: anybody ca
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from broadcaster.inventory import Inventory
@@ -19,6 +20,9 @@ LEASE: Final = 10.0
 
 STALL: Final = 60.0
 """[s] Chosen: twice the longest pause that disks are known to take (30 s), and still short for an operator."""
+
+LONGEST_ARMING: Final = 630.0
+"""[s] A seat that counts down for longer is waited for no more: the longest countdown of a receiver, and some."""
 
 LOST: Final = "lost"
 STALLED: Final = "stalled"
@@ -37,6 +41,8 @@ class Seat:
     """s, when anything of it last arrived"""
     progressed_at: float
     """s, when its report last showed progress, or when none was due"""
+    arming_since: float = inf
+    """s, when it began to count down, if it does"""
     settled_at: float | None = None
     """s, when its final report arrived"""
     is_unheard: bool = False
@@ -62,6 +68,11 @@ class Seat:
         return self.report.state.is_final
 
     @property
+    def is_arming(self) -> bool:
+        """Whether it counts down, and can still be stopped: nothing may be written there yet."""
+        return self.report.state is ReceiverState.ARMING
+
+    @property
     def is_on_catch_up(self) -> bool:
         """Whether it fetches what it misses by itself."""
         return bool(self.slow_because)
@@ -74,7 +85,7 @@ class Seat:
             return INCOMPLETE
         if now - self.heard_at > LEASE:
             return LOST
-        if now - self.progressed_at > STALL:
+        if now - self.progressed_at > STALL or (self.is_arming and now - self.arming_since > LONGEST_ARMING):
             return STALLED
         return self.report.state.value
 
@@ -104,7 +115,9 @@ class Roster:
         elif report.sequence <= seat.report.sequence or seat.is_settled:
             return None
         self._note_life(seat, now)
-        if not is_progress_due or _progress(report) != _progress(seat.report):
+        is_arming = report.state is ReceiverState.ARMING
+        seat.arming_since = min(seat.arming_since, now) if is_arming else inf
+        if is_arming or not is_progress_due or _progress(report) != _progress(seat.report):
             seat.progressed_at = now
         seat.report = report
         if seat.is_settled:
@@ -142,6 +155,7 @@ class Roster:
     def restore(self, report: ReceiverReport, slow_because: str, now: float) -> None:
         """Take a seat over from an earlier run of the same session."""
         seat = Seat(report, joined_at=now, heard_at=now, progressed_at=now, was_slow_because=slow_because)
+        seat.arming_since = now
         seat.is_recorded, seat.is_unheard = seat.is_settled, not seat.is_settled
         seat.settled_at = now if seat.is_settled else None
         self._seats[report.receiver_id] = seat
@@ -154,9 +168,9 @@ class Roster:
         """All seats in the order in which they came."""
         return iter(self._seats.values())
 
-    def count_ready(self, now: float) -> int:
-        """Seats that wait for the session to start; after a restart some may read their disks back already."""
-        return len(self.awaited(now))
+    def armed(self, now: float) -> list[Seat]:
+        """Seats that may write and wait for the session to start; after a restart some may read back already."""
+        return [seat for seat in self.awaited(now) if not seat.is_arming]
 
     def awaited(self, now: float) -> list[Seat]:
         """Seats that the session goes on for."""

@@ -335,19 +335,16 @@ class SenderSession:
             self._advance_from_disk(now)
 
     def _advance_from_waiting(self, now: float) -> None:
-        ready = self.roster.count_ready(now)
-        settled = len(self.roster.settled_ids())
-        if ready and ready + settled >= self._policy.expected_seats:
+        waited, settled = now - self._opened_at, len(self.roster.settled_ids())
+        if self._policy.may_start(self.roster, waited, now):
             self._start(now)
-        elif now - self._opened_at >= self._policy.wait_seconds or settled >= self._policy.expected_seats:
-            if ready:
-                self._start(now)
-            elif not self.roster.awaited(now):
-                self._end("no receiver is ready" if not settled else "every seat is settled", now)
+            return
+        is_over = waited >= self._policy.wait_seconds or settled >= self._policy.expected_seats
+        if is_over and not self.roster.awaited(now):
+            self._end("no receiver is ready" if not settled else "every seat is settled", now)
 
     def _start(self, now: float) -> None:
-        awaited = self.roster.awaited(now)
-        if self._resumes and all(seat.report.has_manifest for seat in awaited):
+        if self._resumes and all(seat.report.has_manifest for seat in self.roster.armed(now)):
             self._readiness.manifest_left(now)
         else:
             self._plans[TOI_MANIFEST].plan_all()

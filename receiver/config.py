@@ -1,12 +1,14 @@
 """Who a receiver is, what it may overwrite, and what a session came to for it."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Final
 
 from protocol.link.interfaces import InterfaceInfo
-from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverState
 from receiver.session import DEFAULT_BUFFER_LIMIT
+
+DEFAULT_COUNTDOWN: Final = 10.0
+"""[s] Chosen: time to read one line and to press a key, and short beside a cast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +19,12 @@ class ReceiverConfig:
     target: str
     """path of the disk"""
     interface: InterfaceInfo
-    broker: BrokerAddress
-    ca_file: Path | None = None
-    """PEM file of the authority of an mqtts broker; None trusts the system's"""
     buffer_limit: int = DEFAULT_BUFFER_LIMIT
     """bytes of blocks in memory"""
     is_delta: bool = True
     """keep what the disk already holds; False writes everything"""
+    countdown_seconds: float = DEFAULT_COUNTDOWN
+    """for which the first write can be stopped at the seat"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,18 +25,29 @@ class Deployment:
     """Puts one image on one disk."""
 
     def __init__(
-        self, announcement: Announcement, open_device: Callable[[], BlockDevice], *, is_delta: bool = True
+        self,
+        announcement: Announcement,
+        open_device: Callable[[], BlockDevice],
+        *,
+        begin_writing: Callable[[int], None],
+        is_delta: bool = True,
     ) -> None:
-        """``open_device`` is called once, when the manifest has proved itself; raises TargetError or DiskError.
+        """Both callables are called once, one after the other, when the manifest has proved itself.
+
+        ``begin_writing`` is told how many blocks came whole through seal, FEC and digest, and raises where the disk
+        must stay as it is (see ``arming``); ``open_device`` raises TargetError or DiskError.
 
         Without ``is_delta`` nothing that the disk holds already is of use, and everything is written.
         """
         self._announcement = announcement
         self._open_device = open_device
+        self._begin_writing = begin_writing
         self._is_delta = is_delta
         self._symbol_length = announcement.oti.encoding_symbol_length
         self._manifest_bytes = bytearray(announcement.manifest_length)
         self._manifest_digest = StoredDigest.for_manifest(announcement.manifest_digest)
+        self._proved: set[int] = set()
+        """sbns of object 0 that were decoded and had their digest"""
         self._manifest: Manifest | None = None
         self._writer: DiskWriter | None = None
         self._damaged: set[int] = set()
@@ -60,6 +71,7 @@ class Deployment:
         if block.toi == TOI_MANIFEST:
             offset = block.sbn * CHUNK_SIZE
             self._manifest_bytes[offset : offset + len(stored)] = stored
+            self._proved.add(block.sbn)
         else:
             chunk = self._loaded_manifest()[block.sbn]
             self._open_writer().write_chunk(block.sbn, self._unpacker().unpack(chunk, stored))
@@ -72,6 +84,7 @@ class Deployment:
 
         Raises:
             ManifestError: object 0 is as announced but not a manifest, or not the announced one.
+            RefusedError: it was stopped at the seat; nothing was written.
             TargetError: the target may not be overwritten with this image; nothing was written.
             DiskError: the disk failed.
             IntegrityError: the disk does not keep what it is given.
@@ -81,6 +94,7 @@ class Deployment:
             raise ManifestError("the manifest is not the announced one")
         if manifest.header.disk_size != self._announcement.image.disk_size:
             raise ManifestError("the announcement gives another disk size than the manifest")
+        self._begin_writing(len(self._proved))
         writer = DiskWriter(self._open_device(), manifest)
         if self._is_delta:
             writer.keep_old_edges()
@@ -141,6 +155,16 @@ class Deployment:
     def commit(self) -> None:
         """Write what makes the disk bootable, sync, and read that back too. Raises as ``read_back``."""
         self._open_writer().commit()
+
+    def verified_bytes(self) -> int:
+        """Raw bytes of the disk that are proved to be the image's once ``commit`` has returned, zeros included."""
+        manifest = self._loaded_manifest()
+        header = manifest.header
+        zeros = sum(
+            min((first + count) * header.chunk_size, header.disk_size) - first * header.chunk_size
+            for first, count in header.zero_ranges
+        )
+        return zeros + sum(chunk.raw_length for chunk in manifest)
 
     def _checked(self, block: BlockBuffer) -> memoryview:
         """The stored bytes of a block, proved to be the announced ones for its place."""

@@ -5,12 +5,13 @@ time (``next_message``, ``next_timeout``) and the worker that decodes, scans, wr
 (``manifest_loaded``, ``blocks_found``, ``block_stored``, ``verified`` ...). What the worker must do comes out of
 ``next_event``. It touches no payload arithmetic, socket, disk or clock.
 
+    ARMING    --the countdown is over-->  READY
     READY     --manifest loaded and disk marked incomplete-->  RECEIVING
     RECEIVING --nothing is missing-->  VERIFYING
     VERIFYING --read-back found damage-->  RECEIVING
     VERIFYING --committed-->  VERIFIED
     RECEIVING, VERIFYING --the image contradicts itself, or the disk does not keep what it is given-->  DAMAGED
-    READY     --target refused-->  REFUSED
+    ARMING, READY  --target refused, or stopped at the seat-->  REFUSED
     any       --disk or manifest fails-->  FAILED
 
 The one state that counts is the set of missing blocks: late join, loss, damage, a restart and an older image on the
@@ -19,6 +20,7 @@ disk are the same case. Everything is missing until a scan of the disk has found
 
 import random
 from collections import deque
+from collections.abc import Container
 from typing import Final
 
 from protocol.blocks import BlockBuffer, BlockPool, source_block_length
@@ -35,20 +37,16 @@ from protocol.messages import (
     SessionStatus,
 )
 from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK, TOI_MANIFEST
+from receiver.arming import STOPPED, Arming
 from receiver.counters import Counters
 from receiver.events import BlockDecodable, Event, ObjectCompleted, SessionLeft, Want
 from receiver.first_pass import FirstPass
 from receiver.inventory import InventoryTimer
+from receiver.lease import Lease
+from receiver.poison import PoisonWatch
 from receiver.reception import Reception
 from receiver.repair import RepairTimer
 from receiver.reporter import Reporter
-
-SENDER_LEASE: Final = 15.0
-"""[s] Without a word of the sender for so long, its session is over: it says something every 0.5 s, and by then it has
-given up a receiver that it does not hear (10 s); a broker that restarts takes less."""
-
-OUTAGE_LEASE: Final = 120.0
-"""[s] The same while the broker is out of reach, and nothing comes by multicast either: twice a long outage."""
 
 REPORT_INTERVAL: Final = 0.5
 """[s] How stale an operator's picture of a seat may be."""
@@ -74,6 +72,7 @@ class ReceiverSession:
         receiver_id: str,
         seat: str,
         target: str,
+        arming: Arming,
         rng: random.Random,
         now: float,
         buffer_limit: int = DEFAULT_BUFFER_LIMIT,
@@ -82,7 +81,10 @@ class ReceiverSession:
         """``last_sequence`` is what this receiver came to when it was in the session before; it counts on."""
         self.announcement = announcement
         self.receiver_id = receiver_id
-        self.state = ReceiverState.READY
+        self.seat = seat
+        self.target = target
+        self.arming = arming
+        self.state = ReceiverState.READY if arming.is_over(now) else ReceiverState.ARMING
         self.reason = ""
         self.has_scanned = False
         """What the disk lacks is known."""
@@ -93,6 +95,8 @@ class ReceiverSession:
         self.must_leave_group = False
         """Multicast would only flood its link."""
         self.counters = Counters()
+        self.poison = PoisonWatch()
+        """what is known of false symbols"""
         self._manifest: Manifest | None = None
         self._symbol_length = announcement.oti.encoding_symbol_length
         self._pool = BlockPool(buffer_limit, announcement.oti.maximum_source_block_length, self._symbol_length)
@@ -104,8 +108,7 @@ class ReceiverSession:
         self._manifest_object.want_all(len(announcement.manifest_block_digests))
         self._touched: list[tuple[BlockBuffer, int]] = []
         self._status: SessionStatus | None = None
-        self._status_heard_at = now
-        self._control_is_lost = False
+        self._lease = Lease(now)
         self._has_left = False
         self._reporter = Reporter(announcement.tsi, receiver_id, seat, target, last_sequence)
         self._report_due_at = now
@@ -116,11 +119,11 @@ class ReceiverSession:
 
     def find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """The buffer and the ledger for symbols of this block, or None if they are not wanted or there is no room."""
-        block = None if self.state.is_final else self._objects[toi].find(sbn, source_block_length)
-        if block is None:
-            return None
-        self._touched.append((block, block.symbol_count))
-        return block.symbols, block.ledger
+        return self._find_block(toi, sbn, source_block_length, is_multicast=True)
+
+    def find_fetched_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
+        """As ``find_block``, for symbols that the catch-up lane brings."""
+        return self._find_block(toi, sbn, source_block_length, is_multicast=False)
 
     def batch_opened(self, length: int, now: float) -> None:
         """The symbols of a batch of ``length`` bytes from the group lie in their buffers: see what is complete."""
@@ -132,9 +135,12 @@ class ReceiverSession:
 
         Answer each with ``want_fetched`` or ``want_unavailable``, or drop it when ``is_wanted`` says so.
         """
-        if not self.is_on_catch_up or self.state.is_final:
+        if self.state.is_final:
             return None
         for each in self._objects:
+            if (want := each.next_suspect_want(now)) is not None:
+                return want
+        for each in self._objects if self.is_on_catch_up else ():
             from_everywhere = self.must_leave_group or now - each.last_arrival >= DARKNESS
             knows_what_it_lacks = self.has_scanned or each is self._manifest_object
             want = each.next_want(now, whole_blocks=knows_what_it_lacks, from_everywhere=from_everywhere)
@@ -144,9 +150,11 @@ class ReceiverSession:
 
     def is_wanted(self, want: Want) -> bool:
         """Whether it is worth while to try again; if not, nothing more is to be said of this want."""
-        if self.is_on_catch_up and not self.state.is_final and self._objects[want.toi].is_wanted(want):
+        reception = self._objects[want.toi]
+        is_entitled = self.is_on_catch_up or reception.is_urgent(want)
+        if is_entitled and not self.state.is_final and reception.is_wanted(want):
             return True
-        self._objects[want.toi].fetched(want)
+        reception.fetched(want)
         return False
 
     def want_unavailable(self, want: Want) -> None:
@@ -159,11 +167,21 @@ class ReceiverSession:
         self._objects[want.toi].fetched(want)
         self._take_touched(now, is_multicast=False)
 
+    def suspect(self, want: Want) -> BlockBuffer | None:
+        """The block whose digests were wanted, to be compared with them; then call ``suspect_judged``."""
+        return self._objects[want.toi].suspect(want.sbn)
+
+    def suspect_judged(self, want: Want, false_esis: Container[int], length: int) -> None:
+        """These symbols of it are false, say the ``length`` bytes of digests that were fetched."""
+        self.counters.catch_up_bytes += length
+        self.poison.symbols_dropped(self._objects[want.toi].judged(want.sbn, false_esis))
+
     def receive_message(self, message: Message, now: float) -> None:
         """Take a message of the broadcaster; those of other sessions are ignored."""
         if not isinstance(message, SessionStatus) or message.tsi != self.announcement.tsi:
             return
-        before, self._status_heard_at = self._status, now
+        self._lease.heard(now)
+        before = self._status
         if before is not None and message.sequence <= before.sequence:
             return
         self._status = message
@@ -183,12 +201,12 @@ class ReceiverSession:
 
     def control_lost(self, now: float) -> None:
         """The broker is out of reach: the sender cannot be heard, so its silence means nothing."""
-        self._control_is_lost = True
+        self._lease.control_lost()
 
     def control_restored(self, now: float) -> None:
         """The broker is back; it may have forgotten everything."""
-        self._control_is_lost = False
-        self._status_heard_at = self._report_due_at = now
+        self._lease.control_restored(now)
+        self._report_due_at = now
         self._inventory.tell_again()
 
     # --- the worker ----------------------------------------------------------------------------------------------
@@ -224,9 +242,12 @@ class ReceiverSession:
         self._objects[block.toi].stored(block)
         self._complete_if_nothing_is_missing(block.toi, now)
 
-    def block_rejected(self, block: BlockBuffer) -> None:
-        """The block did not have the right digest: it is missing again, from its first symbol on."""
-        self._objects[block.toi].rejected(block)
+    def block_rejected(self, block: BlockBuffer, now: float) -> None:
+        """The block did not have the right digest: it is missing again, all of it or what is false of it."""
+        if not self.poison.mismatched_blocks:
+            self._report_due_at = now
+        self.poison.block_mismatched()
+        self._objects[block.toi].rejected(block, now, has_lane=bool(self.announcement.catch_up_url))
 
     def read_back_failed(self, sbns: list[int], now: float) -> None:
         """These blocks were not on the disk as written: they are missing again."""
@@ -241,8 +262,16 @@ class ReceiverSession:
 
     def refused(self, reason: str, now: float) -> None:
         """The target may not be overwritten with this image; nothing was written."""
-        self._expect(ReceiverState.READY)
+        if not self.state.is_final:
+            self._expect(ReceiverState.ARMING, ReceiverState.READY)
         self._end(ReceiverState.REFUSED, reason, now)
+
+    def abort(self, now: float) -> bool:
+        """Stop at the seat, before the first write; False if that is too late."""
+        if self._has_left or self.state.is_final or not self.arming.abort():
+            return False
+        self.refused(STOPPED, now)
+        return True
 
     def failed(self, reason: str, now: float) -> None:
         """The disk or this program failed; the target stays marked incomplete."""
@@ -262,11 +291,15 @@ class ReceiverSession:
         Unless ``is_caught_up``, datagrams that have arrived still wait to be opened. Then nothing is asked for: what
         seems to be missing may be among them, on a busy machine for seconds.
         """
-        if not self._has_left and self._sender_is_silent(now):
+        last_arrival = max(each.last_arrival for each in self._objects)
+        if not self._has_left and self._lease.is_over(last_arrival, now):
             self.has_lost_sender = True
             self._leave(is_acknowledged=False)
         if self._has_left:
             return None
+        self._count_down(now)
+        for each in self._objects:
+            each.give_up_suspects(now)
         if is_caught_up:
             self._believe_status(now)
         if now >= self._report_due_at:  # first: what a seat lacks is not heard before the seat is known
@@ -285,7 +318,8 @@ class ReceiverSession:
 
     def next_timeout(self) -> float:
         """When ``next_message`` may have something to say."""
-        return min(self._report_due_at, *(each.timer.due_at for each in self._objects))
+        arms_at = [self.arming.ends_at] if self.state is ReceiverState.ARMING else []
+        return min(self._report_due_at, *arms_at, *(each.timer.due_at for each in self._objects))
 
     def report(self) -> ReceiverReport:
         """The whole truth about this seat, under a new sequence number."""
@@ -295,6 +329,7 @@ class ReceiverSession:
             self.counters,
             self._disk_object,
             self._pool,
+            poison=self.poison,
             has_manifest=self._manifest is not None,
             has_scanned=self.has_scanned,
         )
@@ -326,15 +361,30 @@ class ReceiverSession:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
+    def _find_block(
+        self, toi: int, sbn: int, source_block_length: int, *, is_multicast: bool
+    ) -> tuple[bytearray, bytearray] | None:
+        reception = self._objects[toi]
+        block = None if self.state.is_final else reception.find(sbn, source_block_length, is_multicast=is_multicast)
+        if block is None:
+            return None
+        self._touched.append((block, block.symbol_count))
+        return block.symbols, block.ledger
+
+    def _count_down(self, now: float) -> None:
+        if self.state is not ReceiverState.ARMING:
+            return
+        self.reason = self.arming.words(now)
+        if self.arming.is_over(now):
+            self.reason = ""
+            self._enter(ReceiverState.READY, now)
+            self._complete_if_nothing_is_missing(TOI_MANIFEST, now)
+
     def _take_touched(self, now: float, *, is_multicast: bool) -> None:
         for block, symbols_before in self._touched:
             if self._objects[block.toi].opened(block, symbols_before, now, is_multicast=is_multicast):
                 self._events.append(BlockDecodable(block))
         self._touched.clear()
-
-    def _sender_is_silent(self, now: float) -> bool:
-        heard_at = max(self._status_heard_at, *(each.last_arrival for each in self._objects))
-        return now - heard_at >= (OUTAGE_LEASE if self._control_is_lost else SENDER_LEASE)
 
     def _repair_request(self, reception: Reception, now: float) -> RepairRequest | None:
         # Until the scan is over, a block of which nothing came may well be on the disk.
@@ -370,7 +420,7 @@ class ReceiverSession:
             self._disk_object.go_by(position)
 
     def _complete_if_nothing_is_missing(self, toi: int, now: float) -> None:
-        if self._objects[toi].missing or self.state.is_final:
+        if self._objects[toi].missing or self.state.is_final or self.state is ReceiverState.ARMING:
             return
         if toi == TOI_DISK:
             self._enter(ReceiverState.VERIFYING, now)
@@ -386,9 +436,9 @@ class ReceiverSession:
         self.state = state
         self._report_due_at = now
 
-    def _expect(self, state: ReceiverState) -> None:
-        if self.state is not state:
-            raise SessionStateError(f"the session is {self.state}, not {state}")
+    def _expect(self, *states: ReceiverState) -> None:
+        if self.state not in states:
+            raise SessionStateError(f"the session is {self.state}, not {' or '.join(states)}")
 
     def _leave(self, *, is_acknowledged: bool) -> None:
         if not self._has_left:

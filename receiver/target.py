@@ -1,8 +1,9 @@
 """What a target is, and whether this image may overwrite it; answered before the first write, and without writing.
 
-``lsblk`` says what a disk is, what lies on it and who uses it, so nothing here parses tables or /proc. Refused is what
-is no whole disk or regular file, what anybody uses, what is read-only, too small, or of another sector size. Looking
-never changes the disk; ``DiskDevice.open`` closes the gap between looking and writing.
+``lsblk`` says what a disk is, what lies on it and who uses it, so nothing here parses tables. Refused is what is no
+whole disk or regular file, what anybody uses, what this system was booted from, what is labelled to be kept, what is
+read-only, too small, or of another sector size. Looking never changes the disk; ``DiskDevice.open`` closes the gap
+between looking and writing.
 """
 
 import errno
@@ -22,8 +23,13 @@ from rich.filesize import decimal
 from protocol.errors import TargetError
 from protocol.manifest import ManifestHeader
 from protocol.messages import ImageSummary
+from protocol.ticket import DiskPolicy
+from receiver.boot_medium import boot_names
+from receiver.keep_label import keep_label
 
-_LSBLK_COLUMNS: Final = "NAME,KNAME,PATH,TYPE,SIZE,LOG-SEC,RO,RM,MODEL,SERIAL,WWN,TRAN,MOUNTPOINT"
+_LSBLK_COLUMNS: Final = (
+    "NAME,KNAME,PATH,TYPE,SIZE,LOG-SEC,RO,RM,MODEL,SERIAL,WWN,TRAN,MOUNTPOINT,LABEL,UUID,PARTLABEL,PARTUUID"
+)
 """All known to util-linux 2.33 (2018) and later; without NAME it gives no tree, and partitions look like disks."""
 
 _LSBLK_TIMEOUT: Final = 30
@@ -64,11 +70,19 @@ class TargetInfo:
     read_only: bool = False
     use: str = ""
     """who uses it, in words that follow "is "; empty if nobody"""
+    keep_label: str = ""
+    """by which its owner wants it kept; empty if there is none"""
 
     def __str__(self) -> str:
         """What an operator recognises the disk by."""
-        names = [self.model, f"serial {self.serial}" if self.serial else "", self.bus, decimal(self.size), self.use]
+        serial = f"serial {self.serial}" if self.serial else ""
+        names = [self.model, serial, self.bus, decimal(self.size), self.use, self.why_kept]
         return f"{self.path} ({', '.join(name for name in names if name)})"
+
+    @property
+    def why_kept(self) -> str:
+        """Why its owner wants it kept, in words that follow "is "."""
+        return f"labelled {self.keep_label!r}" if self.keep_label else ""
 
 
 class _Lsblk(msgspec.Struct):
@@ -86,6 +100,10 @@ class _Lsblk(msgspec.Struct):
     wwn: str | None
     tran: str | None
     mountpoint: str | None
+    label: str | None = None
+    uuid: str | None = None
+    partlabel: str | None = None
+    partuuid: str | None = None
     children: "tuple[_Lsblk, ...]" = ()
 
 
@@ -130,13 +148,30 @@ def check_target(info: TargetInfo, image: ImageGeometry) -> None:
     """Refuse a target that must not or cannot take this image.
 
     Raises:
-        TargetError: in use, read-only, too small, or of another logical sector size.
+        TargetError: in use, to be kept, read-only, too small, or of another logical sector size.
     """
     if info.use:
         raise TargetError(info.path, f"is {info.use}; free it or choose another disk")
+    if info.keep_label:
+        raise TargetError(info.path, f"is {info.why_kept}; rename that partition or choose another disk")
     if info.read_only:
         raise TargetError(info.path, "is read-only")
     check_geometry(info.path, info.size, info.logical_sector_size, image)
+
+
+def check_policy(info: TargetInfo, policy: DiskPolicy) -> None:
+    """Refuse a target that the director does not want to be written.
+
+    Raises:
+        TargetError: smaller than its ticket demands, or of another logical sector size.
+    """
+    if info.size < policy.min_size:
+        raise TargetError(info.path, f"has {info.size:,} bytes, the order to write demands {policy.min_size:,}")
+    if policy.logical_sector_size and info.logical_sector_size not in (None, policy.logical_sector_size):
+        raise TargetError(
+            info.path,
+            f"has sectors of {info.logical_sector_size} bytes, the order to write demands {policy.logical_sector_size}",
+        )
 
 
 def check_geometry(name: str, size: int, logical_sector_size: int | None, image: ImageGeometry) -> None:
@@ -177,6 +212,7 @@ def _inspect_file(name: str, size: int) -> TargetInfo:
         size=size,
         read_only=not os.access(name, os.W_OK),
         use=f"the file behind {loop_device}" if loop_device else "",
+        keep_label=keep_label(name),
     )
 
 
@@ -192,7 +228,8 @@ def _describe_disk(path: str, disk: "_Lsblk") -> TargetInfo:
         bus=disk.tran or "",
         removable=disk.rm or disk.tran in _REMOVABLE_BUSES,
         read_only=disk.ro,
-        use=next(_uses(disk), ""),
+        use=next(_uses(disk), "") or _boot_use(disk),
+        keep_label=keep_label(path),
     )
 
 
@@ -205,6 +242,22 @@ def _uses(disk: "_Lsblk") -> Iterator[str]:
         if child.type != "part":
             yield f"used by {child.path} ({child.type})"
         yield from _uses(child)
+
+
+def _boot_use(disk: "_Lsblk") -> str:
+    """What this system has to do with the disk although nothing of it is mounted."""
+    booted_from = boot_names()
+    for part in _all_of(disk):
+        names = (part.path, part.uuid, part.label, part.partuuid, part.partlabel)
+        if booted_from.intersection(name.lower() for name in names if name):
+            return f"what this system was booted from ({part.path})"
+    return ""
+
+
+def _all_of(disk: "_Lsblk") -> Iterator["_Lsblk"]:
+    yield disk
+    for child in disk.children:
+        yield from _all_of(child)
 
 
 def _ask_lsblk(*paths: str) -> tuple["_Lsblk", ...]:

@@ -1,7 +1,7 @@
 """Which disk an operator means: a path, a description, or ``auto``; never a guess.
 
     /dev/sda, disk.img          exactly this one
-    auto                        the only disk that is not removable, not read-only and not in use
+    auto                        the only disk that is not removable, not read-only, not in use and not to be kept
     size>=200G,bus=nvme         the only such disk that fits all terms: serial=, wwn=, model= (Samsung*), bus=,
                                 size>=, size<= (G is 10^9 bytes, Gi is 2^30)
 
@@ -50,7 +50,7 @@ def choose_disk(rule: str, disks: Iterable[TargetInfo]) -> TargetInfo:
         tests.append(lambda disk: not disk.removable)
     seen = list(disks)
     fitting = [disk for disk in seen if all(test(disk) for test in tests)]
-    free = [disk for disk in fitting if not disk.use and not disk.read_only]
+    free = [disk for disk in fitting if not disk.use and not disk.keep_label and not disk.read_only]
     if len(free) == 1:
         return free[0]
     if free:

@@ -27,6 +27,7 @@ from broadcaster.transmission import TransferObject
 from protocol import PROTOCOL_VERSION, manifest, messages, wire
 from protocol.link.metrics_endpoint import MetricsEndpoint
 from protocol.link.multicast import DATA_PORT
+from receiver.arming import Arming
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
 from receiver.session import ReceiverSession
@@ -248,7 +249,9 @@ def test_every_metric() -> None:
         group="239.192.0.1",
         port=DATA_PORT,
         oti=messages.FecOti(),
-        session_secret=bytes(32),
+        image_key=bytes(32),
+        image_signature=bytes(64),
+        source="192.0.2.1",
         manifest_digest=bytes(32),
         manifest_length=0,
         manifest_block_digests=(),
@@ -264,7 +267,14 @@ def test_every_metric() -> None:
         now=0.0,
     )
     receiver = ReceiverSession(
-        announcement, receiver_id="0" * 32, seat="", target="", rng=random.Random(0), now=0.0, buffer_limit=1 << 20
+        announcement,
+        receiver_id="0" * 32,
+        seat="",
+        target="",
+        arming=Arming(0.0, 0.0),
+        rng=random.Random(0),
+        now=0.0,
+        buffer_limit=1 << 20,
     )
     budget = SimpleNamespace(rejected_count=0, quarantined_count=0)
     broadcast = SimpleNamespace(session=sender, bytes_sent=0, catch_up_bytes=0, budget=budget, now=lambda: 0.0)

@@ -25,6 +25,7 @@ from protocol.messages import (
     topic_of,
 )
 from protocol.wire import HEADER, MAGIC, TAG_LENGTH, TOI_DISK, TOI_MANIFEST, decode_header
+from receiver.arming import Arming
 from receiver.events import BlockDecodable, ObjectCompleted
 from receiver.session import ReceiverSession
 from tests.receiver.seat import K, manifest_of
@@ -231,6 +232,7 @@ def test_fuzz_the_receiver_survives_whatever_arrives(
         receiver_id=receiver_id(1),
         seat="seat-1",
         target="/dev/sda",
+        arming=Arming(0.0, now),
         rng=random.Random(1),
         now=now,
         buffer_limit=buffer_limit,
@@ -313,7 +315,7 @@ def work(session: ReceiverSession, verb: str, now: float) -> None:
         if verb == "store":
             session.block_stored(event.block, now)
         else:
-            session.block_rejected(event.block)
+            session.block_rejected(event.block, now)
     elif isinstance(event, ObjectCompleted) and not session.state.is_final:
         if event.toi == TOI_MANIFEST:
             session.manifest_loaded(manifest_of(BLOCKS), now)

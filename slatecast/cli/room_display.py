@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, ConsoleRenderable, Group
+from rich.console import Console, ConsoleRenderable, Group, RichCast
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -31,6 +31,7 @@ _ICONS = {
     INCOMPLETE: ("✘", "red"),
 }
 _WORDS = {
+    ReceiverState.ARMING.value: "counting down",
     ReceiverState.READY.value: "ready",
     ReceiverState.RECEIVING.value: "receiving",
     ReceiverState.VERIFYING.value: "reading back",
@@ -38,12 +39,15 @@ _WORDS = {
 
 
 @contextmanager
-def room_display(broadcast: Broadcast, console: Console) -> Iterator[None]:
-    """Show the room while the context is open; on a terminal only, since a log wants lines, not pictures."""
+def room_display(broadcast: Broadcast, console: Console, waiting: RichCast) -> Iterator[None]:
+    """Show the room while the context is open; on a terminal only, since a log wants lines, not pictures.
+
+    ``waiting`` shows who asks to be let in.
+    """
     if not console.is_terminal:
         yield
         return
-    picture = _Picture(broadcast)
+    picture = Group(waiting, _Picture(broadcast))
     with Live(picture, console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True):
         yield
 
@@ -70,7 +74,10 @@ class _Picture:
         image = session.announcement.image
         elapsed = now - session.started_at if session.started_at is not None else 0.0
         if session.phase is SessionPhase.WAITING:
-            return Text(f"{image.name}: waiting for seats, {session.roster.count_ready(now)} ready")
+            ready = len(session.roster.armed(now))
+            arming = len(session.roster.awaited(now)) - ready
+            counting = f", {arming} counting down" if arming else ""
+            return Text(f"{image.name}: waiting for seats, {ready} ready{counting}")
         plan = session.plan(TOI_DISK)
         if session.phase is SessionPhase.MANIFEST:
             return Text(f"{image.name}: looking for what the disks hold already, {seconds_in_words(elapsed)}")
@@ -113,8 +120,14 @@ def _seat_row(seat: Seat, now: float) -> tuple[ConsoleRenderable | str, ...]:
         ProgressBar(total=max(1, total), completed=done, width=30),
         f"{report.blocks_missing}",
         loss,
-        Text(f"catching up: {seat.slow_because}" if seat.is_on_catch_up else seat.incomplete_because, style="yellow"),
+        Text(_what_keeps(seat), style="yellow"),
     )
+
+
+def _what_keeps(seat: Seat) -> str:
+    if seat.is_on_catch_up:
+        return f"catching up: {seat.slow_because}"
+    return seat.report.reason if seat.is_arming else seat.incomplete_because
 
 
 def print_report(report: SessionReport, console: Console) -> None:

@@ -1,7 +1,14 @@
 import pytest
 
-from broadcaster.readiness import MANIFEST_PATIENCE, RESUME_PATIENCE, SCAN_PATIENCE, Readiness
-from broadcaster.roster import Seat
+from broadcaster.readiness import (
+    ARMING_PATIENCE,
+    MANIFEST_PATIENCE,
+    RESUME_PATIENCE,
+    SCAN_PATIENCE,
+    Readiness,
+    StartPolicy,
+)
+from broadcaster.roster import Roster, Seat
 from protocol.messages import ReceiverState
 from tests.sample_messages import report
 
@@ -48,6 +55,49 @@ def started_at(readiness: Readiness, seats: list[Seat], known: list[int], since:
         now += 0.25
         assert now < 1000, "never"
     return now
+
+
+def arming() -> Seat:
+    return Seat(report(state=ReceiverState.ARMING), joined_at=0.0, heard_at=0.0, progressed_at=0.0)
+
+
+def room_of(*states: ReceiverState) -> Roster:
+    roster = Roster()
+    for number, state in enumerate(states, 1):
+        assert roster.hear_report(report(number, state=state), 0.0, is_progress_due=False)
+    return roster
+
+
+@pytest.mark.parametrize(
+    ("states", "waited", "may_start"),
+    [
+        (["ready", "ready"], 0.0, True),
+        (["ready", "arming"], 0.0, False),
+        (["ready", "arming"], 60.0, False),  # the wait is over, but not the countdown
+        (["ready", "arming"], 60.0 + ARMING_PATIENCE, True),
+        (["arming", "arming"], 60.0 + ARMING_PATIENCE, False),  # nobody is there to begin with
+        (["ready"], 59.0, False),
+        (["ready"], 60.0, True),
+        (["ready", "refused"], 0.0, True),
+        (["arming", "refused"], 0.0, False),
+        (["arming", "refused", "refused"], 60.0 + ARMING_PATIENCE, False),
+        (["ready", "ready", "arming"], 0.0, True),  # one more than was expected
+        ([], 60.0, False),
+    ],
+)
+def test_who_counts_down_is_waited_for_and_not_ready(states: list[str], waited: float, may_start: bool) -> None:
+    roster = room_of(*map(ReceiverState, states))
+    assert StartPolicy(2, 60.0).may_start(roster, waited, 0.0) is may_start
+
+
+def test_who_comes_late_and_counts_down_holds_up_nobody() -> None:
+    assert may_start(opened(), [scanned(), arming()], [SOME], 0.0)
+
+
+def test_a_room_in_which_all_count_down_waits_for_them() -> None:
+    readiness = opened()
+    assert not may_start(readiness, [arming(), arming()], [], 1000.0)
+    assert may_start(readiness, [scanned(), arming()], [SOME], 1001.0)
 
 
 def unheard() -> Seat:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from broadcaster.roster import INCOMPLETE, LEASE, LOST, STALL, STALLED, Roster, Seat
+from broadcaster.roster import INCOMPLETE, LEASE, LONGEST_ARMING, LOST, STALL, STALLED, Roster, Seat
 from protocol.messages import MAX_SEATS, ReceiverReport, ReceiverState
 from tests.sample_messages import presence, receiver_id, report
 
@@ -21,6 +21,10 @@ def roster_with(number: int = 1, now: float = 0.0) -> Roster:
 def outcome(roster: Roster, now: float) -> str:
     (seat,) = roster.seats()
     return seat.outcome(now)
+
+
+def outcome_or_none(roster: Roster, now: float) -> str | None:
+    return outcome(roster, now) if len(roster) else None
 
 
 def test_a_seat_joins_with_its_first_report() -> None:
@@ -78,7 +82,7 @@ def test_waiting_for_the_start_is_no_stall() -> None:
     for second in range(1, 200):
         assert hear(roster, report(sequence=second + 1), float(second), is_progress_due=False)
     assert outcome(roster, 199.0) == "ready"
-    assert roster.count_ready(199.0) == 1
+    assert len(roster.armed(199.0)) == 1
 
 
 @pytest.mark.parametrize("state", [ReceiverState.READY, ReceiverState.RECEIVING, ReceiverState.VERIFYING])
@@ -135,15 +139,35 @@ def test_only_ready_seats_that_speak_count_as_ready() -> None:
     roster = roster_with(1)
     assert hear(roster, report(2), 20.0)
     assert hear(roster, report(4, state=ReceiverState.REFUSED), 20.0)
-    assert roster.count_ready(20.0) == 1
-    assert roster.count_ready(5.0) == 2
+    assert len(roster.armed(20.0)) == 1
+    assert len(roster.armed(5.0)) == 2
 
 
 def test_a_seat_of_an_earlier_run_is_as_good_as_ready() -> None:
     roster = Roster()
     for number, state in enumerate((ReceiverState.READY, ReceiverState.RECEIVING, ReceiverState.VERIFYING), 1):
         assert hear(roster, report(number, state=state), 20.0)
-    assert roster.count_ready(20.0) == 3
+    assert len(roster.armed(20.0)) == 3
+
+
+def test_a_seat_that_counts_down_is_awaited_and_not_ready() -> None:
+    roster = Roster()
+    assert hear(roster, report(state=ReceiverState.ARMING), 0.0)
+    assert (outcome(roster, 1.0), len(roster.awaited(1.0)), roster.armed(1.0)) == ("arming", 1, [])
+    assert hear(roster, report(sequence=2), 2.0)
+    assert len(roster.armed(2.0)) == 1
+
+
+def test_counting_down_is_no_stall_but_must_end() -> None:
+    roster = Roster()
+    for second in range(int(LONGEST_ARMING) + 1):
+        assert outcome_or_none(roster, float(second)) in (None, "arming")
+        assert hear(roster, report(sequence=second + 1, state=ReceiverState.ARMING), float(second))
+    assert outcome(roster, LONGEST_ARMING + 1.0) == STALLED
+    assert hear(roster, report(sequence=10_000), LONGEST_ARMING + 2.0)
+    assert outcome(roster, LONGEST_ARMING + 2.0) == "ready"
+    assert hear(roster, report(sequence=10_001, state=ReceiverState.ARMING), LONGEST_ARMING + 3.0)
+    assert outcome(roster, LONGEST_ARMING + 3.0) == "arming"
 
 
 def test_invented_receivers_do_not_grow_the_roster_without_end() -> None:

@@ -87,6 +87,44 @@ def test_a_refusal_is_not_waited_for() -> None:
     assert (alone.phase(), alone.session.end_reason) == (SessionPhase.ENDED, "every seat is settled")
 
 
+def test_the_end_of_the_wait_waits_for_countdowns() -> None:
+    bench = Bench(expect=3, wait=30.0)
+    bench.report(1, 28.0, state=ReceiverState.ARMING)
+    bench.report(1, 31.0, state=ReceiverState.ARMING)
+    assert bench.phase() is SessionPhase.WAITING
+    bench.report(2, 32.0)
+    assert bench.phase() is SessionPhase.WAITING
+    bench.report(1, 38.0)
+    assert bench.phase() is SessionPhase.MANIFEST
+
+
+def test_a_seat_that_is_stopped_at_the_seat_is_not_waited_for() -> None:
+    bench = Bench(expect=2, wait=300.0)
+    bench.report(1, 1.0)
+    bench.report(2, 1.0, state=ReceiverState.ARMING)
+    assert bench.phase() is SessionPhase.WAITING
+    bench.report(2, 2.0, state=ReceiverState.REFUSED, reason="stopped at the seat")
+    assert bench.phase() is SessionPhase.MANIFEST
+
+
+def test_a_late_seat_that_counts_down_holds_up_nobody_and_is_awaited_at_the_end() -> None:
+    bench = Bench(expect=1)
+    bench.report(1, 0.0)
+    bench.send(0.0)
+    bench.report(2, 1.0, state=ReceiverState.ARMING)
+    bench.receiving(1, 1.0)
+    bench.misses(1, 1.0)
+    assert bench.sent_blocks(1.0) == [0, 1, 2, 3]
+    bench.verified(1, 2.0)
+    assert bench.phase() is SessionPhase.DISK
+    assert bench.outcome(2, 2.0) == "arming"
+    bench.receiving(2, 9.0)
+    bench.misses(2, 9.0)
+    assert sorted(bench.sent_blocks(9.0)) == [0, 1, 2, 3]
+    bench.verified(2, 10.0)
+    assert bench.phase() is SessionPhase.ENDED
+
+
 def test_nobody_waits_for_a_manifest_longer_than_patience() -> None:
     bench = Bench(expect=3)
     for number in (1, 2, 3):

@@ -192,6 +192,22 @@ MUTANTS = (
         "a zero range keeps what was there",
         ("receiver/disk_layout.py", "return tuple(pieces)", "return ()"),
     ),
+    # --- permission to write ---------------------------------------------------------------------------------------
+    _mutant(
+        "countdown skipped",
+        "the disk is written while the seat still says that it can be stopped",
+        ("receiver/arming.py", "        return now >= self._ends_at\n", "        return True\n"),
+    ),
+    _mutant(
+        "abort forgotten",
+        "somebody stops a seat whose turn at the disk has come, and the disk is written",
+        ("receiver/arming.py", "            if self._is_stopped:\n                raise RefusedError(STOPPED)\n", ""),
+    ),
+    _mutant(
+        "abort when it is too late",
+        "a seat says that nothing was written when the first write is under way",
+        ("receiver/arming.py", "return not self._is_stopped and not self._has_begun", "return not self._is_stopped"),
+    ),
     # --- repair ------------------------------------------------------------------------------------------------------
     _mutant(
         "repair symbols reused",

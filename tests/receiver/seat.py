@@ -17,6 +17,7 @@ from protocol.messages import (
 )
 from protocol.wire import ENCODING_SYMBOL_LENGTH as L
 from protocol.wire import MAX_REPAIR_SYMBOLS
+from receiver.arming import Arming
 from receiver.events import BlockDecodable, Event, ObjectCompleted, Want
 from receiver.session import ReceiverSession
 from tests.sample_messages import announcement, receiver_id, status
@@ -66,12 +67,20 @@ def add_symbols(ledger: bytearray, esis: Iterable[int], k: int = K) -> None:
 class Seat:
     """A session and what happens to it."""
 
-    def __init__(self, *, buffer_limit: int = 100 * ROOM_FOR_ONE_BLOCK, target: str = "/dev/sda") -> None:
+    def __init__(
+        self,
+        *,
+        buffer_limit: int = 100 * ROOM_FOR_ONE_BLOCK,
+        target: str = "/dev/sda",
+        countdown: float = 0.0,
+        catch_up_url: str = "",
+    ) -> None:
         self.session = ReceiverSession(
-            announcement(),
+            announcement(catch_up_url=catch_up_url),
             receiver_id=receiver_id(1),
             seat="seat-1",
             target=target,
+            arming=Arming(countdown, 0.0),
             rng=random.Random(1),
             now=0.0,
             buffer_limit=buffer_limit,
@@ -92,12 +101,13 @@ class Seat:
     def fetch(self, want: Want, esis: Iterable[int] | None = None, *, k: int = K, now: float = 0.0) -> bool:
         """The catch-up lane answers ``want``, with other symbols than those if ``esis`` says so."""
         esis = list(want.esis or range(k)) if esis is None else list(esis)
-        is_wanted = self._open(want.toi, want.sbn, esis, k)
+        is_wanted = self._open(want.toi, want.sbn, esis, k, is_multicast=False)
         self.session.want_fetched(want, len(esis) * DATAGRAM, now)
         return is_wanted
 
-    def _open(self, toi: int, sbn: int, esis: list[int], k: int) -> bool:
-        found = self.session.find_block(toi, sbn, k)
+    def _open(self, toi: int, sbn: int, esis: list[int], k: int, *, is_multicast: bool = True) -> bool:
+        find = self.session.find_block if is_multicast else self.session.find_fetched_block
+        found = find(toi, sbn, k)
         if found is not None:
             add_symbols(found[1], esis, k)
         return found is not None
@@ -164,10 +174,15 @@ class Seat:
 
 
 def receiving_seat(
-    block_count: int, *, buffer_limit: int = 100 * ROOM_FOR_ONE_BLOCK, now: float = 0.0, has_scanned: bool = True
+    block_count: int,
+    *,
+    buffer_limit: int = 100 * ROOM_FOR_ONE_BLOCK,
+    now: float = 0.0,
+    has_scanned: bool = True,
+    catch_up_url: str = "",
 ) -> Seat:
     """A seat that has the manifest before the first pass of the disk begins, and found nothing on its disk."""
-    seat = Seat(buffer_limit=buffer_limit)
+    seat = Seat(buffer_limit=buffer_limit, catch_up_url=catch_up_url)
     seat.session.receive_message(status(1, phase=SessionPhase.MANIFEST), now)
     seat.load_manifest(block_count, now)
     if has_scanned:

@@ -5,11 +5,12 @@ import pytest
 
 from broadcaster.announcement import build_announcement
 from protocol.blocks import REPAIR_COUNT, REPAIR_ESIS, SYMBOL_COUNT, BlockBuffer
-from protocol.errors import DiskError, IntegrityError, ManifestError, SessionStateError, TargetError
+from protocol.errors import DiskError, IntegrityError, ManifestError, RefusedError, SessionStateError, TargetError
 from protocol.fec import encode_repair
 from protocol.manifest import CHUNK_SIZE as MANIFEST_BLOCK_SIZE
 from protocol.manifest import StoredChunk, build_manifest
 from protocol.messages import Announcement, FecOti
+from receiver.arming import Arming
 from receiver.deployment import Deployment
 from receiver.disk_layout import DiskLayout
 from tests.receiver.memory_device import SECTOR, MemoryDevice
@@ -23,6 +24,11 @@ LONG_SYMBOL = 1416
 @pytest.fixture(scope="module")
 def image() -> SimulatedImage:
     return draw_image(random.Random(11), 12, 0.6)
+
+
+def at_once(proved_blocks: int) -> None:
+    """Nothing keeps the disk from being written, once the path is proved."""
+    assert proved_blocks > 0
 
 
 def stored_blocks(image: SimulatedImage) -> list[bytes]:
@@ -39,7 +45,9 @@ def announce(image: SimulatedImage) -> Announcement:
     return build_announcement(
         image.manifest,
         tsi=1,
-        session_secret=bytes(32),
+        image_key=bytes(32),
+        image_signature=bytes(64),
+        source="192.0.2.1",
         group="239.192.0.1",
         port=7000,
         oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH),
@@ -65,7 +73,7 @@ def block_of(
 
 def with_manifest(image: SimulatedImage, device: MemoryDevice, *, is_delta: bool = True) -> Deployment:
     """A deployment that has stored object 0 and marked the disk."""
-    deployment = Deployment(announce(image), lambda: device, is_delta=is_delta)
+    deployment = Deployment(announce(image), lambda: device, begin_writing=at_once, is_delta=is_delta)
     assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
     assert deployment.load_manifest().digest == image.manifest.digest
     return deployment
@@ -114,8 +122,16 @@ def test_the_whole_way(image: SimulatedImage, device: MemoryDevice) -> None:
     assert is_bootable(device.platter())
 
 
+def test_verified_is_all_that_the_image_says_of_the_disk(image: SimulatedImage, device: MemoryDevice) -> None:
+    chunks = {chunk.chunk_id for chunk in image.manifest}
+    zeros = {each for first, count in image.manifest.header.zero_ranges for each in range(first, first + count)}
+    assert zeros
+    lengths = [min(CHUNK_SIZE, len(image.disk) - each * CHUNK_SIZE) for each in chunks | zeros]
+    assert with_manifest(image, device).verified_bytes() == sum(lengths)
+
+
 def test_lost_symbols_are_mended(image: SimulatedImage, device: MemoryDevice) -> None:
-    deployment = Deployment(announce(image), lambda: device)
+    deployment = Deployment(announce(image), lambda: device, begin_writing=at_once)
     assert deployment.store_block(block_of(0, 0, image.manifest.encode(), lost=2))
     deployment.load_manifest()
     sbn = body_sbn(image)
@@ -149,11 +165,11 @@ def test_a_block_in_the_place_of_another_is_not_stored(image: SimulatedImage, de
 def test_too_few_symbols_are_not_stored(image: SimulatedImage, device: MemoryDevice) -> None:
     block = block_of(0, 0, image.manifest.encode())
     block.ledger[0] = 0
-    assert not Deployment(announce(image), lambda: device).store_block(block)
+    assert not Deployment(announce(image), lambda: device, begin_writing=at_once).store_block(block)
 
 
 def test_nothing_touches_the_disk_before_the_manifest(image: SimulatedImage, device: MemoryDevice) -> None:
-    deployment = Deployment(announce(image), lambda: device)
+    deployment = Deployment(announce(image), lambda: device, begin_writing=at_once)
     with pytest.raises(SessionStateError):
         deployment.store_block(block_of(1, 0, stored_blocks(image)[0]))
     for call in (lambda: deployment.write_zero_ranges(lambda: False), lambda: read_back(deployment), deployment.commit):
@@ -168,10 +184,10 @@ def test_a_manifest_that_is_not_the_announced_one_is_refused(image: SimulatedIma
     # The blocks are as announced, and yet the announcement contradicts itself: a hostile broker can do that.
     other = announce(draw_image(random.Random(12), 12, 0.6))
     mixed = msgspec.structs.replace(announce(image), manifest_digest=other.manifest_digest)
-    deployment = Deployment(mixed, lambda: device)
+    deployment = Deployment(mixed, lambda: device, begin_writing=at_once)
     assert not deployment.store_block(block_of(0, 0, image.manifest.encode()))
     wrong_size = msgspec.structs.replace(announce(image), image=other.image)
-    deployment = Deployment(wrong_size, lambda: device)
+    deployment = Deployment(wrong_size, lambda: device, begin_writing=at_once)
     assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
     with pytest.raises(ManifestError, match="another disk size"):
         deployment.load_manifest()
@@ -180,7 +196,7 @@ def test_a_manifest_that_is_not_the_announced_one_is_refused(image: SimulatedIma
 
 def test_a_target_that_is_refused_stays_untouched(image: SimulatedImage) -> None:
     small = MemoryDevice(len(image.disk) - SECTOR)
-    deployment = Deployment(announce(image), lambda: small)
+    deployment = Deployment(announce(image), lambda: small, begin_writing=at_once)
     assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
     with pytest.raises(TargetError):
         deployment.load_manifest()
@@ -240,7 +256,7 @@ def test_a_disk_that_loses_its_marker_is_found_before_anything_else(
     image: SimulatedImage, device: MemoryDevice
 ) -> None:
     device.lying_sectors = {0}
-    deployment = Deployment(announce(image), lambda: device)
+    deployment = Deployment(announce(image), lambda: device, begin_writing=at_once)
     assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
     with pytest.raises(IntegrityError):
         deployment.load_manifest()
@@ -252,11 +268,18 @@ def test_a_manifest_of_several_blocks_is_put_together_in_any_order(image: Simula
     header = msgspec.structs.replace(image.manifest.header, disk_size=count * CHUNK_SIZE, zero_ranges=())
     manifest = build_manifest(header, chunks)
     announcement = build_announcement(
-        manifest, tsi=1, session_secret=bytes(32), group="239.192.0.1", port=7000, oti=FecOti()
+        manifest,
+        tsi=1,
+        image_key=bytes(32),
+        image_signature=bytes(64),
+        group="239.192.0.1",
+        port=7000,
+        source="192.0.2.1",
+        oti=FecOti(),
     )
     announcement = msgspec.structs.replace(announcement, oti=FecOti(encoding_symbol_length=LONG_SYMBOL))
     blocks = [manifest.read(offset, MANIFEST_BLOCK_SIZE) for offset in (0, MANIFEST_BLOCK_SIZE)]
-    deployment = Deployment(announcement, lambda: MemoryDevice(count * CHUNK_SIZE))
+    deployment = Deployment(announcement, lambda: MemoryDevice(count * CHUNK_SIZE), begin_writing=at_once)
     assert deployment.store_block(block_of(0, 1, blocks[1], symbol_length=LONG_SYMBOL))
     with pytest.raises(ManifestError):
         deployment.load_manifest()
@@ -332,14 +355,66 @@ class TestWhatIsThereAlready:
 
     def test_is_not_asked_for_before_the_manifest(self, image: SimulatedImage, device: MemoryDevice) -> None:
         with pytest.raises(SessionStateError):
-            scan(Deployment(announce(image), lambda: device))
+            scan(Deployment(announce(image), lambda: device, begin_writing=at_once))
 
 
 def test_counts_what_the_disk_takes(image: SimulatedImage, device: MemoryDevice) -> None:
-    assert (Deployment(announce(image), lambda: device).bytes_written) == 0
+    assert (Deployment(announce(image), lambda: device, begin_writing=at_once).bytes_written) == 0
     deployment = with_manifest(image, device)
     before, busy_before = deployment.bytes_written, deployment.disk_busy_seconds
     sbn = body_sbn(image)
     assert deployment.store_block(block_of(1, sbn, stored_blocks(image)[sbn]))
     assert deployment.bytes_written - before == CHUNK_SIZE
     assert deployment.disk_busy_seconds > busy_before
+
+
+# --- permission to write ---------------------------------------------------------------------------------------------
+
+
+def test_permission_is_asked_for_once_before_the_disk_is_opened_with_what_is_proved(
+    image: SimulatedImage, device: MemoryDevice
+) -> None:
+    happened: list[str] = []
+
+    def open_device() -> MemoryDevice:
+        happened.append(f"open after {device.operations} operations")
+        return device
+
+    deployment = Deployment(
+        announce(image), open_device, begin_writing=lambda proved: happened.append(f"{proved} proved")
+    )
+    assert deployment.store_block(block_of(0, 0, image.manifest.encode(), lost=3))
+    assert happened == []
+    deployment.load_manifest()
+    assert happened == ["1 proved", "open after 0 operations"]
+    assert device.operations > 0
+
+
+def test_without_permission_the_disk_is_not_even_opened(image: SimulatedImage) -> None:
+    def refuse(proved_blocks: int) -> None:
+        raise RefusedError("stopped at the seat")
+
+    def open_device() -> MemoryDevice:
+        raise AssertionError("opened")
+
+    deployment = Deployment(announce(image), open_device, begin_writing=refuse)
+    assert deployment.store_block(block_of(0, 0, image.manifest.encode()))
+    with pytest.raises(RefusedError, match="stopped at the seat"):
+        deployment.load_manifest()
+    with pytest.raises(SessionStateError):
+        deployment.write_zero_ranges(lambda: False)
+    assert deployment.bytes_written == 0
+
+
+def test_a_block_that_is_not_the_announced_one_proves_nothing(image: SimulatedImage, device: MemoryDevice) -> None:
+    arming = Arming(0.0, 0.0)
+    deployment = Deployment(
+        announce(image), lambda: device, begin_writing=lambda proved: arming.begin_writing(0.0, proved_blocks=proved)
+    )
+    damaged = bytearray(image.manifest.encode())
+    damaged[100] ^= 0x01
+    assert not deployment.store_block(block_of(0, 0, bytes(damaged)))
+    deployment._manifest_bytes[:] = image.manifest.encode()  # however it came there, it did not come whole
+    with pytest.raises(SessionStateError, match="before one block was proved"):
+        deployment.load_manifest()
+    assert (arming.has_begun, device.operations) == (False, 0)

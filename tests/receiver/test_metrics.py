@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from broadcaster.announcement import build_announcement
 from protocol.messages import FecOti, ReceiverState
+from receiver.arming import Arming
 from receiver.metrics import ReceiverMetrics
 from receiver.session import ReceiverSession
 from tests.end_to_end.room import free_port
@@ -37,13 +38,21 @@ def test_a_scrape_reads_the_session_as_it_is() -> None:
     announcement = build_announcement(
         manifest,
         tsi=7,
-        session_secret=bytes(32),
+        image_key=bytes(32),
+        image_signature=bytes(64),
+        source="192.0.2.1",
         group="239.192.0.1",
         port=7000,
         oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH),
     )
     session = ReceiverSession(
-        announcement, receiver_id="0" * 32, seat="seat", target="disk", rng=random.Random(1), now=0.0
+        announcement,
+        receiver_id="0" * 32,
+        seat="seat",
+        target="disk",
+        arming=Arming(0.0, 0.0),
+        rng=random.Random(1),
+        now=0.0,
     )
     session.manifest_loaded(manifest, 1.0)
     session.counters.bytes_received = 1_000

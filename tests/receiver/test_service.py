@@ -7,7 +7,7 @@ import pytest
 from protocol import PROTOCOL_VERSION
 from protocol.errors import TransportError
 from protocol.messages import ReceiverState, SessionPhase, announcement_topic, encode_tsi
-from receiver import session as receiver_session
+from receiver import lease as sender_lease
 from receiver.config import SessionOutcome
 from tests.brokers import RunningBroker
 from tests.receiver.played_room import IMAGE, Source, announcement, room, taking_part
@@ -102,7 +102,7 @@ async def test_sessions_are_taken_one_after_the_other(broker: RunningBroker, tar
 async def test_a_broadcaster_that_falls_silent_is_left_and_may_come_back(
     broker: RunningBroker, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiver_session, "SENDER_LEASE", 0.3)
+    monkeypatch.setattr(sender_lease, "SENDER_LEASE", 0.3)
     async with room(broker, target) as (receiver, link, operator):
         session = announcement()
         for _ in range(2):
@@ -138,7 +138,7 @@ async def test_a_broker_that_is_away_ends_no_session(
         assert receiver.session is not None
         # While its own link is down it must judge nobody, whatever the lease.
         with monkeypatch.context() as lease:
-            lease.setattr(receiver_session, "SENDER_LEASE", 0.0)
+            lease.setattr(sender_lease, "SENDER_LEASE", 0.0)
             turns = set[float]()
             while len(turns) < 4 and not outcome.done():
                 turns.add(receiver.session.next_timeout())

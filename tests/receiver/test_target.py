@@ -12,9 +12,18 @@ import pytest
 
 from protocol.errors import TargetError
 from protocol.manifest import ManifestHeader
+from protocol.ticket import DiskPolicy
 from receiver import target
 from receiver.blockdevice import DiskDevice
-from receiver.target import TargetInfo, TargetKind, check_geometry, check_target, inspect_target, list_disks
+from receiver.target import (
+    TargetInfo,
+    TargetKind,
+    check_geometry,
+    check_policy,
+    check_target,
+    inspect_target,
+    list_disks,
+)
 from tests.receiver.loop_device import loop_device, mounted, needs_root, partition_of, run, sparse_file
 from tests.receiver.sample_image import sample_image
 
@@ -49,6 +58,7 @@ class TestCheck:
             ({"logical_sector_size": 4096}, "has sectors of 4096 bytes, the image was taken from a disk with 512"),
             ({"read_only": True}, "is read-only"),
             ({"use": "mounted at /"}, "is mounted at /; free it"),
+            ({"keep_label": "Keep"}, "is labelled 'Keep'; rename that partition"),
         ],
     )
     def test_refuses_in_one_line(self, changes: dict[str, object], reason: str, header: ManifestHeader) -> None:
@@ -56,6 +66,26 @@ class TestCheck:
             check_target(replace(FREE, **changes), header)  # type: ignore[arg-type]  # each case changes another field
         assert str(caught.value).startswith("/dev/sda: ")
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("policy", "reason"),
+        [
+            (DiskPolicy(min_size=SIZE, logical_sector_size=512), ""),
+            (DiskPolicy(min_size=0, logical_sector_size=0), ""),
+            (DiskPolicy(min_size=SIZE + 1, logical_sector_size=512), "has 8,388,608 bytes, the order .* 8,388,609"),
+            (DiskPolicy(min_size=SIZE, logical_sector_size=4096), "has sectors of 512 bytes, the order .* 4096"),
+        ],
+    )
+    def test_the_director_may_demand_more(self, policy: DiskPolicy, reason: str) -> None:
+        check_policy(
+            replace(FREE, kind=TargetKind.FILE, logical_sector_size=None),
+            DiskPolicy(min_size=0, logical_sector_size=4096),
+        )
+        if not reason:
+            check_policy(FREE, policy)
+            return
+        with pytest.raises(TargetError, match=reason):
+            check_policy(FREE, policy)
 
     def test_geometry_is_what_the_open_device_says(self, header: ManifestHeader) -> None:
         check_geometry("x", header.disk_size, None, header)
@@ -230,6 +260,27 @@ class TestLsblk:
     )
     def test_knows_who_uses_it(self, fake_lsblk: Callable[[str], None], children: list[object], use: str) -> None:
         assert [disk.use for disk in self.disks(fake_lsblk, {**LSBLK_DISK, "children": children})] == [use]
+
+    @pytest.mark.parametrize(
+        ("facts", "is_it"),
+        [
+            ({}, False),
+            ({"partuuid": "0FC63DAF-8483"}, True),
+            ({"uuid": "0fc63daf-8483"}, True),
+            ({"label": "0fc63daf-8483"}, True),
+            ({"partuuid": "0fc63daf"}, False),
+        ],
+    )
+    def test_knows_what_this_system_was_booted_from(
+        self,
+        fake_lsblk: Callable[[str], None],
+        monkeypatch: pytest.MonkeyPatch,
+        facts: dict[str, object],
+        is_it: bool,
+    ) -> None:
+        monkeypatch.setattr(target, "boot_names", lambda: frozenset({"0fc63daf-8483"}))
+        (disk,) = self.disks(fake_lsblk, {**LSBLK_DISK, "children": [child(**facts)]})
+        assert disk.use == ("what this system was booted from (/dev/sda1)" if is_it else "")
 
     @pytest.mark.parametrize(
         ("facts", "removable"), [({}, False), ({"rm": True}, True), ({"tran": "usb"}, True), ({"tran": None}, False)]

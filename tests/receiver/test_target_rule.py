@@ -20,6 +20,7 @@ NVME = disk(
 STICK = disk("/dev/sdb", 15_500_000_000, model="Cruzer", serial="4C53", bus="usb", removable=True)
 SYSTEM = disk("/dev/vda", 250_000_000_000, bus="virtio", use="mounted at / (/dev/vda1)")
 CARD = disk("/dev/mmcblk0", 32_000_000_000, serial="0x12", read_only=True)
+KEPT = disk("/dev/sdc", 250_000_000_000, serial="77", bus="sata", keep_label="keep")
 
 
 class TestOneDisk:
@@ -28,6 +29,7 @@ class TestOneDisk:
         [
             ("auto", [SATA], SATA),
             ("auto", [SATA, STICK, SYSTEM, CARD], SATA),
+            ("auto", [SATA, KEPT], SATA),
             ("serial=S62ANJ0R", [SATA, NVME], SATA),
             ("serial=s62anj0r", [SATA, NVME], SATA),
             ("serial=4C53", [SATA, STICK], STICK),

@@ -28,6 +28,8 @@ class SimulatedDisk(MemoryDevice):
         """these sectors read well from the cache, and have a bit flipped when they reach the platter"""
         self.on_read: Callable[[], None] = lambda: None
         """called before each read: what else happens at that time"""
+        self.on_write: Callable[[], None] = lambda: None
+        """called before each write, zeroing and sync"""
         self.seconds_per_job = 0.0
         """virtual, of a slow disk; 0 for a fast one"""
         self.stall: tuple[float, float] | None = None
@@ -43,6 +45,10 @@ class SimulatedDisk(MemoryDevice):
         self.lying_sectors |= lies
         super().write_at(offset, data)
         self.lying_sectors -= lies
+
+    def _count(self) -> None:
+        self.on_write()
+        super()._count()
 
     def sync(self) -> None:
         lies = [

@@ -40,7 +40,9 @@ def problems_of(room: "Room", report: SessionReport) -> list[str]:
     ]
     found += _problems_of_hostile(room)
     found += _problems_of_farewell(room) + _problems_of_names(room, report) + _problems_of_resume(room)
-    if room.is_calm and room.before_kill is None and not room.sender.has_late_inventory:
+    found += _problems_of_insider(room)
+    has_fault = room.before_kill is not None or room.insider is not None
+    if room.is_calm and not has_fault and not room.sender.has_late_inventory:
         found += _problems_of_calm_room(room)
     return found
 
@@ -78,9 +80,9 @@ def _problems_of_seat(room: "Room", receiver: SimulatedReceiver, seat: SeatRepor
         and not _was_long_unreachable(room, receiver)
     ):
         return [f"{name}: {state} in the end, and reported as {seat.outcome}"]
-    allowed = set(receiver.device.allowed_states)
+    allowed = {ReceiverState.REFUSED} if receiver.is_stopped else set(receiver.device.allowed_states)
     if receiver.faults.is_black_hole and not room.has_lane:
-        allowed = {ReceiverState.READY}
+        allowed = {ReceiverState.REFUSED if receiver.is_stopped else ReceiverState.READY}
     if room.rotten is not None and seat.outcome == "incomplete" and "damaged" in seat.reason:
         allowed.add(ReceiverState.RECEIVING)
     if state in allowed or (_was_long_unreachable(room, receiver) and seat.outcome == "lost"):
@@ -122,6 +124,23 @@ def _problems_of_hostile(room: "Room") -> list[str]:
     if budget.quarantined_count and budget.rejected_count and room.sender.nonsense_count:
         return []
     return ["hostile: a flood of nonsense was neither counted nor stopped"]
+
+
+def _problems_of_insider(room: "Room") -> list[str]:
+    """Who was lied to says so, and what is false comes again without much ado."""
+    found = []
+    for receiver in room.receivers:
+        session = receiver.session
+        if session is None or not session.poison.mismatched_blocks:
+            continue
+        seat = room.sender.session.roster.get(receiver.receiver_id)
+        is_told = seat is not None and seat.report.alarm
+        if _is_control_good(room) and receiver.is_alive and receiver.is_acknowledged and not is_told:
+            found.append(f"{receiver.machine}: {session.poison.mismatched_blocks} blocks were wrong, and nobody heard")
+        may_ask = room.has_lane and not room.has_partition and not room.longest_without_sender
+        if may_ask and session.state is ReceiverState.VERIFIED and not session.poison.false_symbols:
+            found.append(f"{receiver.machine}: blocks were wrong, and no symbol was found to be false")
+    return found
 
 
 def _problems_of_farewell(room: "Room") -> list[str]:
@@ -198,6 +217,7 @@ def _problems_of_calm_room(room: "Room") -> list[str]:
             found.append(f"no fault, and {seat.report.seat} lost {seat.report.symbols_lost} symbols")
     least = needed * DATAGRAM_LENGTH * 8 / session.rate.ceiling_bits_per_second
     assert session.ended_at is not None
+    least += room.longest_countdown
     if session.ended_at > least + LONGEST_CALM:
         found.append(f"no fault, and {session.ended_at:.1f} s instead of {least:.1f}")
     return found

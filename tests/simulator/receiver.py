@@ -17,13 +17,16 @@ from protocol.messages import (
     decode_tsi,
 )
 from protocol.seal import Seal
+from protocol.symbol_digests import false_symbols
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_MANIFEST
+from receiver.arming import Arming
 from receiver.events import BlockDecodable, Event, ObjectCompleted, Want
 from receiver.session import ReceiverSession
 from tests.simulator.broker import BROKER_PATIENCE, Party
 from tests.simulator.disk import SimulatedDisk
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH
 from tests.simulator.network import LinkFaults
+from tests.simulator.order import session_secret
 from tests.simulator.parts import RoomParts
 from tests.simulator.worker import DiskWorker, Habits
 
@@ -57,6 +60,10 @@ class _Boot:
         self.is_acknowledged = False
         self.final_since: float | None = None
         self.worker: DiskWorker | None = None
+        self.may_write_at = inf
+        """s, when its countdown is over"""
+        self.is_stopped = False
+        """somebody stopped it at the seat, and was told that this was in time"""
         self.is_fetching = False
         self.is_connected = False
 
@@ -134,6 +141,11 @@ class SimulatedReceiver:
         """Whether it is done with the session."""
         return self.boots[-1].has_left
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody stopped it since its last start, before the first write."""
+        return self.boots[-1].is_stopped
+
     def may_lack(self, sbn: int) -> bool:
         """Whether it has not stored this block, as far as its session knows."""
         session = self.session
@@ -190,6 +202,21 @@ class SimulatedReceiver:
         self.device.power_cut_at = None
         self.device.on_read = lambda: None
 
+    def press_abort(self) -> None:
+        """Somebody at the seat wants it to stop."""
+        boot, session = self.boots[-1], self.session
+        if session is not None and self._is_joined(boot, session):
+            boot.is_stopped |= session.abort(self._schedule.now)
+            self._schedule.note(f"{self.machine} abort {boot.is_stopped}")
+
+    def note_use_of_disk(self) -> None:
+        """Nothing touches the disk before the countdown is over, and nothing after an abort that was in time."""
+        boot, now = self.boots[-1], self._schedule.now
+        if boot.is_stopped:
+            self.problems.append(f"{self.machine}: stopped at the seat, and the disk is written")
+        elif now < boot.may_write_at:
+            self.problems.append(f"{self.machine}: the disk is written {boot.may_write_at - now:.3f} s too soon")
+
     # --- control -------------------------------------------------------------------------------------------------
 
     def _control_lost(self, boot: _Boot) -> None:
@@ -226,7 +253,11 @@ class SimulatedReceiver:
             self._parts.network.leave(self.machine)
         elif not boot.has_left:
             self._parts.network.join(self.machine, self._receive_datagrams, self.faults)
-        if session.is_on_catch_up and not boot.is_fetching and session.announcement.catch_up_url:
+        self._fetch_if_needed(boot, session)
+
+    def _fetch_if_needed(self, boot: _Boot, session: ReceiverSession) -> None:
+        is_needed = session.is_on_catch_up or session.poison.mismatched_blocks
+        if is_needed and not boot.is_fetching and session.announcement.catch_up_url:
             boot.is_fetching = True
             for _ in range(FETCHES):
                 self._fetch_next()
@@ -236,16 +267,22 @@ class SimulatedReceiver:
         boot.has_left = boot.is_fetching = False
         boot.final_since = None
         self._seal = Seal(
-            announcement.session_secret,
+            session_secret(announcement.tsi),
             announcement.manifest_digest,
             decode_tsi(announcement.tsi),
             announcement.oti.encoding_symbol_length,
         )
+        # What has begun in this session cannot be stopped any more, so that nobody has to be warned again.
+        has_begun = boot.session is not None and boot.session.arming.has_begun
+        countdown = 0.0 if has_begun else self.habits.countdown
+        boot.may_write_at = self._schedule.now + countdown
+        self.device.on_write = self.note_use_of_disk
         session = boot.session = ReceiverSession(
             announcement,
             receiver_id=boot.receiver_id,
             seat=self.seat,
             target="memory",
+            arming=Arming(countdown, self._schedule.now),
             rng=self._rng,
             now=self._schedule.now,
             buffer_limit=self.habits.buffer_room + 191 * ENCODING_SYMBOL_LENGTH,
@@ -254,6 +291,9 @@ class SimulatedReceiver:
         boot.worker = DiskWorker(self, self._schedule, self._rng, announcement, session, self.device, self.habits)
         self._reported_at, self._busy_at_report = self._schedule.now, 0.0
         self._asked_at.clear()
+        if self.habits.abort_after is not None:
+            self._schedule.after(self.habits.abort_after, self.press_abort)
+            self.habits.abort_after = None
         self._follow(boot, session)
         self.if_joined(0.0, self._speak)
 
@@ -294,7 +334,8 @@ class SimulatedReceiver:
         for sbn, deficit in wanted:
             block = (request.toi, sbn, deficit)
             before = self._asked_at.get(block, -inf)
-            if now - before < least and not self.habits.bad_memory_ratio:
+            has_false_blocks = self.habits.bad_memory_ratio or self.habits.is_lied_to
+            if now - before < least and not has_false_blocks:
                 self.problems.append(f"{self.machine} asks for block {block} again after {now - before:.3f} s")
             self._asked_at[block] = now
 
@@ -308,7 +349,12 @@ class SimulatedReceiver:
         self.pump()
 
     def _find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
-        found = self._joined().find_block(toi, sbn, source_block_length)
+        return self._checked(sbn, self._joined().find_block(toi, sbn, source_block_length))
+
+    def _find_fetched_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
+        return self._checked(sbn, self._joined().find_fetched_block(toi, sbn, source_block_length))
+
+    def _checked(self, sbn: int, found: tuple[bytearray, bytearray] | None) -> tuple[bytearray, bytearray] | None:
         if found is not None and self._worker().is_storing(found[0]):
             self.problems.append(f"{self.machine}: the buffer for block {sbn} is still being stored")
         return found
@@ -329,8 +375,13 @@ class SimulatedReceiver:
                 return
             if datagrams is None:
                 session.want_unavailable(want)
+            elif want.wants_digests:
+                block = session.suspect(want)
+                if block is not None:
+                    false = false_symbols(block, ENCODING_SYMBOL_LENGTH, datagrams)
+                    session.suspect_judged(want, false, len(datagrams))
             else:
-                self._seal.open_batch(memoryview(datagrams), DATAGRAM_LENGTH, self._find_block)
+                self._seal.open_batch(memoryview(datagrams), DATAGRAM_LENGTH, self._find_fetched_block)
                 session.want_fetched(want, len(datagrams), self._schedule.now)
                 self.pump()
             self._fetch_next()
@@ -350,6 +401,7 @@ class SimulatedReceiver:
     def pump(self) -> None:
         """Do what the session asks for."""
         session = self._joined()
+        self._fetch_if_needed(self.boots[-1], session)
         while (event := session.next_event()) is not None:
             self._schedule.note(f"{self.machine} {type(event).__name__}")
             self._take_event(event)
@@ -396,4 +448,12 @@ class SimulatedReceiver:
         self._schedule.after(delay, call)
 
     def _presence(self, *, is_online: bool) -> Presence:
-        return Presence(receiver_id=self.receiver_id, seat=self.seat, is_online=is_online)
+        return Presence(
+            receiver_id=self.receiver_id,
+            seat=self.seat,
+            is_online=is_online,
+            identity_key=bytes(32),
+            sealing_key=bytes(32),
+            boot_nonce=bytes(16),
+            admission=bytes(64),
+        )

@@ -14,6 +14,7 @@ from tests.simulator.broker import BrokerFaults, SimulatedBroker
 from tests.simulator.disk import SimulatedDisk, draw_disk
 from tests.simulator.hostile import HostileReceiver
 from tests.simulator.image import SimulatedImage, draw_image
+from tests.simulator.insider import Insider
 from tests.simulator.invariants import problems_of, report_of
 from tests.simulator.lane import SimulatedLane
 from tests.simulator.network import LinkFaults, SimulatedMulticast
@@ -80,7 +81,12 @@ class Room:
     broker_faults: BrokerFaults
     is_only_killed: bool
     """the broadcaster is killed, and nothing else happens"""
+    arming_rng: random.Random
+    """for countdowns and who stops them"""
+    longest_countdown: float = 0.0
+    """s"""
     hostile: HostileReceiver | None = None
+    insider: Insider | None = None
     has_broker_outage: bool = False
     has_partition: bool = False
     rotten: int | None = None
@@ -103,15 +109,54 @@ class Room:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CostOfLies:
+    """What an insider cost a room in which nothing else goes wrong."""
+
+    outcome: Outcome
+    needed_bytes: int
+    """to the group, without the insider"""
+    extra_bytes: int
+    """to the group, and by the lane"""
+    blocks: int
+    """that it lied about"""
+    mismatches: int
+    """blocks that came whole and wrong, over all seats"""
+
+
+def cost_of_lies(seed: int, ratio: float) -> CostOfLies | None:
+    """A faultless room played without and with an insider; None if the seed gives no such room, or has no lane."""
+    room = _draw_room(random.Random(seed), random.Random(f"arming {seed}"))
+    if not room.is_calm or room.is_only_killed or not room.has_lane or room.has_old_disks:
+        return None
+    _plan_receivers(room)
+    honest = _play(room, seed)
+    assert not honest.problems
+    needed = room.sender.session.datagrams_sent * DATAGRAM_LENGTH
+    lied_to = _draw_room(random.Random(seed), random.Random(f"arming {seed}"))
+    _let_insider_in(lied_to, random.Random(f"insider {seed}"), ratio=ratio, persistence=1)
+    _plan_receivers(lied_to)
+    outcome = _play(lied_to, seed)
+    assert lied_to.insider is not None
+    sent = lied_to.sender.session.datagrams_sent * DATAGRAM_LENGTH + lied_to.lane.bytes_served
+    mismatches = sum(each.session.poison.mismatched_blocks for each in lied_to.receivers if each.session is not None)
+    return CostOfLies(outcome, needed, sent - needed, len(lied_to.insider.blocks), mismatches)
+
+
 def run_seed(seed: int) -> Outcome:
     """One room, from the announcement until everybody has left."""
+    room = _draw_room(random.Random(seed), random.Random(f"arming {seed}"))
+    _plan_insider(room, random.Random(f"insider {seed}"))
+    _plan_receivers(room)
+    if room.is_only_killed:
+        room.schedule.after(room.rng.uniform(0.3, 4.0), lambda: _kill_broadcaster(room, is_broker_killed=False))
+    elif not room.is_calm:
+        _plan_faults(room)
+    return _play(room, seed)
+
+
+def _play(room: Room, seed: int) -> Outcome:
     with patch("receiver.scan.run_jobs", _run_jobs), patch("receiver.disk.run_jobs", _run_jobs):
-        room = _draw_room(random.Random(seed))
-        _plan_receivers(room)
-        if room.is_only_killed:
-            room.schedule.after(room.rng.uniform(0.3, 4.0), lambda: _kill_broadcaster(room, is_broker_killed=False))
-        elif not room.is_calm:
-            _plan_faults(room)
         has_ended = room.schedule.run(lambda: room.sender.session.phase is SessionPhase.ENDED, TIME_LIMIT)
         report = report_of(room)  # what the operator is told; who speaks later is not in it
         is_over = has_ended and room.schedule.run(room.is_over, room.schedule.now + FAREWELL)
@@ -136,7 +181,7 @@ def _run_jobs(jobs: Iterable[Job], should_stop: StopRequest, threads: int = 1) -
     should_stop()
 
 
-def _draw_room(rng: random.Random) -> Room:
+def _draw_room(rng: random.Random, arming_rng: random.Random) -> Room:
     schedule = Schedule()
     is_calm = rng.random() < CALM_RATIO
     network = SimulatedMulticast(schedule, random.Random(rng.random()), DATAGRAM_LENGTH)
@@ -182,6 +227,7 @@ def _draw_room(rng: random.Random) -> Room:
         receivers=[],
         broker_faults=broker_faults,
         is_only_killed=is_only_killed,
+        arming_rng=arming_rng,
     )
 
 
@@ -197,6 +243,8 @@ def _plan_receivers(room: Room) -> None:
             rng, room.schedule, room.image, 4096 * number, is_faultless=room.is_calm, is_used=room.has_old_disks
         )
         habits = _draw_habits(rng, room)
+        _draw_arming(habits, room)
+        habits.is_lied_to = room.insider is not None
         seat = "seat-0" if has_doubled_name and number == 1 else f"seat-{number}"
         receiver_rng = random.Random(rng.random())
 
@@ -232,6 +280,25 @@ def _plan_faults(room: Room) -> None:
     if rng.random() < 0.06:
         room.rotten = rng.randrange(len(room.image.manifest))
         after(rng.uniform(0.0, 2.0), lambda: room.image.rot(room.rotten or 0))
+
+
+def _plan_insider(room: Room, rng: random.Random) -> None:
+    """In one room of eight somebody who was let in lies: rarely or often, once or again and again."""
+    if not room.is_only_killed and rng.random() < 0.12:
+        ratio, persistence = rng.choice([0.05, 0.3, 1.0]), rng.choice([1, 2, 12])
+        _let_insider_in(room, rng, ratio=ratio, persistence=persistence)
+
+
+def _let_insider_in(room: Room, rng: random.Random, *, ratio: float, persistence: int) -> None:
+    room.insider = Insider(
+        room.schedule,
+        room.network,
+        rng,
+        room.sender.announcement,
+        ratio=ratio,
+        persistence=persistence,
+        ends_at=FAULTS_END,
+    )
 
 
 def _crash_somebody(room: Room) -> None:
@@ -329,3 +396,14 @@ def _draw_habits(rng: random.Random, room: Room) -> Habits:
         cut_at_operation=rng.randrange(12) if rng.random() < 0.06 else None,
         cut_after_read_back=rng.randrange(12) if rng.random() < 0.06 else None,
     )
+
+
+def _draw_arming(habits: Habits, room: Room) -> None:
+    rng = room.arming_rng
+    if room.is_only_killed or rng.random() < 0.5:
+        return
+    habits.countdown = rng.uniform(0.2, 1.5) if room.is_calm else rng.choice([0.2, 1.0, 3.0, 10.0])
+    room.longest_countdown = max(room.longest_countdown, habits.countdown)
+    if not room.is_calm and rng.random() < 0.15:
+        around_its_end = habits.countdown + rng.uniform(-0.02, 0.1)
+        habits.abort_after = rng.choice([rng.uniform(0.0, habits.countdown), around_its_end, rng.uniform(0.0, 15.0)])

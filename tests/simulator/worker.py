@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from protocol.blocks import BlockBuffer
-from protocol.errors import DiskError, IntegrityError, ManifestError, TargetError
+from protocol.errors import DiskError, IntegrityError, ManifestError, RefusedError
 from protocol.messages import Announcement, ReceiverState
 from protocol.wire import TOI_MANIFEST
 from receiver.deployment import Deployment
@@ -24,9 +24,15 @@ from tests.simulator.schedule import Schedule
 class Habits:
     """How one receiver is built and what it is told."""
 
+    countdown: float = 0.0
+    """s, before the disk may be written"""
+    abort_after: float | None = None
+    """s after it joined for the first time somebody stops it at the seat, in time or not"""
     is_delta: bool = True
     bad_memory_ratio: float = 0.0
     """chance that a block is damaged in memory behind the seal"""
+    is_lied_to: bool = False
+    """somebody who knows the session secret sends false symbols"""
     buffer_room: int = 10_000_000
     """bytes for blocks, beyond one of full length"""
     scan_stops: list[int] = field(default_factory=list)
@@ -52,6 +58,9 @@ class Machine(Protocol):
 
     def if_joined(self, delay: float, callback: Callable[[], None]) -> None:
         """Call later, if the session is still under way."""
+
+    def note_use_of_disk(self) -> None:
+        """The disk is opened for writing, or written to."""
 
     def lose_power(self) -> None:
         """The power went in the middle of an operation of the disk."""
@@ -84,7 +93,9 @@ class DiskWorker:
         self._session = session
         self._device = device
         self._habits = habits
-        self._deployment = Deployment(announcement, self._open_device, is_delta=habits.is_delta)
+        self._deployment = Deployment(
+            announcement, self._open_device, begin_writing=self._begin_writing, is_delta=habits.is_delta
+        )
         self._stores: list[_Store] = []
         self._disk_free_at = 0.0
         self._disk_busy = 0.0
@@ -116,7 +127,11 @@ class DiskWorker:
         """Virtual seconds in which the disk was at work."""
         return self._disk_busy - max(0.0, self._disk_free_at - self._schedule.now)
 
+    def _begin_writing(self, proved_blocks: int) -> None:
+        self._session.arming.begin_writing(self._schedule.now, proved_blocks=proved_blocks)
+
     def _open_device(self) -> SimulatedDisk:
+        self._machine.note_use_of_disk()
         if self._habits.cut_at_operation is not None:
             self._device.power_cut_at = self._device.operations + self._habits.cut_at_operation
             self._habits.cut_at_operation = None
@@ -147,7 +162,7 @@ class DiskWorker:
         except PowerCutError:
             self._machine.lose_power()
             return
-        except TargetError as error:
+        except RefusedError as error:
             session.refused(str(error), now)
         except (DiskError, ManifestError) as error:
             session.failed(str(error), now)
@@ -166,11 +181,11 @@ class DiskWorker:
         if is_stored:
             session.block_stored(block, now)
         else:
-            if not self._habits.bad_memory_ratio:
+            if not self._habits.bad_memory_ratio and not self._habits.is_lied_to:
                 self._machine.problems.append(
                     f"{self._machine.machine}: block {block.sbn} of object {block.toi} came whole, yet wrong"
                 )
-            session.block_rejected(block)
+            session.block_rejected(block, now)
 
     def _found(self, problem: str) -> None:
         self._machine.problems.append(f"{self._machine.machine}: {problem}")

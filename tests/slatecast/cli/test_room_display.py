@@ -54,6 +54,18 @@ def test_waiting_seats_are_counted(session: SenderSession, monkeypatch: pytest.M
     assert "seat-1" in text
 
 
+def test_seats_that_count_down_are_counted_and_say_for_how_long(
+    session: SenderSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "counting down: 7 s to stop it at the seat"
+    hear(session, 1, 100.0)
+    hear(session, 2, 100.0, state=ReceiverState.ARMING, reason=why)
+    headline, _, _, second = drawn(session, 101.0, monkeypatch).splitlines()[:4]
+    assert headline.strip() == "classroom: waiting for seats, 1 ready, 1 counting down"
+    assert second.split()[:4] == ["seat-2", "•", "counting", "down"]
+    assert second.rstrip().endswith(why)
+
+
 def in_disk(session: SenderSession) -> dict[str, Any]:
     """Two seats that miss 5 of the 20 blocks, of which none has left; what their next reports have in common."""
     for number in (1, 2):

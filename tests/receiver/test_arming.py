@@ -1,0 +1,200 @@
+import random
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from protocol.errors import RefusedError, SessionStateError
+from protocol.messages import ReceiverReport, ReceiverState
+from receiver.arming import STOPPED, Arming
+from receiver.events import ObjectCompleted
+from tests.receiver.seat import MANIFEST_K, Seat, manifest_of, receiving_seat
+
+COUNTDOWN = 10.0
+
+
+# --- the gate ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_written_before_the_countdown_is_over() -> None:
+    arming = Arming(COUNTDOWN, 100.0)
+    for now in (100.0, 105.0, 109.999):
+        assert not arming.is_over(now)
+        with pytest.raises(SessionStateError, match="before it may be"):
+            arming.begin_writing(now, proved_blocks=1)
+    assert not arming.has_begun
+    arming.begin_writing(110.0, proved_blocks=1)
+    assert arming.has_begun
+
+
+def test_nothing_is_written_before_one_block_is_proved() -> None:
+    arming = Arming(0.0, 0.0)
+    with pytest.raises(SessionStateError, match="before one block was proved"):
+        arming.begin_writing(0.0, proved_blocks=0)
+    assert not arming.has_begun
+
+
+@pytest.mark.parametrize("stopped_at", [0.0, 5.0, COUNTDOWN, 1000.0])
+def test_nothing_is_ever_written_after_an_abort(stopped_at: float) -> None:
+    arming = Arming(COUNTDOWN, 0.0)
+    assert arming.may_be_stopped
+    assert arming.abort()
+    for now in (stopped_at, COUNTDOWN, 1e9):
+        with pytest.raises(RefusedError, match=STOPPED):
+            arming.begin_writing(now, proved_blocks=1)
+    assert not arming.has_begun
+    assert not arming.may_be_stopped
+    assert not arming.abort()
+
+
+def test_an_abort_after_the_first_write_is_too_late() -> None:
+    arming = Arming(0.0, 0.0)
+    arming.begin_writing(0.0, proved_blocks=1)
+    assert not arming.may_be_stopped
+    assert not arming.abort()
+    arming.begin_writing(1.0, proved_blocks=1)
+
+
+def test_of_an_abort_and_a_write_at_the_same_moment_one_wins() -> None:
+    wins = set()
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(300):
+            arming, gate = Arming(0.0, 0.0), Barrier(2)
+
+            def write(arming: Arming = arming, gate: Barrier = gate) -> bool:
+                gate.wait()
+                try:
+                    arming.begin_writing(0.0, proved_blocks=1)
+                except RefusedError:
+                    return False
+                return True
+
+            def abort(arming: Arming = arming, gate: Barrier = gate) -> bool:
+                gate.wait()
+                return arming.abort()
+
+            wrote, stopped = threads.submit(write), threads.submit(abort)
+            assert wrote.result() is not stopped.result()
+            wins.add(wrote.result())
+    assert wins
+
+
+def test_the_countdown_can_begin_again_when_it_is_shown() -> None:
+    arming = Arming(COUNTDOWN, 0.0)
+    arming.restart(30.0)
+    assert not arming.is_over(39.9)
+    assert arming.is_over(40.0)
+
+
+def test_the_seconds_that_are_left_are_never_too_few() -> None:
+    arming = Arming(COUNTDOWN, 0.0)
+    assert [arming.seconds_left(now) for now in (0.0, 0.1, 3.0, 3.5, 9.99, 10.0, 11.0)] == [10, 10, 7, 7, 1, 0, 0]
+    assert arming.words(3.0) == "counting down: 7 s to stop it at the seat"
+
+
+# --- the session ---------------------------------------------------------------------------------------------------
+
+
+def states(seat: Seat, now: float) -> list[tuple[ReceiverState, str]]:
+    return [(each.state, each.reason) for each in seat.messages(now) if isinstance(each, ReceiverReport)]
+
+
+def test_a_seat_counts_down_is_ready_then_and_says_so_at_once() -> None:
+    seat = Seat(countdown=COUNTDOWN)
+    assert states(seat, 0.0) == [(ReceiverState.ARMING, "counting down: 10 s to stop it at the seat")]
+    assert states(seat, 9.5) == [(ReceiverState.ARMING, "counting down: 1 s to stop it at the seat")]
+    assert seat.session.next_timeout() <= COUNTDOWN
+    assert states(seat, COUNTDOWN) == [(ReceiverState.READY, "")]
+
+
+def test_without_a_countdown_a_seat_is_ready_at_once() -> None:
+    assert states(Seat(), 0.0) == [(ReceiverState.READY, "")]
+
+
+def test_while_it_counts_down_the_manifest_is_kept_and_not_loaded() -> None:
+    seat = Seat(countdown=COUNTDOWN)
+    seat.messages(0.0)
+    assert seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K, now=1.0)
+    seat.store(1.0)
+    seat.messages(COUNTDOWN - 0.1)
+    assert seat.events() == []
+    with pytest.raises(SessionStateError):
+        seat.session.manifest_loaded(manifest_of(1), 2.0)
+    seat.messages(COUNTDOWN)
+    assert seat.events() == [ObjectCompleted(0)]
+    seat.session.manifest_loaded(manifest_of(1), COUNTDOWN)
+
+
+def test_a_manifest_that_comes_after_the_countdown_is_loaded_at_once() -> None:
+    seat = Seat(countdown=COUNTDOWN)
+    seat.messages(COUNTDOWN)
+    assert seat.events() == []
+    seat.load_manifest(1, COUNTDOWN + 1.0)
+    assert seat.session.state is ReceiverState.RECEIVING
+
+
+@pytest.mark.parametrize("pressed_at", [1.0, COUNTDOWN + 1.0])
+def test_a_seat_that_is_stopped_is_refused_and_says_so(pressed_at: float) -> None:
+    seat = Seat(countdown=COUNTDOWN)
+    seat.messages(pressed_at)
+    assert seat.session.abort(pressed_at)
+    assert states(seat, pressed_at) == [(ReceiverState.REFUSED, STOPPED)]
+    assert not seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K, now=pressed_at)
+    assert not seat.session.abort(pressed_at)
+    assert states(seat, COUNTDOWN + 60.0) == []  # nobody is there to hear it, and it has left
+
+
+def test_a_seat_whose_turn_at_the_disk_had_come_can_still_be_stopped() -> None:
+    seat = Seat(countdown=COUNTDOWN)
+    seat.messages(COUNTDOWN)
+    assert seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K, now=COUNTDOWN)
+    seat.store(COUNTDOWN)
+    assert seat.events() == [ObjectCompleted(0)]
+    assert seat.session.abort(COUNTDOWN)
+    with pytest.raises(RefusedError) as caught:
+        seat.session.arming.begin_writing(COUNTDOWN, proved_blocks=1)
+    seat.session.refused(str(caught.value), COUNTDOWN)  # as the worker says it; it is known already
+    assert states(seat, COUNTDOWN) == [(ReceiverState.REFUSED, STOPPED)]
+
+
+def test_after_the_first_write_nothing_can_be_stopped() -> None:
+    seat = receiving_seat(1)
+    seat.session.arming.begin_writing(0.0, proved_blocks=1)
+    assert not seat.session.abort(1.0)
+    assert seat.session.state is ReceiverState.RECEIVING
+
+
+def test_an_unfit_target_is_refused_while_it_counts_down() -> None:
+    seat = Seat(countdown=COUNTDOWN)
+    seat.session.refused("too small", 0.0)
+    assert states(seat, 0.0) == [(ReceiverState.REFUSED, "too small")]
+    assert not seat.session.abort(1.0)
+
+
+def test_a_session_that_was_left_has_nothing_to_stop() -> None:
+    seat = Seat(countdown=1.0)
+    seat.messages(1000.0)  # the sender has fallen silent
+    assert not seat.session.abort(1000.0)
+
+
+def test_keys_and_time_in_any_order_never_lose_the_abort() -> None:
+    rng = random.Random(20261121)
+    for _ in range(300):
+        seat, now = Seat(countdown=rng.choice([0.0, 0.3, 2.0])), 0.0
+        stopped_at = None
+        for _ in range(12):
+            now += rng.uniform(0.0, 0.5)
+            if rng.random() < 0.2 and seat.session.abort(now):
+                stopped_at = now
+            seat.messages(now)
+            if rng.random() < 0.3:
+                try:
+                    seat.session.arming.begin_writing(now, proved_blocks=1)
+                except RefusedError:
+                    assert stopped_at is not None
+                except SessionStateError:
+                    assert seat.session.state in (ReceiverState.ARMING, ReceiverState.REFUSED)
+                else:
+                    assert stopped_at is None
+                    break
+        assert (seat.session.state is ReceiverState.REFUSED) is (stopped_at is not None)
