@@ -23,7 +23,7 @@ from protocol.signing import Purpose
 from protocol.ticket import ReceiverKeys
 
 MAX_REPORT_LENGTH: Final = 32 << 20
-"""[bytes] 3072 seats with certificates are 9 MiB of indented JSON; stops a file of any other origin from filling the
+"""[bytes] 3072 seats with certificates are 4 MiB of indented JSON; stops a file of any other origin from filling the
 memory."""
 
 

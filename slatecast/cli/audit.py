@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,9 +10,10 @@ import msgspec
 
 from broadcaster.audit import AUDIT_FILE, AuditEntry
 from broadcaster.audit_check import read_entries, verify_audit
+from broadcaster.directors import was_director
 from protocol.errors import ConfigError
 from slatecast.cli.context import Context, keys_option, library_option
-from slatecast.cli.proof import EXIT_MISMATCH, director_check, one_line
+from slatecast.cli.proof import EXIT_MISMATCH, believed_trust, one_line
 
 file_argument = click.argument("file", type=click.Path(path_type=Path), required=False)
 
@@ -43,7 +45,7 @@ def verify(context: Context, file: Path | None, head: str | None, trust: Path | 
     if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
         raise ConfigError("--head takes the 64 hex digits that a report has as audit_head")
     path = file or context.library / AUDIT_FILE
-    is_director = director_check(trust, context.keys)
+    is_director = partial(was_director, believed_trust(trust, context.keys))
     verdict = verify_audit(path, is_director, None if head is None else head.lower())
     for text in verdict.notes:
         click.echo(one_line(f"note: {text}"))

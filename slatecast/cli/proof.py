@@ -1,20 +1,19 @@
 """Whom the commands that check reports and audit logs believe, and how they print texts of any origin."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from broadcaster.directors import was_director
 from broadcaster.key_files import TRUST
 from protocol.errors import ConfigError
+from protocol.trust import Trust
 from slatecast.cli.trust_file import read_trust
 
 EXIT_MISMATCH: Final = 5
 """What was checked is not what was signed: an integrity failure, as slatecast.__main__ lists it."""
 
 
-def director_check(trust_file: Path | None, keys: Path) -> Callable[[bytes], bool]:
-    """Whether a key is, or was, the director's of the trust in ``trust_file``, else of the keys in the folder ``keys``.
+def believed_trust(trust_file: Path | None, keys: Path) -> Trust:
+    """The trust in ``trust_file``, else that of the keys in the folder ``keys``.
 
     Raises:
         ConfigError: there is no such trust.
@@ -24,8 +23,7 @@ def director_check(trust_file: Path | None, keys: Path) -> Callable[[bytes], boo
             f"no keys in {keys} to check against; name the trust file of the broadcaster with --trust "
             "('slatecast keys export-trust' makes one there)"
         )
-    trust = read_trust(trust_file or keys / TRUST)
-    return lambda key: was_director(trust, key)
+    return read_trust(trust_file or keys / TRUST)
 
 
 def one_line(text: str) -> str:

@@ -1,14 +1,16 @@
 """``slatecast report``: check what the report of a cast says against the keys that it must come from."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
+from broadcaster.directors import was_director
 from broadcaster.report import SessionReport
 from broadcaster.report_check import MAX_REPORT_LENGTH, check_seats, check_whole, decode_report
 from protocol.errors import ConfigError, MessageError
 from slatecast.cli.context import Context, keys_option
-from slatecast.cli.proof import EXIT_MISMATCH, director_check, one_line
+from slatecast.cli.proof import EXIT_MISMATCH, believed_trust, one_line
 
 
 @click.group()
@@ -30,12 +32,15 @@ def verify(context: Context, file: Path, trust: Path | None) -> int:
 
     Needs no network and no broadcaster, only its trust file. Exits with 5 when anything does not match.
     """
-    is_director = director_check(trust, context.keys)
+    believed = believed_trust(trust, context.keys)
+    is_director = partial(was_director, believed)
     checked = _read(file)
     whole = check_whole(checked, is_director)
     seats = check_seats(checked, is_director)
     for seat in seats:
         click.echo(one_line(f"{'ok ' if seat.is_good else 'BAD'} {seat.seat}: {seat.text}"))
+    if not whole and checked.director_key != believed.director_key:
+        click.echo("note: signed with a director key that was replaced since; if it was stolen, this proves nothing")
     bad = sum(not seat.is_good for seat in seats)
     title = f"report of session {checked.session}, image {checked.image} version {checked.version}"
     if whole:

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 from broadcaster.report import SessionReport, seal_report
 from protocol.errors import ConfigError
 from protocol.signing import SigningKey
-from protocol.trust import encode_trust
+from protocol.trust import encode_trust, succeed
 from slatecast.cli.context import Context
 from slatecast.cli.report import report
 from tests.broadcaster.proved_report import proved_report, unsigned_report
@@ -64,6 +64,14 @@ def test_a_report_of_another_broadcaster_is_bad_unless_its_trust_is_named(tmp_pa
     (tmp_path / "other.json").write_bytes(encode_trust(trust_of(other)))
     assert verify(tmp_path, proved_report(), "--trust", str(tmp_path / "other.json")).return_value == 5
     assert verify(tmp_path, proved_report(), "--keys", str(tmp_path / "keys")).return_value == 0
+
+
+def test_a_report_of_an_earlier_director_is_good_and_says_so(tmp_path: Path, keys: Path) -> None:
+    later = succeed(trust_of(DIRECTOR), DIRECTOR, director_key=SigningKey(b"o" * 32).public)
+    (keys / "trust.json").write_bytes(encode_trust(later))
+    result = verify(tmp_path, proved_report())
+    assert result.return_value == 0
+    assert "note: signed with a director key that was replaced since" in result.stdout
 
 
 def test_hostile_texts_stay_one_line(tmp_path: Path) -> None:
