@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.messages import ReceiverState
-from tests.simulator.scenario import run_seed
+from tests.simulator.scenario import cost_of_lies, run_seed
 
 SEEDS_PER_TEST = 10
 
@@ -35,3 +35,18 @@ def test_rooms_end_in_every_way() -> None:
 @pytest.mark.slow
 def test_rooms_differ() -> None:
     assert run_seed(7).trace != run_seed(8).trace
+
+
+@pytest.mark.slow
+def test_an_insider_who_lies_about_one_block_in_a_hundred_costs_little() -> None:
+    """Played with ten in a hundred, since the blocks of a room are few; a block's symbols are a tenth as many, too."""
+    costs = [cost for seed in range(200) if (cost := cost_of_lies(seed, ratio=0.1)) is not None]
+    assert not [cost.outcome for cost in costs if cost.outcome.problems]
+    states = {state for cost in costs for state in cost.outcome.states.values()}
+    lied_about = sum(cost.blocks_lied_about for cost in costs) / sum(cost.blocks for cost in costs)
+    extra = sum(cost.extra_bytes for cost in costs) / sum(cost.needed_bytes for cost in costs)
+    mismatches = sum(cost.mismatches for cost in costs)
+    print(f"{len(costs)} rooms, {lied_about:.1%} of the blocks lied about, {mismatches} came wrong, {extra:.2%} extra")
+    assert states == {ReceiverState.VERIFIED}
+    assert mismatches >= 15, "nobody believed the insider"
+    assert extra * 0.01 / lied_about <= 0.03

@@ -100,6 +100,24 @@ MUTANTS = (
             "            self._partial.pop(sbn, None)\n",
         ),
     ),
+    _mutant(
+        "digests not compared",
+        "of a block that came wrong no symbol is found to be false",
+        (
+            "protocol/symbol_digests.py",
+            "if blake3(symbol, key=_KEY).digest(SYMBOL_DIGEST_LENGTH) != told[place : place + SYMBOL_DIGEST_LENGTH]:",
+            "if False:",
+        ),
+    ),
+    _mutant(
+        "good symbols dropped",
+        "with the false symbols of a block the true ones go",
+        (
+            "receiver/reception.py",
+            "dropped = block.drop_symbols(false_esis, self._pool.symbol_length)",
+            "dropped = block.drop_symbols(range(255), self._pool.symbol_length)",
+        ),
+    ),
     # --- the disk ----------------------------------------------------------------------------------------------------
     _mutant(
         "no fsync",

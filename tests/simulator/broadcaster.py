@@ -26,6 +26,7 @@ from protocol.messages import (
     SessionPhase,
     announcement_topic,
     decode_message,
+    encode_tsi,
 )
 from protocol.seal import Seal
 from protocol.wire import INTERLEAVED_BLOCKS
@@ -33,6 +34,7 @@ from tests.simulator.audit import SenderAudit
 from tests.simulator.broker import Party, SimulatedBroker
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage
 from tests.simulator.network import SimulatedMulticast
+from tests.simulator.order import session_secret
 from tests.simulator.schedule import Schedule
 
 MACHINE = "broadcaster"
@@ -86,20 +88,22 @@ class SimulatedBroadcaster:
         self._network = network
         self._broker = broker
         self._settings = settings
-        tsi, secret = rng.getrandbits(64), rng.randbytes(32)
+        tsi = rng.getrandbits(64)
         self.announcement = build_announcement(
             image.manifest,
             tsi=tsi,
-            session_secret=secret,
+            image_key=bytes(32),
+            image_signature=bytes(64),
+            source="192.0.2.1",
             group="239.192.0.1",
             port=7000,
             oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH, max_repair_symbols=settings.max_repair_symbols),
-            catch_up_url="http://192.0.2.1:7001" if settings.has_lane else "",
+            catch_up_url="https://192.0.2.1:7001" if settings.has_lane else "",
         )
         self.encoder = BlockEncoder(
             image.manifest,
             lambda sbn: image.library.read_stored(image.manifest, sbn),
-            Seal(secret, image.manifest.digest, tsi, ENCODING_SYMBOL_LENGTH),
+            Seal(session_secret(encode_tsi(tsi)), image.manifest.digest, tsi, ENCODING_SYMBOL_LENGTH),
             ENCODING_SYMBOL_LENGTH,
         )
         self.objects = self.encoder.manifest_object(), self.encoder.disk_object()

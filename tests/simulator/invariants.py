@@ -137,6 +137,9 @@ def _problems_of_insider(room: "Room") -> list[str]:
         is_told = seat is not None and seat.report.alarm
         if _is_control_good(room) and receiver.is_alive and receiver.is_acknowledged and not is_told:
             found.append(f"{receiver.machine}: {session.poison.mismatched_blocks} blocks were wrong, and nobody heard")
+        lies = 0 if room.insider is None else room.insider.datagrams_sent
+        if session.poison.false_symbols > lies and not receiver.habits.bad_memory_ratio:
+            found.append(f"{receiver.machine}: {session.poison.false_symbols} symbols were dropped for {lies} lies")
         may_ask = room.has_lane and not room.has_partition and not room.longest_without_sender
         if may_ask and session.state is ReceiverState.VERIFIED and not session.poison.false_symbols:
             found.append(f"{receiver.machine}: blocks were wrong, and no symbol was found to be false")

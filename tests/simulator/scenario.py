@@ -119,7 +119,8 @@ class CostOfLies:
     extra_bytes: int
     """to the group, and by the lane"""
     blocks: int
-    """that it lied about"""
+    """of both objects"""
+    blocks_lied_about: int
     mismatches: int
     """blocks that came whole and wrong, over all seats"""
 
@@ -127,7 +128,7 @@ class CostOfLies:
 def cost_of_lies(seed: int, ratio: float) -> CostOfLies | None:
     """A faultless room played without and with an insider; None if the seed gives no such room, or has no lane."""
     room = _draw_room(random.Random(seed), random.Random(f"arming {seed}"))
-    if not room.is_calm or room.is_only_killed or not room.has_lane or room.has_old_disks:
+    if not room.is_calm or room.is_only_killed or not room.has_lane:
         return None
     _plan_receivers(room)
     honest = _play(room, seed)
@@ -140,7 +141,8 @@ def cost_of_lies(seed: int, ratio: float) -> CostOfLies | None:
     assert lied_to.insider is not None
     sent = lied_to.sender.session.datagrams_sent * DATAGRAM_LENGTH + lied_to.lane.bytes_served
     mismatches = sum(each.session.poison.mismatched_blocks for each in lied_to.receivers if each.session is not None)
-    return CostOfLies(outcome, needed, sent - needed, len(lied_to.insider.blocks), mismatches)
+    blocks = sum(each.block_count for each in lied_to.sender.objects)
+    return CostOfLies(outcome, needed, sent - needed, blocks, len(lied_to.insider.blocks), mismatches)
 
 
 def run_seed(seed: int) -> Outcome:
