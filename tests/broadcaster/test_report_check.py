@@ -58,7 +58,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_every_altered_value_is_found(data: st.DataObject) -> None:
     tree = msgspec.json.decode(ENCODED)
