@@ -6,6 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 SEATS ?= 8
 IMAGE ?=
+FUZZ_SECONDS ?= 60
 
 BIN := .venv/bin
 PACKAGES := protocol broadcaster receiver dashboards slatecast
@@ -37,10 +38,12 @@ bench: .venv/bench.stamp ## measure; figures of this machine only
 		echo "== $$bench"; $(BIN)/python -m benches."$$(basename "$$bench" .py)" || exit 1; \
 	done
 
-fuzz: .venv/test.stamp ## run the property and fuzz tests with many more examples
+fuzz: .venv/fuzz.stamp ## fuzz each parser for FUZZ_SECONDS=60, then run the property tests with many more examples
+	$(BIN)/python -m tests.fuzz.hunt --seconds "$(FUZZ_SECONDS)"
 	$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=fuzz --timeout=0
 
-mutants: .venv/test.stamp ## plant bugs in copies of the packages and show that the simulated rooms find every one
+mutants: .venv/test.stamp ## plant bugs in copies of the packages and show that the tests find every one
+	$(BIN)/python -m tests.mutants.ticket_hunt
 	$(BIN)/python -m tests.mutants.hunt
 
 clean: ## remove everything that make has made
@@ -53,6 +56,10 @@ clean: ## remove everything that make has made
 
 .venv/bench.stamp: $(INSTALLED_FROM)
 	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,dev,bench]'
+	@touch $@ .venv/test.stamp .venv/demo.stamp
+
+.venv/fuzz.stamp: $(INSTALLED_FROM)
+	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,dev,fuzz]'
 	@touch $@ .venv/test.stamp .venv/demo.stamp
 
 .venv/test.stamp: $(INSTALLED_FROM)

@@ -204,7 +204,7 @@ class Forger:
     def swapped_fields(self) -> Forgery:
         """One or more fields come from another valid ticket; the signature is of one of both."""
         pool = self._rng.choice([self._of_seats, self._of_boots, self._of_sessions])
-        other: object = self._rng.choice(pool)
+        other = self._rng.choice(pool)
         mine, theirs = json.loads(self.good.ticket), json.loads(other.ticket)
         names = [name for name in mine if mine[name] != theirs[name]]
         swapped = mine | {
