@@ -36,8 +36,8 @@ MAX_ANSWER_LENGTH: Final = 48 * 1024
 MAX_PEM_LENGTH: Final = 8 * 1024
 """[characters] of one certificate; ours have under 1,000."""
 
-LEAF_DIGEST_LENGTH: Final = 32
-"""[bytes] SHA-256 of the TLS certificate that answers"""
+MAX_SEAT_LENGTH: Final = 64
+"""[characters] as in the other messages"""
 
 _TRANSCRIPT: Final = b"slatecast enrolment v1"
 _RECEIVER: Final = b"receiver"
@@ -47,7 +47,7 @@ Random = Annotated[bytes, msgspec.Meta(min_length=RANDOM_LENGTH, max_length=RAND
 PairingMessage = Annotated[bytes, msgspec.Meta(max_length=PAIRING_MESSAGE_LENGTH)]
 Proof = Annotated[bytes, msgspec.Meta(max_length=PROOF_LENGTH)]
 Pem = Annotated[str, msgspec.Meta(max_length=MAX_PEM_LENGTH)]
-Seat = Annotated[str, msgspec.Meta(max_length=64)]
+Seat = Annotated[str, msgspec.Meta(max_length=MAX_SEAT_LENGTH)]
 BrokerUrl = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^mqtts?://[!-?A-~]+\Z")]
 OptionalSignature = Annotated[bytes, msgspec.Meta(max_length=SIGNATURE_LENGTH)]
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from protocol.admission import check_admission
 from protocol.enrolment import (
+    MAX_SEAT_LENGTH,
     Hello,
     Offer,
     Refusal,
@@ -88,7 +89,7 @@ async def enrol(
         host: name or address.
         port: of the front door.
         identity: this start's keys.
-        seat: what the operator calls this place; at most 64 characters.
+        seat: what the operator calls this place; at most MAX_SEAT_LENGTH characters.
         token: the word on the operator's screen, as somebody typed it.
         trust: the broadcaster that it must be; one whose keys follow these is taken too.
         on_words: told the four words, once, when the operator has to decide; they stand on his screen as well.
@@ -97,10 +98,12 @@ async def enrol(
         remembered: broadcasters that need no words; any other one is as good as unknown.
 
     Raises:
-        ConfigError: the token or the address is none.
+        ConfigError: the token or the address is none, or the seat's name is too long.
         RefusedError: by the operator; or the broadcaster is none, another one, or not proved. Nothing was told to it.
         TransportError: nobody answers, or it was restarted meanwhile: try again, with the same identity.
     """
+    if len(seat) > MAX_SEAT_LENGTH:
+        raise ConfigError(f"a seat's name of {len(seat)} characters: give one of at most {MAX_SEAT_LENGTH}")
     plain_token = None if token is None else normalized_token(token)
     if plain_token is None and trust is None and not remembered and confirm is None:
         raise RefusedError(

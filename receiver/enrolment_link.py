@@ -33,6 +33,7 @@ _MAX_LINE: Final = 1024
 """[bytes] Of the status line and of one header; a front door's are shorter than 80."""
 
 _MAX_HEADERS: Final = 32
+_NOT_IN_HOSTS: Final = frozenset(" /\\@?#")
 
 
 class _Response(aiohttp.ClientResponse):
@@ -59,10 +60,12 @@ class EnrolmentLink:
         """
         self.place: Final = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         """for people"""
+        if not host or not set(host).isdisjoint(_NOT_IN_HOSTS) or not host.isprintable() or not 1 <= port <= 0xFFFF:
+            raise self._no_address()
         try:
             self._url = URL.build(scheme="https", host=host, port=port)
-        except (ValueError, TypeError):
-            raise ConfigError(f"broadcaster {self.place!r}: write HOST or HOST:PORT") from None
+        except ValueError:
+            raise self._no_address() from None
         self._leaf_digest: bytes | None = None
 
     async def __aenter__(self) -> Self:
@@ -127,7 +130,7 @@ class EnrolmentLink:
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
             raise self._away("has ended the connection") from error
         except aiohttp.InvalidURL as error:
-            raise ConfigError(f"broadcaster {self.place!r}: write HOST or HOST:PORT") from error
+            raise self._no_address() from error
         except (aiohttp.ClientError, ValueError) as error:
             raise self.stranger("answers no proper HTTP") from error
 
@@ -165,6 +168,9 @@ class EnrolmentLink:
     def stranger(self, what: str) -> RefusedError:
         """The error for an answer that no broadcaster gives."""
         return RefusedError(f"{self.place} is not a slatecast broadcaster ({what}): name it with --server HOST[:PORT]")
+
+    def _no_address(self) -> ConfigError:
+        return ConfigError(f"broadcaster {self.place!r}: write HOST or HOST:PORT, with a port from 1 to 65535")
 
     def _away(self, what: str) -> TransportError:
         return TransportError(f"the broadcaster at {self.place} {what}")

@@ -163,6 +163,20 @@ class TestToken:
                 await seat.enrol(door.port, token=TOKEN, trust=other)
 
 
+async def test_a_seat_with_a_long_name_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="a seat's name of 65 characters: give one of at most 64"):
+        await enrol(
+            HOST,
+            1,
+            ReceiverIdentity.draw(),
+            seat="x" * 65,
+            token=TOKEN,
+            trust=None,
+            on_words=print,
+            confirm=None,
+        )
+
+
 class TestWords:
     async def test_the_same_stand_on_both_screens(self, broadcaster: Broadcaster, seat: Seat) -> None:
         async with broadcaster.open() as door:
