@@ -23,9 +23,9 @@ from collections import deque
 from collections.abc import Container
 from typing import Final
 
-from protocol.blocks import BlockBuffer, BlockPool, source_block_length
+from protocol.blocks import BlockBuffer
 from protocol.errors import SessionStateError
-from protocol.manifest import CHUNK_SIZE, Manifest
+from protocol.manifest import Manifest
 from protocol.messages import (
     Announcement,
     Message,
@@ -45,18 +45,11 @@ from receiver.inventory import InventoryTimer
 from receiver.lease import Lease
 from receiver.poison import PoisonWatch
 from receiver.reception import Reception
-from receiver.repair import RepairTimer
+from receiver.receptions import Receptions
 from receiver.reporter import Reporter
 
 REPORT_INTERVAL: Final = 0.5
 """[s] How stale an operator's picture of a seat may be."""
-
-SILENCE: Final = 0.15
-"""[s] After so long without a symbol that is wanted, the sender's position is believed even for blocks that were never
-seen; until then they may still lie in the receive buffer."""
-
-DARKNESS: Final = 2.0
-"""[s] After so long without anything by multicast, a seat on the catch-up lane fetches also what is yet to be sent."""
 
 DEFAULT_BUFFER_LIMIT: Final = 192 * 1024 * 1024
 """[bytes] Blocks in memory; with the interpreter and a manifest of 60 MB within 350 MiB."""
@@ -97,16 +90,8 @@ class ReceiverSession:
         self.counters = Counters()
         self.poison = PoisonWatch()
         """what is known of false symbols"""
-        self._manifest: Manifest | None = None
-        self._symbol_length = announcement.oti.encoding_symbol_length
-        self._pool = BlockPool(buffer_limit, announcement.oti.maximum_source_block_length, self._symbol_length)
-        self._manifest_object = Reception(
-            TOI_MANIFEST, self._manifest_block_length, self._pool, RepairTimer(rng, now), now
-        )
-        self._disk_object = Reception(TOI_DISK, self._disk_block_length, self._pool, RepairTimer(rng, now), now)
-        self._objects = (self._manifest_object, self._disk_object)
-        self._manifest_object.want_all(len(announcement.manifest_block_digests))
-        self._touched: list[tuple[BlockBuffer, int]] = []
+        self._objects = Receptions(announcement, rng=rng, now=now, buffer_limit=buffer_limit)
+        self._disk_object = self._objects.disk
         self._status: SessionStatus | None = None
         self._lease = Lease(now)
         self._has_left = False
@@ -119,11 +104,11 @@ class ReceiverSession:
 
     def find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """The buffer and the ledger for symbols of this block, or None if they are not wanted or there is no room."""
-        return self._find_block(toi, sbn, source_block_length, is_multicast=True)
+        return None if self.state.is_final else self._objects.find(toi, sbn, source_block_length, is_multicast=True)
 
     def find_fetched_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """As ``find_block``, for symbols that the catch-up lane brings."""
-        return self._find_block(toi, sbn, source_block_length, is_multicast=False)
+        return None if self.state.is_final else self._objects.find(toi, sbn, source_block_length, is_multicast=False)
 
     def batch_opened(self, length: int, now: float) -> None:
         """The symbols of a batch of ``length`` bytes from the group lie in their buffers: see what is complete."""
@@ -137,16 +122,12 @@ class ReceiverSession:
         """
         if self.state.is_final:
             return None
-        for each in self._objects:
-            if (want := each.next_suspect_want(now)) is not None:
-                return want
-        for each in self._objects if self.is_on_catch_up else ():
-            from_everywhere = self.must_leave_group or now - each.last_arrival >= DARKNESS
-            knows_what_it_lacks = self.has_scanned or each is self._manifest_object
-            want = each.next_want(now, whole_blocks=knows_what_it_lacks, from_everywhere=from_everywhere)
-            if want is not None:
-                return want
-        return None
+        return self._objects.next_want(
+            now,
+            is_on_catch_up=self.is_on_catch_up,
+            must_leave_group=self.must_leave_group,
+            has_scanned=self.has_scanned,
+        )
 
     def is_wanted(self, want: Want) -> bool:
         """Whether it is worth while to try again; if not, nothing more is to be said of this want."""
@@ -188,7 +169,7 @@ class ReceiverSession:
         if before is not None and message.sequence >> 32 > before.sequence >> 32:
             self._inventory.tell_again()  # the broadcaster was started again and knows nothing of it
             self._report_due_at = now
-        if self._manifest is not None:
+        if self._objects.has_manifest:
             # What was under way side by side when the status was said is heard in part by one who comes now.
             heard_whole = message.position + INTERLEAVED_BLOCKS if message.phase is SessionPhase.DISK else 0
             self._disk_object.first_pass.count_from(heard_whole)
@@ -218,10 +199,9 @@ class ReceiverSession:
     def manifest_loaded(self, manifest: Manifest, now: float) -> None:
         """Object 0 is decoded and checked, the target is marked incomplete: object 1 may be received."""
         self._expect(ReceiverState.READY)
-        self._manifest = manifest
         if self._status is not None and self._status.phase is not SessionPhase.DISK:
             self._disk_object.first_pass.count_from(0)
-        self._disk_object.want_all(len(manifest))
+        self._objects.manifest_loaded(manifest)
         self._enter(ReceiverState.RECEIVING, now)
         self._complete_if_nothing_is_missing(TOI_DISK, now)
 
@@ -291,8 +271,7 @@ class ReceiverSession:
         Unless ``is_caught_up``, datagrams that have arrived still wait to be opened. Then nothing is asked for: what
         seems to be missing may be among them, on a busy machine for seconds.
         """
-        last_arrival = max(each.last_arrival for each in self._objects)
-        if not self._has_left and self._lease.is_over(last_arrival, now):
+        if not self._has_left and self._lease.is_over(self._objects.last_arrival, now):
             self.has_lost_sender = True
             self._leave(is_acknowledged=False)
         if self._has_left:
@@ -300,8 +279,8 @@ class ReceiverSession:
         self._count_down(now)
         for each in self._objects:
             each.give_up_suspects(now)
-        if is_caught_up:
-            self._believe_status(now)
+        if is_caught_up and self._status is not None:
+            self._objects.believe(self._status, now)
         if now >= self._report_due_at:  # first: what a seat lacks is not heard before the seat is known
             self._report_due_at = now + REPORT_INTERVAL
             return self.report()
@@ -328,9 +307,9 @@ class ReceiverSession:
             self.reason,
             self.counters,
             self._disk_object,
-            self._pool,
+            self._objects.pool,
             poison=self.poison,
-            has_manifest=self._manifest is not None,
+            has_manifest=self._objects.has_manifest,
             has_scanned=self.has_scanned,
         )
 
@@ -357,19 +336,9 @@ class ReceiverSession:
     @property
     def backlog_bytes(self) -> int:
         """Bytes of blocks held in memory."""
-        return self._pool.taken_bytes
+        return self._objects.pool.taken_bytes
 
     # --- inside --------------------------------------------------------------------------------------------------
-
-    def _find_block(
-        self, toi: int, sbn: int, source_block_length: int, *, is_multicast: bool
-    ) -> tuple[bytearray, bytearray] | None:
-        reception = self._objects[toi]
-        block = None if self.state.is_final else reception.find(sbn, source_block_length, is_multicast=is_multicast)
-        if block is None:
-            return None
-        self._touched.append((block, block.symbol_count))
-        return block.symbols, block.ledger
 
     def _count_down(self, now: float) -> None:
         if self.state is not ReceiverState.ARMING:
@@ -381,14 +350,11 @@ class ReceiverSession:
             self._complete_if_nothing_is_missing(TOI_MANIFEST, now)
 
     def _take_touched(self, now: float, *, is_multicast: bool) -> None:
-        for block, symbols_before in self._touched:
-            if self._objects[block.toi].opened(block, symbols_before, now, is_multicast=is_multicast):
-                self._events.append(BlockDecodable(block))
-        self._touched.clear()
+        self._events.extend(map(BlockDecodable, self._objects.opened(now, is_multicast=is_multicast)))
 
     def _repair_request(self, reception: Reception, now: float) -> RepairRequest | None:
         # Until the scan is over, a block of which nothing came may well be on the disk.
-        knows_what_it_lacks = self.has_scanned or reception is self._manifest_object
+        knows_what_it_lacks = self.has_scanned or reception.toi == TOI_MANIFEST
         deficits, absent, missing_symbols = reception.requests(now, whole_blocks=knows_what_it_lacks)
         if not deficits and not absent:
             return None
@@ -398,26 +364,6 @@ class ReceiverSession:
         is_planning = self._status is None or self._status.phase in (SessionPhase.WAITING, SessionPhase.MANIFEST)
         part = self._inventory.next_part(now, is_awaited=is_planning and not self.state.is_final)
         return None if part is None else self._reporter.missing_blocks(self._disk_object.unasked(), *part)
-
-    def _manifest_block_length(self, sbn: int) -> int:
-        stored_length = min(CHUNK_SIZE, self.announcement.manifest_length - sbn * CHUNK_SIZE)
-        return source_block_length(stored_length, self._symbol_length)
-
-    def _disk_block_length(self, sbn: int) -> int:
-        if self._manifest is None:
-            raise SessionStateError("a block of the disk was looked up before the manifest was loaded")
-        return source_block_length(self._manifest[sbn].stored_length, self._symbol_length)
-
-    def _believe_status(self, now: float) -> None:
-        """In silence, blocks below the sender's position have gone by, whether or not any of their symbols was seen."""
-        if self._status is None:
-            return
-        phase, position = self._status.phase, self._status.position
-        if now - self._manifest_object.last_arrival >= SILENCE and phase is not SessionPhase.WAITING:
-            is_over = phase is not SessionPhase.MANIFEST
-            self._manifest_object.go_by(self._manifest_object.block_count if is_over else position)
-        if now - self._disk_object.last_arrival >= SILENCE and phase is SessionPhase.DISK:
-            self._disk_object.go_by(position)
 
     def _complete_if_nothing_is_missing(self, toi: int, now: float) -> None:
         if self._objects[toi].missing or self.state.is_final or self.state is ReceiverState.ARMING:

@@ -13,8 +13,9 @@ from protocol.ranges import RangeSet
 from protocol.wire import INTERLEAVED_BLOCKS
 from receiver.events import BlockDecodable, ObjectCompleted, SessionLeft
 from receiver.first_pass import REORDER_BLOCKS
+from receiver.receptions import SILENCE
 from receiver.repair import HOLDOFF, REPAIR_CYCLE
-from receiver.session import REPORT_INTERVAL, SILENCE, ReceiverSession
+from receiver.session import REPORT_INTERVAL, ReceiverSession
 from tests.receiver.seat import (
     DATAGRAM,
     MANIFEST_K,
@@ -187,7 +188,7 @@ def test_a_rejected_block_starts_over() -> None:
     seat.arrive(0, range(K))
     (event,) = seat.events()
     assert isinstance(event, BlockDecodable)
-    seat.session.block_rejected(event.block)
+    seat.session.block_rejected(event.block, 1.0)
     assert (seat.session.blocks_missing, seat.session.backlog_bytes) == (3, 0)
     seat.session.receive_message(status(2, position=1), 0.5)
     assert seat.wants(1.0) == ({}, [(0, 0)])
@@ -203,7 +204,7 @@ def test_a_rejected_block_is_asked_for_without_waiting_for_the_holdoff() -> None
     seat.arrive(0, [K], now=1.15)
     (event,) = seat.events()
     assert isinstance(event, BlockDecodable)
-    seat.session.block_rejected(event.block)
+    seat.session.block_rejected(event.block, 1.0)
     seat.arrive(0, [0], now=1.2)
     assert seat.wants(1.4)[0] == {0: K - 1}
 
@@ -407,7 +408,7 @@ def test_a_rejected_block_is_not_expected_twice(again: range) -> None:
     seat = receiving_seat(30)
     seat.arrive(0, range(K))
     (block,) = seat.decodable()
-    seat.session.block_rejected(block)
+    seat.session.block_rejected(block, 1.0)
     seat.arrive(0, again)
     for sbn in range(1, 1 + REORDER_BLOCKS):
         seat.arrive(sbn, range(K))
@@ -419,7 +420,7 @@ def test_a_rejected_block_says_nothing_of_those_beside_it() -> None:
     seat.begin(range(8))
     seat.arrive(7, range(K))
     (block,) = seat.decodable()
-    seat.session.block_rejected(block)
+    seat.session.block_rejected(block, 1.0)
     assert (seat.lost(), seat.session.first_pass.gone_by) == ((K, 0), 0)
 
 

@@ -5,8 +5,8 @@ import pytest
 from protocol.messages import ReceiverReport, RepairRequest, SessionPhase
 from receiver.events import BlockDecodable, ObjectCompleted, Want
 from receiver.first_pass import REORDER_BLOCKS
+from receiver.receptions import DARKNESS, SILENCE
 from receiver.repair import HOLDOFF, QUIET
-from receiver.session import DARKNESS, SILENCE
 from receiver.suspects import LANE_PATIENCE
 from tests.receiver.seat import DATAGRAM, MANIFEST_K, ROOM_FOR_ONE_BLOCK, K, Seat, manifest_of, receiving_seat
 from tests.sample_messages import receiver_id, status
