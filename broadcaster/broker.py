@@ -4,19 +4,22 @@ This side opens the listening socket, hands it over and keeps it: a port that is
 is the same for as long as the context is entered. A child that dies is replaced for ever, with growing pauses where it
 dies again; connections wait in the socket's queue meanwhile. The child lives no longer than this process: when
 this process dies, by whatever signal, so does the child, and the port is free. A terminal's Ctrl-C does not reach it,
-so that the room can still be told that the session ends.
+so that the room can still be told that the session ends. What it needs for TLS it is told through its standard input,
+where nobody else reads it.
 """
 
 import asyncio
 import contextlib
 import errno
 import importlib.util
+import json
 import logging
 import os
 import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,6 +27,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from protocol.errors import ConfigError, TransportError
 from protocol.link.mqtt import DEFAULT_PORT, BrokerAddress
+from protocol.link.tls import TlsIdentity
 
 ALL_INTERFACES: Final = ""
 
@@ -52,18 +56,37 @@ LISTEN_BACKLOG: Final = 128
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class BrokerTls:
+    """What a broker shows, and whose certificates it accepts."""
+
+    identity: TlsIdentity
+    """of the accepting side"""
+    authority: bytes
+    """PEM of who issued the certificates of all who connect"""
+
+
 class EmbeddedBroker:
     """A broker that runs while the context is entered, whatever becomes of its process.
 
     Args:
         host: address to listen on; empty for all interfaces, IPv4 and IPv6.
         port: port to listen on; 0 takes a free one.
+        tls: certificates, and for each the rules of broadcaster.access; None lets anybody do anything, for tests.
         port_timeout: [seconds] to wait for a port that is taken: by a predecessor that was killed just now.
     """
 
-    def __init__(self, host: str = LOOPBACK, port: int = DEFAULT_PORT, *, port_timeout: float = 0.0) -> None:
+    def __init__(
+        self,
+        host: str = LOOPBACK,
+        port: int = DEFAULT_PORT,
+        *,
+        tls: BrokerTls | None = None,
+        port_timeout: float = 0.0,
+    ) -> None:
         self._host = host
         self._port = port
+        self._tls = tls
         self._port_timeout = port_timeout
         self._listener: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -89,7 +112,7 @@ class EmbeddedBroker:
     def address(self) -> BrokerAddress:
         """How this machine's own roles reach it."""
         is_everywhere = self._host in (ALL_INTERFACES, "0.0.0.0", "::")
-        return BrokerAddress(LOOPBACK if is_everywhere else self._host, self._port)
+        return BrokerAddress(LOOPBACK if is_everywhere else self._host, self._port, tls=self._tls is not None)
 
     async def __aenter__(self) -> Self:
         """Start the broker and wait until it accepts connections.
@@ -161,18 +184,33 @@ class EmbeddedBroker:
             "-m",
             "broadcaster.broker_process",
             str(self._listener.fileno()),
+            *(["tls"] if self._tls is not None else []),
             pass_fds=[self._listener.fileno()],
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             process_group=0,
         )
+        assert process.stdin is not None
+        process.stdin.write(self._first_line())
         try:
             await _ready(process)
         except BaseException:
             await _stop(process)
             raise
         return process
+
+    def _first_line(self) -> bytes:
+        """What the child reads first; far less than a pipe holds, so writing it waits for nothing."""
+        if self._tls is None:
+            return b""
+        identity = self._tls.identity
+        given = {
+            "certificate": identity.certificate.decode(),
+            "private_key": identity.private_key.decode(),
+            "authority": self._tls.authority.decode(),
+        }
+        return json.dumps(given).encode() + b"\n"
 
     async def _listen(self) -> socket.socket:
         deadline = time.monotonic() + self._port_timeout

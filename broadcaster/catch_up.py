@@ -1,18 +1,20 @@
-"""The catch-up lane: serves single blocks of one session by HTTP, to seats that would slow the room.
+"""The catch-up lane: serves single blocks of one session by HTTPS, to seats that would slow the room.
 
 A body is the sealed datagrams of the symbols asked for, byte for byte those of the group, so a receiver opens and
-checks them the same way, and plain HTTP gives away nothing that the group does not. Anybody on the LAN may ask; what
-that costs is bounded: requests under way in all and per address, and the rate of all answers together, for which
-addresses take turns. Paths are those of ``protocol.catch_up``; there is nothing to list.
+checks them the same way. Receivers that were let in may ask, others do not get beyond their handshake; what that costs
+is bounded: requests under way in all and per address, and the rate of all answers together, for which addresses take
+turns. Paths are those of ``protocol.catch_up``; there is nothing to list.
 """
 
 import asyncio
 import logging
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, contextmanager
+from functools import lru_cache
 from ipaddress import ip_address
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
@@ -38,6 +40,9 @@ MAX_REQUESTS_PER_ADDRESS: Final = 4
 RETRY_AFTER: Final = 1
 """[s] When a refused request may come again: the least that HTTP can say."""
 
+DIGESTS_KEPT: Final = 64
+"""[answers] of up to 4 kB to requests for digests: eight for each of the blocks that are sent side by side."""
+
 TURN_SECONDS: Final = 0.005
 """[s] How long a turn lasts at the lane's rate: 200 wake-ups a second. At most 64 kB, as TCP sends at once anyway."""
 
@@ -62,6 +67,9 @@ class CatchUpLane:
         on_damaged: told once for each toi and sbn that cannot be read from the library, in the event loop.
         port: 0 takes a free one.
         cap: what bounds this lane together with the others of this host.
+        symbol_digests: what the symbols of a transmission must hash to; runs and raises as ``encode``. Without it
+            nobody is told.
+        tls: makes it HTTPS, for those whom the context accepts; None is for tests.
     """
 
     def __init__(
@@ -77,6 +85,8 @@ class CatchUpLane:
         port: int = 0,
         use_ipv6: bool = False,
         cap: RateCap | None = None,
+        symbol_digests: Callable[[Transmission], bytes] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         text = interface.ipv6 if (use_ipv6 and interface.ipv6) or interface.ipv4 is None else interface.ipv4
         if text is None:
@@ -85,11 +95,14 @@ class CatchUpLane:
         self._tsi = tsi
         self._objects = objects
         self._encode = encode
+        # All seats that a false symbol has reached ask at once, for the same digests.
+        self._symbol_digests = None if symbol_digests is None else lru_cache(DIGESTS_KEPT)(symbol_digests)
         self._executor = executor
         self._on_damaged = on_damaged
         self._damaged: set[tuple[int, int]] = set()
         self._turns = Turns(rate_bits_per_second, cap=cap)
-        self._listener = HttpListener(self._host, port, interface.index, self._answer)
+        self._is_secure = tls is not None
+        self._listener = HttpListener(self._host, port, interface.index, self._answer, tls=tls)
         self._under_way: Counter[str] = Counter()
         self.bytes_sent = 0
         """bytes of bodies handed to the kernel"""
@@ -101,6 +114,8 @@ class CatchUpLane:
         """told to come again: too many were under way"""
         self.requests_invalid = 0
         """malformed, or for what does not exist"""
+        self.digests_served = 0
+        """requests for digests of symbols that were answered: about each of these blocks somebody was lied to"""
 
     @property
     def rate_bits_per_second(self) -> int:
@@ -124,7 +139,7 @@ class CatchUpLane:
         """
         if self._host.version == 6 and self._host.is_link_local:
             return ""
-        return str(LaneAddress(self._host, self._listener.port))
+        return str(LaneAddress(self._host, self._listener.port, self._is_secure))
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -155,17 +170,17 @@ class CatchUpLane:
             transmission = None if asked is None else self._transmission(asked)
         except MessageError as error:
             return await self._refuse(request, 400, str(error))
-        if transmission is None:
+        if asked is None or transmission is None:
             return await self._refuse(request, 404, "no such session, object or block")
         address = request.remote or ""
         with self._admitted(address) as is_admitted:
             if not is_admitted:
                 self.requests_refused += 1
                 return await _send(request, 503, "busy", {"Retry-After": str(RETRY_AFTER)})
-            sealed = await self._sealed(transmission)
-            if sealed is None:
-                return await _send(request, 410, "this block is damaged in the library")
-            return await self._send_symbols(request, address, sealed)
+            answer = await self._read(transmission, is_digests=asked.asks_digests)
+            if isinstance(answer, SealedSymbols):
+                return await self._send_symbols(request, address, answer)
+            return await self._send_digests(request, address, answer)
 
     def _transmission(self, asked: BlockAddress) -> Transmission | None:
         """What to encode, or None where there is no such block.
@@ -173,11 +188,13 @@ class CatchUpLane:
         Raises:
             MessageError: the block has no such symbols, or they are of both kinds.
         """
+        if asked.asks_digests and self._symbol_digests is None:
+            return None
         if asked.tsi != self._tsi or asked.sbn >= self._objects[asked.toi].block_count:
             return None
         length = self._objects[asked.toi].source_block_length(asked.sbn)
         esis = range(length) if asked.esis is None else asked.esis
-        if esis.stop > length + MAX_REPAIR_SYMBOLS or esis.start < length < esis.stop:
+        if esis.stop > length + MAX_REPAIR_SYMBOLS or (esis.start < length < esis.stop and not asked.asks_digests):
             raise MessageError(f"the block has {length} source and {MAX_REPAIR_SYMBOLS} repair symbols: ask within one")
         return Transmission(asked.toi, asked.sbn, length, esis, is_first_pass=False)
 
@@ -196,16 +213,27 @@ class CatchUpLane:
             if not self._under_way[address]:
                 del self._under_way[address]
 
-    async def _sealed(self, transmission: Transmission) -> SealedSymbols | None:
+    async def _read(self, transmission: Transmission, *, is_digests: bool) -> SealedSymbols | bytes | None:
+        """The symbols of a block or their digests; None where the library does not have it undamaged."""
         block = (transmission.toi, transmission.sbn)
+        read = self._symbol_digests if is_digests else self._encode
+        assert read is not None
         if block not in self._damaged:
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, transmission)
+                return await asyncio.get_running_loop().run_in_executor(self._executor, read, transmission)
             except (IntegrityError, LibraryError) as error:
                 if block not in self._damaged:  # another request may have found it meanwhile
                     self._damaged.add(block)
                     self._on_damaged(*block, error)
         return None
+
+    async def _send_digests(self, request: web.BaseRequest, address: str, digests: bytes | None) -> web.StreamResponse:
+        if digests is None:
+            return await _send(request, 410, "this block is damaged in the library")
+        await self._turns.take(address, self._length_on_link(len(digests)))
+        self.digests_served += 1
+        self.bytes_sent += len(digests)
+        return await _send(request, 200, digests)
 
     async def _send_symbols(self, request: web.BaseRequest, address: str, sealed: SealedSymbols) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", **PRODUCT})
@@ -249,10 +277,12 @@ class CatchUpLane:
 
 
 async def _send(
-    request: web.BaseRequest, status: int, text: str, headers: Mapping[str, str] = MappingProxyType({})
+    request: web.BaseRequest, status: int, said: str | bytes, headers: Mapping[str, str] = MappingProxyType({})
 ) -> web.StreamResponse:
-    """Answer in one line."""
-    response = web.Response(status=status, text=f"{text}\n", headers={**PRODUCT, **headers})
+    """Answer in one line, or in a few bytes."""
+    body = f"{said}\n".encode() if isinstance(said, str) else said
+    kind = "text/plain; charset=utf-8" if isinstance(said, str) else "application/octet-stream"
+    response = web.Response(status=status, body=body, headers={"Content-Type": kind, **PRODUCT, **headers})
     try:
         async with asyncio.timeout(READER_PATIENCE):
             await response.prepare(request)

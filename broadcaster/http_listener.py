@@ -8,6 +8,7 @@ It never reads a request's body, says nothing of what it runs on, and logs no re
 import asyncio
 import logging
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from typing import Final, Self
 
 from aiohttp import web
 
+from broadcaster.handshakes import TlsListener
 from protocol.errors import TransportError
 
 MAX_CONNECTIONS: Final = 256
@@ -60,6 +62,7 @@ class HttpListener:
         port: 0 takes a free one; ``port`` says which.
         interface_index: the system's number of the interface, which link-local IPv6 addresses need.
         answer: gives the response to a request; it is cancelled when the connection ends.
+        tls: what to show, and which certificates to demand; None serves plain HTTP.
     """
 
     def __init__(
@@ -68,10 +71,13 @@ class HttpListener:
         port: int,
         interface_index: int,
         answer: Answer,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._host = host
         self._interface_index = interface_index
         self._answer = answer
+        self._tls = tls
         self.port = port
 
     async def __aenter__(self) -> Self:
@@ -84,7 +90,13 @@ class HttpListener:
         self._connections = _Connections(self._answer, str(self._host))
         self._runner = web.ServerRunner(self._connections, shutdown_timeout=_ABORT_SECONDS)
         await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        self._listening = listening
+        self._tls_listener: TlsListener | None = None
+        if self._tls is None:
+            await web.SockSite(self._runner, listening).start()
+        else:
+            self._tls_listener = TlsListener(listening, self._tls, self._connections)
+            await self._tls_listener.__aenter__()
         self.port = listening.getsockname()[1]
         return self
 
@@ -92,8 +104,11 @@ class HttpListener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Cut all connections, answered or not."""
+        if self._tls_listener is not None:
+            await self._tls_listener.__aexit__(kind, error, trace)
         for site in self._runner.sites:
             await site.stop()
+        self._listening.close()
         self._connections.abort_all()
         await self._runner.cleanup()
 
@@ -151,7 +166,8 @@ class _Connections(web.Server):
             transport.abort()
             return
         # A write then ends only when the kernel has all of it, so nothing is left in here when a connection is closed.
-        transport.set_write_buffer_limits(high=0)
+        # With TLS the limit that means this is 1: at 0 asyncio pauses a writer whose buffer is empty, for ever.
+        transport.set_write_buffer_limits(high=0 if transport.get_extra_info("ssl_object") is None else 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             patience_ms = int(READER_PATIENCE * 1000)
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)

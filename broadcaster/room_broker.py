@@ -3,20 +3,29 @@
 Each connection is bounded in both directions. What it says is read no faster than its share: beyond it the socket is
 left unread, so that TCP holds the sender back and the others' messages pass. What it does not read is kept up to a
 bound, then the connection is cut: a subscriber that is stuck must not fill the memory, and what it misses is repeated.
-It imports nothing of the roles, so that the broker's process stays small.
+With certificates each connection has the name in its own, and may do what ``broadcaster.access`` allows that name; what
+it may not is dropped or refused, and nobody else notices. It imports nothing of the roles, so that the broker's
+process stays small.
 """
 
 import asyncio
+import ssl
 import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
-from amqtt.adapters import ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter, WriterAdapter
+from amqtt.adapters import BufferReader, ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter, WriterAdapter
 from amqtt.broker import Broker, Server
-from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
+from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
+from amqtt.errors import MQTTError
+from amqtt.mqtt.connack import IDENTIFIER_REJECTED, NOT_AUTHORIZED, ConnackPacket
+from amqtt.mqtt.connect import ConnectPacket
 from amqtt.mqtt.packet import PUBACK, PUBCOMP, PUBREC, PUBREL
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.session import Session
+
+from broadcaster.access import is_known, is_receiver, may_publish, may_subscribe
 
 LISTENER: Final = "default"
 
@@ -54,6 +63,9 @@ MAX_RETAINED_BYTES: Final = 64 << 20
 MAX_FILTERS: Final = 1024
 """[topic filters] that differ, of all connections: each message is compared with each; roles use about ten."""
 
+MAX_CONNECTIONS_PER_RECEIVER: Final = 4
+"""[connections] with one receiver's certificate: it needs one, and a second while the first is half-open."""
+
 FAREWELL_TIMEOUT: Final = 1.0
 """[seconds] for the last bytes to a peer that is being disconnected."""
 
@@ -70,9 +82,16 @@ _ACKNOWLEDGEMENTS: Final = (PUBACK, PUBREC, PUBREL, PUBCOMP)
 
 
 class RoomBroker(Broker):
-    """The broker of one room; made inside the running loop."""
+    """The broker of one room; made inside the running loop.
 
-    def __init__(self) -> None:
+    Args:
+        asks_names: connections have certificates, and may do what the rules allow their names. Without it anybody may
+            do anything.
+    """
+
+    def __init__(self, *, asks_names: bool = False) -> None:
+        self._asks_names = asks_names
+        self._connections_of: Counter[str] = Counter()
         super().__init__(
             BrokerConfig(
                 listeners={LISTENER: ListenerConfig(type=ListenerType.EXTERNAL)},
@@ -84,13 +103,50 @@ class RoomBroker(Broker):
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it ends."""
         bounded_writer = BoundedWriter(writer)
+        name = bounded_writer.name
+        self._connections_of[name] += 1
         try:
-            await self.external_connected(PacedReader(reader, self._is_congested), bounded_writer, LISTENER)
+            if not is_receiver(name) or self._connections_of[name] <= MAX_CONNECTIONS_PER_RECEIVER:
+                await self.external_connected(PacedReader(reader, self._is_congested), bounded_writer, LISTENER)
         finally:
+            self._connections_of[name] -= 1
+            if not self._connections_of[name]:
+                del self._connections_of[name]
             await bounded_writer.close()
 
     def _is_congested(self) -> bool:
         return self._broadcast_queue.qsize() > MAX_WAITING
+
+    async def _initialize_client_session(
+        self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        """Refuse what a name may not be or leave behind, before amqtt touches the session of that client id.
+
+        The client id of a receiver is its name, or it could throw another one out. Its last will is held to the rules
+        now, since amqtt publishes wills without asking.
+        """
+        if not self._asks_names:
+            return await super()._initialize_client_session(reader, writer, remote_address, remote_port)
+        assert isinstance(reader, PacedReader)
+        assert isinstance(writer, BoundedWriter)
+        first = await reader.read_packet()
+        connect = await ConnectPacket.from_stream(BufferReader(first))
+        refusal = _refusal(writer.name, connect)
+        if refusal is not None:
+            await ConnackPacket.build(0, refusal).to_stream(writer)
+            raise MQTTError(f"refused {writer.name}")
+        handler, session = await super()._initialize_client_session(
+            BufferReader(first), writer, remote_address, remote_port
+        )
+        session.username = writer.name
+        return handler, session
+
+    async def _topic_filtering(self, session: Session, topic: str, action: Action) -> bool:
+        """Ask the rules; what somebody is sent was asked for before, when it subscribed."""
+        if not self._asks_names or action is Action.RECEIVE:
+            return True
+        may = may_publish if action is Action.PUBLISH else may_subscribe
+        return may(session.username or "", topic)
 
     async def _handle_client_session(  # noqa: PLR0917 - amqtt's signature
         self,
@@ -153,6 +209,19 @@ class RoomBroker(Broker):
         return await super().add_subscription(subscription, session)
 
 
+def _refusal(name: str, connect: ConnectPacket) -> int | None:
+    """The return code (MQTT 3.1.1 section 3.2.2.3) that refuses a connection, None for one that may be."""
+    header = connect.variable_header
+    if not is_known(name) or header is None or connect.payload is None or not header.clean_session_flag:
+        # What a session left behind could be taken over by another name that uses its client id.
+        return NOT_AUTHORIZED
+    if is_receiver(name) and connect.payload.client_id != name:
+        return IDENTIFIER_REJECTED
+    if header.will_flag and not may_publish(name, connect.payload.will_topic or ""):
+        return NOT_AUTHORIZED
+    return None
+
+
 class PacedReader(StreamReaderAdapter):
     """What a peer says, no faster than its share; the end of data where it is too long, too late or makes no sense.
 
@@ -195,6 +264,12 @@ class PacedReader(StreamReaderAdapter):
         if not self._header and self._body_left == 0:
             self._body_left = None
         return taken
+
+    async def read_packet(self) -> bytes:
+        """A whole packet, between two others. Raises as ``read``."""
+        first = await self.read(1)
+        assert self._body_left is not None
+        return first + await self.read(len(self._header)) + await self.read(self._body_left)
 
     async def _begin_packet(self) -> int:
         """Read a fixed header (MQTT 3.1.1 section 2.2); the length of what follows it. May be cancelled at any time."""
@@ -239,6 +314,15 @@ class PacedReader(StreamReaderAdapter):
 
 class BoundedWriter(StreamWriterAdapter):
     """What a peer is told; it never waits, and cuts the connection of a peer that leaves too much of it unread."""
+
+    @property
+    def name(self) -> str:
+        """The common name in the peer's certificate, which TLS has verified; empty without one."""
+        tls: ssl.SSLObject | None = self.get_ssl_info()
+        certificate = (tls and tls.getpeercert()) or {}
+        subject = cast("tuple[tuple[tuple[str, str], ...], ...]", certificate.get("subject", ()))
+        names = [value for part in subject for kind, value in part if kind == "commonName"]
+        return names[0] if len(names) == 1 else ""
 
     async def drain(self) -> None:
         """Look at what is unread.

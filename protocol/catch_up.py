@@ -1,10 +1,13 @@
 """The catch-up lane's HTTP addresses: where a broadcaster serves single blocks, and what a receiver may ask for there.
 
-    http://{ip}:{port}/v1/sessions/{tsi}/objects/{toi}/blocks/{sbn}[?first_esi={esi}&count={count}]
+    https://{ip}:{port}/v1/sessions/{tsi}/objects/{toi}/blocks/{sbn}[?first_esi={esi}&count={count}]
+    .../blocks/{sbn}/symbol-digests[?first_esi={esi}&count={count}]
 
 The answer's body is the sealed datagrams of those symbols, one after the other, each header, symbol and tag as they
-would travel to the group; without a query all source symbols. Both ends read what anybody may have written, so an
-address has no names, credentials or escapes, and its numbers no leading zeros.
+would travel to the group; without a query all source symbols. With ``/symbol-digests`` it is the digests of those
+symbols (``protocol.symbol_digests``) instead, of both kinds if need be. Both ends read what anybody may have written,
+so an address has no names, credentials or escapes, and its numbers no leading zeros. Without TLS, which only tests
+are, the scheme is http.
 """
 
 import re
@@ -15,10 +18,11 @@ from protocol import PROTOCOL_VERSION
 from protocol.errors import MessageError
 from protocol.wire import MAX_ENCODING_SYMBOLS, TOI_DISK
 
-_URL: Final = re.compile(r"http://(?:([0-9.]{7,15})|\[([0-9A-Fa-f:.]{2,45})\]):([1-9][0-9]{0,4})/?")
+_URL: Final = re.compile(r"(https?)://(?:([0-9.]{7,15})|\[([0-9A-Fa-f:.]{2,45})\]):([1-9][0-9]{0,4})/?")
 _NUMBER: Final = "(0|[1-9][0-9]{0,9})"
 _PATH: Final = re.compile(
-    rf"/v{PROTOCOL_VERSION}/sessions/([0-9a-f]{{16}})/objects/{_NUMBER}/blocks/{_NUMBER}(?:\?(.*))?", re.DOTALL
+    rf"/v{PROTOCOL_VERSION}/sessions/([0-9a-f]{{16}})/objects/{_NUMBER}/blocks/{_NUMBER}(/symbol-digests)?(?:\?(.*))?",
+    re.DOTALL,
 )
 _QUERY: Final = re.compile(f"first_esi={_NUMBER}&count={_NUMBER}")
 
@@ -28,23 +32,25 @@ class LaneAddress(NamedTuple):
 
     host: IPv4Address | IPv6Address
     port: int
+    is_secure: bool = True
+    """HTTPS; plain HTTP is for tests"""
 
     def __str__(self) -> str:
         """The url as an announcement carries it."""
         host = f"[{self.host}]" if self.host.version == 6 else self.host
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self.is_secure else 'http'}://{host}:{self.port}"
 
     @classmethod
     def parse(cls, url: str) -> "LaneAddress":
         """Read a url of any origin.
 
         Raises:
-            MessageError: not plain http to the address and port of one host, or more than that.
+            MessageError: not HTTP to the address and port of one host, or more than that.
         """
         match = _URL.fullmatch(url)
         if match is None:
-            raise MessageError(f"catch-up url {_shown(url)} is not http://address:port of one host")
-        ipv4, ipv6, port = match.groups()
+            raise MessageError(f"catch-up url {_shown(url)} is not https://address:port of one host")
+        scheme, ipv4, ipv6, port = match.groups()
         try:
             host = IPv4Address(ipv4) if ipv4 else IPv6Address(ipv6)
         except ValueError:
@@ -59,7 +65,7 @@ class LaneAddress(NamedTuple):
             raise MessageError(f"catch-up url {_shown(url)} is not the address of one host")
         if int(port) > 0xFFFF:
             raise MessageError(f"catch-up url {_shown(url)} has a port outside 1 to 65535")
-        return cls(host, int(port))
+        return cls(host, int(port), scheme == "https")
 
 
 class BlockAddress(NamedTuple):
@@ -70,11 +76,14 @@ class BlockAddress(NamedTuple):
     sbn: int
     esis: range | None
     """None asks for all source symbols"""
+    asks_digests: bool = False
+    """of what these symbols must hash to, not of themselves"""
 
     def __str__(self) -> str:
         """The path and query of a request."""
+        digests = "/symbol-digests" if self.asks_digests else ""
         query = "" if self.esis is None else f"?first_esi={self.esis.start}&count={len(self.esis)}"
-        return f"/v{PROTOCOL_VERSION}/sessions/{self.tsi}/objects/{self.toi}/blocks/{self.sbn}{query}"
+        return f"/v{PROTOCOL_VERSION}/sessions/{self.tsi}/objects/{self.toi}/blocks/{self.sbn}{digests}{query}"
 
     @classmethod
     def parse(cls, path: str) -> "BlockAddress | None":
@@ -86,7 +95,8 @@ class BlockAddress(NamedTuple):
         match = _PATH.fullmatch(path)
         if match is None or int(match[2]) > TOI_DISK or int(match[3]) >= 1 << 32:
             return None
-        return cls(match[1], int(match[2]), int(match[3]), None if match[4] is None else _parse_query(match[4]))
+        esis = None if match[5] is None else _parse_query(match[5])
+        return cls(match[1], int(match[2]), int(match[3]), esis, match[4] is not None)
 
 
 def _parse_query(query: str) -> range:

@@ -1,12 +1,14 @@
-"""Fetches single blocks from a broadcaster's catch-up lane by HTTP. Import it late: ``receiver.catch_up`` does.
+"""Fetches single blocks from a broadcaster's catch-up lane by HTTPS. Import it late: ``receiver.catch_up`` does.
 
 The url comes from a message of any origin and the answers from any host, so both are held to what they may be: one host
 by its address, no redirect, no proxy, no more bytes than the symbols asked for have, and an end to all waiting. What
-arrives is sealed datagrams; nothing here looks inside, the receiver opens and checks them like those of the group.
+arrives is sealed datagrams, which the receiver opens and checks like those of the group, or digests of symbols, which
+are a hint; nothing here looks inside.
 """
 
 import asyncio
 import random
+import ssl
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -14,7 +16,8 @@ from typing import Final, Self
 import aiohttp
 
 from protocol.catch_up import BlockAddress, LaneAddress
-from protocol.errors import TransportError
+from protocol.errors import MessageError, TransportError
+from protocol.symbol_digests import SYMBOL_DIGEST_LENGTH
 from protocol.wire import HEADER_LENGTH, MAX_SOURCE_BLOCK_LENGTH, TAG_LENGTH
 from receiver.catch_up import FETCHES
 
@@ -59,13 +62,16 @@ class _Busy:
 class CatchUpSource:
     """The catch-up lane of one session, while entered."""
 
-    def __init__(self, url: str, tsi: str, encoding_symbol_length: int) -> None:
-        """Take url and tsi of an announcement, and the bytes of its symbols.
+    def __init__(self, url: str, tsi: str, encoding_symbol_length: int, tls: ssl.SSLContext | None) -> None:
+        """Take url and tsi of an announcement, the bytes of its symbols, and whom to believe; None for plain HTTP.
 
         Raises:
-            MessageError: the url is not http://address:port of one host.
+            MessageError: the url is not https://address:port of one host, or http:// without ``tls``.
         """
         self._lane = LaneAddress.parse(url)
+        if self._lane.is_secure is not (tls is not None):
+            raise MessageError(f"catch-up url {self._lane} is {'without' if tls is not None else 'with'} TLS")
+        self._tls = tls
         self._tsi = tsi
         self._datagram_length = HEADER_LENGTH + encoding_symbol_length + TAG_LENGTH
         self.bytes_received = 0
@@ -74,7 +80,7 @@ class CatchUpSource:
     async def __aenter__(self) -> Self:
         """Get ready; nothing is connected yet."""
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=FETCHES, keepalive_timeout=REUSE_SECONDS),
+            connector=aiohttp.TCPConnector(limit=FETCHES, keepalive_timeout=REUSE_SECONDS, ssl=self._tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "slatecast", "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
@@ -101,20 +107,30 @@ class CatchUpSource:
         Raises:
             TransportError: the lane cannot be reached, is busy for long, does not have the block, or answers nonsense.
         """
-        path = str(BlockAddress(self._tsi, toi, sbn, esis))
+        return await self._ask(BlockAddress(self._tsi, toi, sbn, esis))
+
+    async def fetch_digests(self, toi: int, sbn: int, esis: range) -> bytes | None:
+        """What these symbols must hash to (``protocol.symbol_digests``); otherwise as ``fetch``.
+
+        Believe it as a hint: the digest of the block decides.
+        """
+        return await self._ask(BlockAddress(self._tsi, toi, sbn, esis, asks_digests=True))
+
+    async def _ask(self, asked: BlockAddress) -> bytes | None:
         for _ in range(BUSY_TRIES):
-            answer = await self._get(path, esis)
+            answer = await self._get(asked)
             if not isinstance(answer, _Busy):
                 return answer
             # Spread, or all that were refused together would come again together.
             await asyncio.sleep(answer.retry_after * random.uniform(0.5, 1.5))
         raise self._failure(f"is busy: {BUSY_TRIES} requests in a row were put off")
 
-    async def _get(self, path: str, esis: range | None) -> bytes | _Busy | None:
+    async def _get(self, asked: BlockAddress) -> bytes | _Busy | None:
+        path = str(asked)
         try:
             async with self._http.get(f"{self._lane}{path}", allow_redirects=False) as response:
                 if response.status == _OK:
-                    return await self._read(response, esis)
+                    return await self._read(response, asked)
                 if response.status == _GONE:
                     return None
                 if response.status == _BUSY:
@@ -129,11 +145,15 @@ class CatchUpSource:
         except (aiohttp.ClientError, ValueError) as error:
             raise self._failure("answers no proper HTTP") from error
 
-    async def _read(self, response: aiohttp.ClientResponse, esis: range | None) -> bytes:
-        """The body, once its announced length is one that these symbols can have."""
+    async def _read(self, response: aiohttp.ClientResponse, asked: BlockAddress) -> bytes:
+        """The body, once its announced length is one that these symbols, or their digests, can have."""
         length = response.content_length
-        most = MAX_SOURCE_BLOCK_LENGTH if esis is None else len(esis)
-        if length is None or not self._can_be(length, most, is_exact=esis is not None):
+        most = MAX_SOURCE_BLOCK_LENGTH if asked.esis is None else len(asked.esis)
+        if asked.asks_digests:
+            is_fit = length == most * SYMBOL_DIGEST_LENGTH
+        else:
+            is_fit = length is not None and self._can_be(length, most, is_exact=asked.esis is not None)
+        if not is_fit:
             raise self._failure(
                 f"answers {'without length' if length is None else f'{length} bytes'} for {most} symbols"
             )

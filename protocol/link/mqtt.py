@@ -36,6 +36,9 @@ KEEPALIVE: Final = 5
 ANSWER_TIMEOUT: Final = 5.0
 """[seconds] chosen: a broker on the LAN that takes longer for one acknowledgement is as good as gone."""
 
+ALERT_TIMEOUT: Final = 1.0
+"""[seconds] How long a broker that did not answer in MQTT has to say that it was for our certificate."""
+
 LONGEST_BACKOFF: Final = 1.0
 """[seconds] Ceiling of the random wait between two attempts: a broker that returns gets 60 connections spread over this
 time, a third of what amqtt takes, and no receiver waits longer."""
@@ -45,6 +48,9 @@ FAREWELL_TIMEOUT: Final = 2.0
 
 MQTT_SUBSCRIPTION_FAILURE: Final = 0x80
 """The return code of MQTT 3.1.1 section 3.9.3 that refuses a subscription."""
+
+_NO_ANSWER: Final = "Operation timed out"
+"""What aiomqtt says of a broker that takes a connection and does not speak."""
 
 _logger = logging.getLogger(__name__)
 
@@ -273,7 +279,30 @@ class MqttLink:
         try:
             return await client.__aenter__()
         except aiomqtt.MqttError as error:
-            raise TransportError(f"broker {self._address} {_reason(error)}") from None
+            reason = _reason(error, has_tls=self._tls is not None)
+            if self._tls is not None and str(error) == _NO_ANSWER:
+                refusal = await asyncio.to_thread(self._certificate_refusal, self._tls)
+                reason = refusal or reason
+            raise TransportError(f"broker {self._address} {reason}") from None
+
+    def _certificate_refusal(self, tls: ssl.SSLContext) -> str | None:
+        """Why a broker that takes our connection never answers, if it is our certificate; blocks.
+
+        In TLS 1.3 that is said after the handshake (RFC 8446 section 4.4.2.4), and paho takes it for a lost connection.
+        """
+        host, port = self._address.host, self._address.port
+        try:
+            with (
+                socket.create_connection((host, port), ALERT_TIMEOUT) as plain,
+                tls.wrap_socket(plain, server_hostname=host) as connection,
+            ):
+                connection.recv(1)
+        except ssl.SSLError as error:
+            if "ALERT" in (error.reason or ""):
+                return "does not accept our certificate: enrol at the broadcaster that this broker belongs to"
+        except OSError:
+            pass
+        return None
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Use one connection until it breaks, which is a TransportError."""
@@ -344,12 +373,13 @@ def _admitting_queue(admit: Callable[[str], bool]) -> type[asyncio.Queue[aiomqtt
     return AdmittingQueue
 
 
-def _reason(error: aiomqtt.MqttError) -> str:
+def _reason(error: aiomqtt.MqttError, *, has_tls: bool) -> str:
     """Why a connection could not be made, as the end of a sentence that begins with the broker."""
     # aiomqtt keeps only the text of the OSError that it replaces, and cannot tell a silent host from a silent broker.
     match error if isinstance(error, aiomqtt.MqttCodeError) else error.__context__:
         case aiomqtt.MqttCodeError(rc=code):
-            reason = f"refuses us: {code}; check user name and password"
+            hint = ", and whether our certificate is for this" if has_tls else ""
+            reason = f"refuses us: {code}; check user name and password{hint}"
         case ssl.SSLCertVerificationError() as cause:
             reason = f"shows a certificate that is not trusted: {cause.verify_message}; name its authority's CA file"
         case ssl.SSLError() as cause:
@@ -358,7 +388,7 @@ def _reason(error: aiomqtt.MqttError) -> str:
             reason = "has a host name that is not known"
         case ConnectionRefusedError():
             reason = "refuses the connection: nothing listens there; start the broker or correct host and port"
-        case TimeoutError() if str(error) != "Operation timed out":
+        case TimeoutError() if str(error) != _NO_ANSWER:
             reason = "does not answer; check host, port and firewall"
         case OSError() as cause if not isinstance(cause, TimeoutError):
             reason = f"cannot be reached: {cause.strerror or cause}; check scheme, host and port"
