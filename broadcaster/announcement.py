@@ -1,4 +1,4 @@
-"""Builds the announcement of a session from its manifest. Pure: secret, tsi and address come from the caller."""
+"""Builds the announcement of a session from its manifest. Pure: tsi, addresses and signature come from the caller."""
 
 from protocol import PROTOCOL_VERSION
 from protocol.digests import StoredDigest
@@ -14,13 +14,15 @@ def build_announcement(
     manifest: Manifest,
     *,
     tsi: int,
-    session_secret: bytes,
+    image_key: bytes,
+    image_signature: bytes,
     group: str,
     port: int,
+    source: str,
     oti: FecOti,
     catch_up_url: str = "",
 ) -> Announcement:
-    """The announcement of a session that sends ``manifest`` and its chunks to ``group``.
+    """The announcement of a session that sends ``manifest`` and its chunks from ``source`` to ``group``.
 
     Raises:
         LibraryError: the manifest is too large to be announced.
@@ -42,9 +44,11 @@ def build_announcement(
         ),
         group=group,
         port=port,
+        source=source,
         oti=oti,
-        session_secret=session_secret,
         manifest_digest=manifest.digest,
+        image_key=image_key,
+        image_signature=image_signature,
         manifest_length=length,
         manifest_block_digests=tuple(
             digest.of(offset, len(block), block) for offset in offsets for block in (manifest.read(offset, CHUNK_SIZE),)

@@ -13,8 +13,8 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Final, Self
 
 from broadcaster.announcement import build_announcement
@@ -22,6 +22,8 @@ from broadcaster.budget import MessageBudget
 from broadcaster.cast_config import CastConfig
 from broadcaster.cast_record import CastRecord
 from broadcaster.catch_up import CatchUpLane
+from broadcaster.control import RoomControl
+from broadcaster.credentials import CastCredentials
 from broadcaster.encoder import BlockEncoder, SealedSymbols
 from broadcaster.host_rate import HostRate
 from broadcaster.library.library import Library
@@ -31,20 +33,15 @@ from broadcaster.saved_cast import SavedCast
 from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject, Transmission
 from broadcaster.transmitter import Transmitter
-from protocol.errors import MessageError, SlatecastError, TransportError
-from protocol.link.message_stream import received_messages, sender_of
+from protocol.errors import SlatecastError, TransportError
 from protocol.link.mqtt import BrokerAddress, MqttLink
 from protocol.link.multicast import DATA_PORT, MulticastSender
 from protocol.manifest import Manifest
 from protocol.messages import (
-    ALL_RECEIVERS,
-    Announcement,
     FecOti,
     ReceiverReport,
     SessionPhase,
-    announcement_topic,
-    encode_message,
-    topic_of,
+    SignedCertificate,
 )
 from protocol.seal import Seal
 from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK
@@ -57,9 +54,6 @@ ENCODER_THREADS: Final = 2
 
 IDLE_POLL: Final = 0.02
 """[s] How soon a decision that only time can bring (the start, the end) is noticed."""
-
-FAREWELL_SECONDS: Final = 2.0
-"""[s] How long the last words (session ended, announcement withdrawn) may take to reach the broker."""
 
 CATCH_UP_AIRTIME_RATIO: Final = 0.08
 """Of the room's rate, for the catch-up lane during the first pass: what a cast by default leaves free of its link."""
@@ -79,14 +73,23 @@ class Broadcast:
     session: SenderSession
 
     def __init__(
-        self, library: Library, manifest: Manifest, config: CastConfig, record: CastRecord, broker: BrokerAddress
+        self,
+        library: Library,
+        manifest: Manifest,
+        config: CastConfig,
+        *,
+        record: CastRecord,
+        broker: BrokerAddress,
+        credentials: CastCredentials,
+        on_order: Callable[[str, str], object] = lambda receiver_id, seat: None,
     ) -> None:
-        self.budget = MessageBudget()
+        """``on_order`` is told receiver id and seat of each ticket that is given."""
+        self._control = RoomControl(broker, credentials, record.session_secret, on_order)
         self._library = library
         self._manifest = manifest
         self._config = config
         self._record = record
-        self._broker = broker
+        self._credentials = credentials
         self._transmitter: Transmitter | None = None
         self._lane: CatchUpLane | None = None
         self._failure: Exception | None = None
@@ -95,17 +98,14 @@ class Broadcast:
         self._has_news = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
 
-    def link(self, client_id: str, ca_file: Path | None) -> MqttLink:
+    def link(self, client_id: str) -> MqttLink:
         """The link to the broker, to be entered by the caller."""
-        self._link = MqttLink(
-            self._broker,
-            client_id,
-            ca_file=ca_file,
-            admit=self._admit,
-            on_disconnect=self._control_lost,
-            on_reconnect=self._control_restored,
-        )
-        return self._link
+        return self._control.link(client_id, self._control_lost, self._control_restored)
+
+    @property
+    def budget(self) -> MessageBudget:
+        """What each receiver may say."""
+        return self._control.budget
 
     async def __aenter__(self) -> Self:
         """Open group, catch-up lane and threads, and the session on top of them.
@@ -137,13 +137,16 @@ class Broadcast:
             cap = stack.enter_context(HostRate(config.interface.name, config.max_rate_bits_per_second))
         self._encoder_pool = stack.enter_context(ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encoder"))
         self._lane = await self._opened_lane(stack, objects, cap)
+        sender = stack.enter_context(MulticastSender(config.interface, record.group, DATA_PORT))
         announcement = await asyncio.to_thread(
             build_announcement,
             self._manifest,
             tsi=record.tsi,
-            session_secret=record.session_secret,
+            image_key=self._credentials.image_key,
+            image_signature=self._credentials.image_signature,
             group=record.group,
             port=DATA_PORT,
+            source=sender.source,
             oti=oti,
             catch_up_url=self._lane.url,
         )
@@ -159,10 +162,10 @@ class Broadcast:
             now=now,
             generation=record.generation,
             is_recorded=True,
-            on_nonsense=lambda receiver_id, what: self.budget.strike(receiver_id, what, time.monotonic()),
+            on_nonsense=self._control.strike,
         )
         record.restore(self.session, now)
-        sender = stack.enter_context(MulticastSender(config.interface, record.group, DATA_PORT))
+        self._control.open(self.session, record.certificates)
         self._transmitter = self._started_transmitter(sender, cap)
         stack.callback(self._transmitter.stop)
 
@@ -182,6 +185,8 @@ class Broadcast:
                 port=port or 0,
                 use_ipv6=self._config.use_ipv6,
                 cap=cap,
+                symbol_digests=self._encoder.symbol_digests,
+                tls=self._credentials.lane_tls,
             )
             try:
                 return await stack.enter_async_context(lane)
@@ -210,7 +215,7 @@ class Broadcast:
             IntegrityError: a block of the manifest is damaged; it was not sent.
             LibraryError: the library cannot be read.
         """
-        await self._link.subscribe(ALL_RECEIVERS)
+        await self._control.subscribe()
         async with self._record.kept(self._state, self._recorded, self._has_news), asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(self._listen()), tasks.create_task(self._transmit())]
             await self._speak_until_ended()
@@ -233,6 +238,8 @@ class Broadcast:
             catch_up_bytes=self.catch_up_bytes,
             earlier_seconds=self._record.earlier_seconds,
             expected_seats=self._config.policy.expected_seats,
+            certificates=self._control.certificates,
+            director=self._credentials.director,
             now=time.monotonic(),
         )
 
@@ -305,52 +312,33 @@ class Broadcast:
     # --- in ------------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        async for message in received_messages(self._link, on_rejected=self._strike):
+        async for message in self._control.messages():
             self.session.receive_message(message, time.monotonic())
-            if isinstance(message, ReceiverReport) and message.state.is_final:
+            is_final = isinstance(message, ReceiverReport) and message.state.is_final
+            if is_final or isinstance(message, SignedCertificate):
                 self._has_news.set()  # it is acknowledged when a restart would find it
             self._follow_rate()
             self._wake.set()
 
     def _control_lost(self) -> None:
-        if self._transmitter is not None:  # else the session is not open yet
-            self.session.control_lost(time.monotonic())
+        self.session.control_lost(time.monotonic())
 
     def _control_restored(self) -> None:
-        if self._transmitter is not None:
-            self.session.control_restored(time.monotonic())
-            self._wake.set()
-
-    def _admit(self, topic: str) -> bool:
-        receiver_id = sender_of(topic)
-        return receiver_id is None or self.budget.admit(receiver_id, time.monotonic())
-
-    def _strike(self, topic: str, error: MessageError) -> None:
-        receiver_id = sender_of(topic)
-        if receiver_id is not None:
-            self.budget.strike(receiver_id, str(error), time.monotonic())
+        self.session.control_restored(time.monotonic())
+        self._wake.set()
 
     # --- time ----------------------------------------------------------------------------------------------------
 
     async def _speak_until_ended(self) -> None:
         try:
             while True:
-                self._speak()
+                self._control.speak(self.session)
                 if self.session.phase is SessionPhase.ENDED:
                     return
                 await self._woken(max(0.0, self.session.next_timeout() - time.monotonic()))
         finally:
             self.session.abort(INTERRUPTED, time.monotonic())
-            self._speak()
-            self._link.publish(announcement_topic(self.session.announcement.tsi), b"", retain=True)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FAREWELL_SECONDS):
-                    await self._link.flush()
-
-    def _speak(self) -> None:
-        while (message := self.session.next_message(time.monotonic())) is not None:
-            is_announcement = isinstance(message, Announcement)
-            self._link.publish(topic_of(message), encode_message(message), retain=is_announcement, supersedes=True)
+            await self._control.farewell(self.session)
 
     async def _woken(self, seconds: float) -> None:
         """Wait until something has happened, but not longer; what happened before the caller looked is not lost,
@@ -374,10 +362,11 @@ class Broadcast:
         return self._record.snapshot(
             self.session,
             interface=self._config.interface,
-            broker=self._broker,
+            broker=self._control.broker,
             lane=self._lane,
             expected_seats=self._config.policy.expected_seats,
             bytes_on_wire=self.bytes_sent,
             catch_up_bytes=self.catch_up_bytes,
+            certificates=self._control.certificates.all(),
             now=time.monotonic(),
         )

@@ -6,6 +6,8 @@
     slatecast/v1/receivers/{receiver_id}/report   ReceiverReport, twice a second while in a session
     slatecast/v1/receivers/{receiver_id}/repair   RepairRequest, when blocks fall short
     slatecast/v1/receivers/{receiver_id}/missing  MissingBlocks, when the receiver knows what its disk lacks
+    slatecast/v1/receivers/{receiver_id}/certificate  SignedCertificate, retained, when its disk is verified
+    slatecast/v1/receivers/{receiver_id}/ticket   SignedTicket, the only one that the broadcaster says there
 
 The broker may lose, delay, duplicate or reorder any of them, so each says a whole truth and supersedes the earlier
 one of its sender by ``sequence``; nothing is a difference. Every decoder here takes any bytes and raises nothing but
@@ -26,6 +28,9 @@ from protocol.wire import ENCODING_SYMBOL_LENGTH, MAX_REPAIR_SYMBOLS, MAX_SOURCE
 TOPIC_ROOT: Final = f"slatecast/v{PROTOCOL_VERSION}"
 MAX_MESSAGE_LENGTH: Final = 256 * 1024
 """[bytes] Stops a peer from making us parse without end; the announcement of a 2 TiB image needs 110 KiB."""
+
+MAX_SIGNED_LENGTH: Final = 4096
+"""[bytes] of what a ticket or a certificate signs; ours have under 900."""
 
 UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 """Stands for each control, format or unassigned character in the text of a peer."""
@@ -53,6 +58,10 @@ BitmapBlocks = Annotated[int, msgspec.Meta(ge=1, le=MAX_BITMAP_BLOCKS)]
 Bitmap = Annotated[bytes, msgspec.Meta(max_length=MAX_BITMAP_BLOCKS // 8 + 1024)]
 EsiBitmap = Annotated[bytes, msgspec.Meta(max_length=-(-MAX_SOURCE_BLOCK_LENGTH // 8))]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+SignedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNED_LENGTH)]
 
 
 class SessionPhase(StrEnum):
@@ -67,6 +76,7 @@ class SessionPhase(StrEnum):
 class ReceiverState(StrEnum):
     """What a receiver is doing in a session; the last four are final."""
 
+    ARMING = "arming"
     READY = "ready"
     RECEIVING = "receiving"
     VERIFYING = "verifying"
@@ -117,16 +127,19 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag="announcement"
     group: ShortText
     """multicast address, IPv4 or IPv6"""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    source: ShortText
+    """address that the datagrams come from, IPv4 or IPv6; junk of others is dropped in the kernel"""
     oti: FecOti
-    session_secret: Digest
-    """32 bytes from which the datagram keys are derived"""
     manifest_digest: Digest
+    image_key: Key
+    """Ed25519 key that signed the manifest's digest"""
+    image_signature: Signature
     manifest_length: Count
     """bytes of object 0"""
     manifest_block_digests: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=2048)]
     """one per 256 KiB of object 0, in order"""
     catch_up_url: ShortText
-    """where a seat on the catch-up lane fetches blocks by HTTP; empty when there is no such lane"""
+    """where a seat on the catch-up lane fetches blocks by HTTPS; empty when there is no such lane"""
 
     def __post_init__(self) -> None:
         """Stops a hostile announcement from making a receiver reserve what no digest vouches for."""
@@ -160,11 +173,19 @@ class SessionStatus(msgspec.Struct, frozen=True, kw_only=True, tag="status", for
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True, tag="presence", forbid_unknown_fields=True):
-    """A receiver is there, or its last will says that it is not."""
+    """A receiver is there, or its last will says that it is not; and the proof that it was let in."""
 
     receiver_id: ReceiverId
+    """fingerprint of ``identity_key``"""
     seat: ShortText
     is_online: bool
+    identity_key: Key
+    """Ed25519, drawn when the receiver started"""
+    sealing_key: Key
+    """X25519, drawn when the receiver started"""
+    boot_nonce: Nonce
+    admission: Signature
+    """of the director over both keys and the nonce"""
 
 
 class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", forbid_unknown_fields=True):
@@ -219,6 +240,14 @@ class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", fo
     """bytes that read-back goes over, 0 before it begins"""
     bytes_verified: Count
     """of these, the ones that it has gone over"""
+    datagrams_rejected: Count
+    """datagrams of the session without a good tag: damaged on the way, or forged by somebody without the secret"""
+    poisoned_blocks: Count
+    """times that a block came whole and was not as announced"""
+    poisoned_symbols: Count
+    """symbols with a good tag that were found false by their digests, and dropped"""
+    alarm: LongText
+    """in words, when somebody seems to attack the session; empty when all is well"""
 
 
 class RepairRequest(msgspec.Struct, frozen=True, kw_only=True, tag="repair", forbid_unknown_fields=True):
@@ -249,13 +278,35 @@ class MissingBlocks(msgspec.Struct, frozen=True, kw_only=True, tag="missing", fo
     """one bit a block, deflated; see protocol.bitmap"""
 
 
-ReceiverMessage = Presence | ReceiverReport | RepairRequest | MissingBlocks
-BroadcasterMessage = Announcement | SessionStatus
+class SignedTicket(msgspec.Struct, frozen=True, kw_only=True, tag="ticket", forbid_unknown_fields=True):
+    """The order to one receiver to overwrite its disk; see protocol.ticket for what is inside and how it is judged."""
+
+    tsi: Tsi
+    receiver_id: ReceiverId
+    ticket: SignedBytes
+    """JSON of protocol.ticket.Ticket"""
+    signature: Signature
+    """of the director over ``ticket``"""
+
+
+class SignedCertificate(msgspec.Struct, frozen=True, kw_only=True, tag="certificate", forbid_unknown_fields=True):
+    """A receiver's word that its disk was read back and is the image; see protocol.certificate."""
+
+    tsi: Tsi
+    receiver_id: ReceiverId
+    certificate: SignedBytes
+    """JSON of protocol.certificate.Certificate"""
+    signature: Signature
+    """of the receiver's identity key over ``certificate``"""
+
+
+ReceiverMessage = Presence | ReceiverReport | RepairRequest | MissingBlocks | SignedCertificate
+BroadcasterMessage = Announcement | SessionStatus | SignedTicket
 Message = ReceiverMessage | BroadcasterMessage
 
 _TOPIC: Final = re.compile(
     rf"{TOPIC_ROOT}/(?:sessions/(?P<tsi>[0-9a-f]{{16}})/(?P<down>announcement|status)"
-    r"|receivers/(?P<receiver_id>[0-9a-f]{32})/(?P<up>presence|report|repair|missing))"
+    r"|receivers/(?P<receiver_id>[0-9a-f]{32})/(?P<up>presence|report|repair|missing|certificate|ticket))"
 )
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "announcement": msgspec.json.Decoder(Announcement),
@@ -264,6 +315,8 @@ _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "report": msgspec.json.Decoder(ReceiverReport),
     "repair": msgspec.json.Decoder(RepairRequest),
     "missing": msgspec.json.Decoder(MissingBlocks),
+    "certificate": msgspec.json.Decoder(SignedCertificate),
+    "ticket": msgspec.json.Decoder(SignedTicket),
 }
 _LEAVES: Final[dict[type, str]] = {
     Announcement: "announcement",
@@ -272,6 +325,8 @@ _LEAVES: Final[dict[type, str]] = {
     ReceiverReport: "report",
     RepairRequest: "repair",
     MissingBlocks: "missing",
+    SignedCertificate: "certificate",
+    SignedTicket: "ticket",
 }
 
 ALL_SESSIONS: Final = f"{TOPIC_ROOT}/sessions/+/#"
@@ -287,6 +342,11 @@ def topic_of(message: Message) -> str:
     if isinstance(message, Announcement | SessionStatus):
         return f"{TOPIC_ROOT}/sessions/{message.tsi}/{leaf}"
     return f"{TOPIC_ROOT}/receivers/{message.receiver_id}/{leaf}"
+
+
+def ticket_topic(receiver_id: str) -> str:
+    """The topic on which a receiver is given its tickets."""
+    return f"{TOPIC_ROOT}/receivers/{receiver_id}/ticket"
 
 
 def announcement_topic(tsi: str) -> str:

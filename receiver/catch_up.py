@@ -7,6 +7,7 @@ nothing to fetch, and tries again when the lane fails. It never gives up: whoeve
 import asyncio
 import importlib
 import logging
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
@@ -41,19 +42,25 @@ class BlockSource(Protocol):
         """The sealed datagrams, or None where the block is damaged at the source. Raises TransportError."""
         ...
 
+    async def fetch_digests(self, toi: int, sbn: int, esis: range) -> bytes | None:
+        """What these symbols must hash to; otherwise as ``fetch``."""
+        ...
 
-async def open_source(url: str, tsi: str, encoding_symbol_length: int) -> "CatchUpSource":
+
+async def open_source(
+    url: str, tsi: str, encoding_symbol_length: int, tls: ssl.SSLContext | None
+) -> "CatchUpSource":
     """The catch-up lane that an announcement names, to be entered by the caller.
 
     Loads the HTTP library, in a thread: 0.1 s and 16 MB that most receivers never need.
 
     Raises:
-        MessageError: the url is not http://address:port of one host.
+        MessageError: the url is not https://address:port of one host.
     """
     await asyncio.to_thread(importlib.import_module, "receiver.catch_up_source")
     from receiver.catch_up_source import CatchUpSource  # noqa: PLC0415 - loaded only by a receiver that catches up
 
-    return CatchUpSource(url, tsi, encoding_symbol_length)
+    return CatchUpSource(url, tsi, encoding_symbol_length, tls)
 
 
 class CatchUpLoop:
@@ -61,7 +68,8 @@ class CatchUpLoop:
 
     Args:
         next_want: what to fetch next, None while there is nothing. What it has handed out it must not hand out again.
-        on_fetched: takes a want and its sealed datagrams; None where the block is damaged in the broadcaster's library.
+        on_fetched: takes a want and its sealed datagrams, or the digests that it asks for; None where the block is
+            damaged in the broadcaster's library.
         is_wanted: asked before a failed fetch is repeated; a want that is not wanted any more is dropped silently.
 
     All three are called in the event loop and must be short.
@@ -104,7 +112,7 @@ class CatchUpLoop:
                 continue
             # Each want ends by success or because nobody wants it any more.
             with suppress(RetryError):
-                self._on_fetched(want, await self._retrying(want)(source.fetch, want.toi, want.sbn, want.esis))
+                self._on_fetched(want, await self._retrying(want)(_fetch, source, want))
                 self.trouble = ""
 
     def _retrying(self, want: Want) -> AsyncRetrying:
@@ -122,3 +130,9 @@ class CatchUpLoop:
         if trouble != self.trouble:
             _logger.warning("%s; trying again", trouble)
         self.trouble = trouble
+
+
+async def _fetch(source: BlockSource, want: Want) -> bytes | None:
+    if want.wants_digests and want.esis is not None:
+        return await source.fetch_digests(want.toi, want.sbn, want.esis)
+    return await source.fetch(want.toi, want.sbn, want.esis)

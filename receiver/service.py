@@ -1,17 +1,37 @@
-"""Runs one receiver for real: waits for sessions on the broker and takes part in them, one at a time."""
+"""Runs one receiver for real: waits for orders on the broker and takes part in their sessions, one at a time."""
 
 import asyncio
+import contextlib
 import logging
-import secrets
 import time
+from typing import Final
 
-from protocol import PROTOCOL_VERSION
-from protocol.link.message_stream import received_messages
+from protocol.envelope import signed_payload
+from protocol.errors import TicketError
+from protocol.link.message_stream import Voice, received_messages
 from protocol.link.mqtt import LastWill, MqttLink
-from protocol.messages import ALL_SESSIONS, Announcement, Message, Presence, encode_message, topic_of
+from protocol.messages import (
+    ALL_SESSIONS,
+    Announcement,
+    BroadcasterMessage,
+    Message,
+    Presence,
+    SignedTicket,
+    ticket_topic,
+    topic_of,
+)
 from receiver.active_session import ActiveSession
 from receiver.config import ReceiverConfig, SessionOutcome
+from receiver.enrolment import Enrolment
+from receiver.identity import ReceiverIdentity
+from receiver.orders import AnnouncedOrder, Orders
 from receiver.session import ReceiverSession
+
+PRESENCE_INTERVAL: Final = 5.0
+"""[s] How often a receiver says that it is there, whoever may have forgotten it; half of what makes a seat silent."""
+
+TICKET_INTERVAL: Final = 1.0
+"""[s] How often a receiver that lacks the ticket of an announced session says that it is there: that asks for it."""
 
 _logger = logging.getLogger(__name__)
 
@@ -19,66 +39,119 @@ _logger = logging.getLogger(__name__)
 class Receiver:
     """One receiver on the broker; ``session`` is the one under way, for whoever shows progress."""
 
-    def __init__(self, config: ReceiverConfig) -> None:
+    def __init__(self, config: ReceiverConfig, identity: ReceiverIdentity, enrolment: Enrolment) -> None:
         self.session: ReceiverSession | None = None
         self._config = config
-        self._receiver_id = secrets.token_hex(16)
-        self._announcements: asyncio.Queue[Announcement] = asyncio.Queue(maxsize=64)
+        self._identity = identity
+        self._enrolment = enrolment
+        self._orders = Orders(
+            identity.keys,
+            identity.opening_key,
+            director_key=enrolment.trust.director_key,
+            image_keys=enrolment.trust.image_keys,
+        )
+        self._ordered: asyncio.Queue[AnnouncedOrder] = asyncio.Queue()
         self._active: ActiveSession | None = None
-        self._seen: set[str] = set()
+        self._last_refusal = ""
 
     def link(self) -> MqttLink:
         """The link to the broker, to be entered by the caller; its last will takes this receiver off the room."""
         will = self._presence(is_online=False)
         return MqttLink(
-            self._config.broker,
-            self._receiver_id,
-            will=LastWill(topic_of(will), encode_message(will), retain=True),
-            ca_file=self._config.ca_file,
+            self._enrolment.broker,
+            self._identity.receiver_id,
+            will=LastWill(topic_of(will), signed_payload(will, self._identity.signing_key), retain=True),
+            tls=self._enrolment.broker_tls,
             on_disconnect=self._control_lost,
             on_reconnect=self._control_restored,
         )
 
     async def run_session(self, link: MqttLink) -> SessionOutcome:
-        """Wait for the next session, take part in it, and say how it ended. Raises TransportError."""
+        """Wait for the next order, take part in its session, and say how it ended. Raises TransportError."""
         self._link = link
+        self._voice = Voice(link, self._identity.signing_key)
+        await link.subscribe(ticket_topic(self._identity.receiver_id))
         await link.subscribe(ALL_SESSIONS)
         self._say_hello()
-        listener = asyncio.create_task(self._listen())
+        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._stay_present())]
         try:
-            announcement = await self._announcements.get()
+            announcement, order = await self._next_order()
             _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
             # A session that is joined again goes on counting, or what is said would look old to the broadcaster.
             last_sequence = 0 if self.session is None else self.session.last_sequence
-            self._active = ActiveSession(announcement, self._config, self._receiver_id, link, last_sequence)
+            self._active = ActiveSession(
+                announcement,
+                order,
+                self._config,
+                self._identity,
+                self._enrolment,
+                self._voice,
+                last_sequence,
+                has_begun=self._has_begun(announcement.tsi),
+            )
             self.session = self._active.session
             if not link.is_connected:
                 self._control_lost()
             outcome = await self._active.run()
             if self._active.session.has_lost_sender:
-                self._seen.discard(announcement.tsi)  # joined again as soon as it is announced again
+                self._orders.may_begin_again(announcement.tsi)  # joined again as soon as it is announced again
             return outcome
         finally:
             self._active = None
-            listener.cancel()
+            for task in tasks:
+                task.cancel()
+
+    def _has_begun(self, tsi: str) -> bool:
+        """Whether the disk was written in this session before, so that nothing is left to be stopped."""
+        before = self.session
+        return before is not None and before.announcement.tsi == tsi and before.arming.has_begun
 
     def say_goodbye(self) -> None:
         """Tell the broker that this receiver leaves on purpose."""
-        goodbye = self._presence(is_online=False)
-        self._link.publish(topic_of(goodbye), encode_message(goodbye), retain=True)
+        self._voice.say(self._presence(is_online=False), retain=True)
+
+    async def _next_order(self) -> AnnouncedOrder:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICKET_INTERVAL):
+                    return await self._ordered.get()
+            if self._orders.lacks_ticket:
+                self._say_hello()
+
+    async def _stay_present(self) -> None:
+        """A broadcaster that was restarted, or a broker that forgot, must learn who we are."""
+        while True:
+            await asyncio.sleep(PRESENCE_INTERVAL)
+            self._say_hello()
 
     async def _listen(self) -> None:
-        async for message in received_messages(self._link):
+        async for message in received_messages(self._link, self._key_for):
             self._receive(message)
 
+    def _key_for(self, message: Message) -> bytes | None:
+        """Only the director speaks to receivers."""
+        return self._enrolment.trust.director_key if isinstance(message, BroadcasterMessage) else None
+
     def _receive(self, message: Message) -> None:
-        if isinstance(message, Announcement):
-            is_new = message.tsi not in self._seen and not self._announcements.full()
-            if is_new and message.protocol_version == PROTOCOL_VERSION:
-                self._seen.add(message.tsi)
-                self._announcements.put_nowait(message)
+        if isinstance(message, Announcement | SignedTicket):
+            try:
+                if isinstance(message, SignedTicket):
+                    ordered = self._orders.ticket(message)
+                else:
+                    ordered = self._orders.announced(message)
+            except TicketError as error:
+                self._refuse(error)
+            else:
+                if ordered is not None:
+                    self._ordered.put_nowait(ordered)
         elif self._active is not None:
             self._active.receive_message(message)
+
+    def _refuse(self, error: TicketError) -> None:
+        """Once for each reason: whoever can write to the broker could fill the screen."""
+        if str(error) != self._last_refusal:
+            self._last_refusal = str(error)
+            _logger.warning("refused: %s", error)
 
     def _control_lost(self) -> None:
         if self._active is not None:
@@ -90,8 +163,16 @@ class Receiver:
             self._active.session.control_restored(time.monotonic())
 
     def _say_hello(self) -> None:
-        hello = self._presence(is_online=True)
-        self._link.publish(topic_of(hello), encode_message(hello), retain=True)
+        self._voice.say(self._presence(is_online=True), retain=True, supersedes=True)
 
     def _presence(self, *, is_online: bool) -> Presence:
-        return Presence(receiver_id=self._receiver_id, seat=self._config.seat, is_online=is_online)
+        keys = self._identity.keys
+        return Presence(
+            receiver_id=keys.receiver_id,
+            seat=self._config.seat,
+            is_online=is_online,
+            identity_key=keys.identity_key,
+            sealing_key=keys.sealing_key,
+            boot_nonce=keys.boot_nonce,
+            admission=self._enrolment.admission,
+        )

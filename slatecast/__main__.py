@@ -49,7 +49,7 @@ _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
 )
 
 
-_COMMANDS: Final = ("cast", "demo", "image", "keys", "receive")
+_COMMANDS: Final = ("audit", "cast", "demo", "image", "keys", "receive", "report")
 
 
 class _Commands(click.Group):

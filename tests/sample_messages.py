@@ -17,11 +17,17 @@ from protocol.messages import (
     RepairRequest,
     SessionPhase,
     SessionStatus,
+    SignedCertificate,
+    SignedTicket,
 )
 from protocol.ranges import RangeSet
+from protocol.signing import Purpose, SigningKey
 
 TSI = "0123456789abcdef"
 OTHER_TSI = "fedcba9876543210"
+MANIFEST_DIGEST = bytes(range(32, 64))
+IMAGE_KEY = SigningKey(b"i" * 32)
+DIRECTOR = SigningKey(b"d" * 32)
 
 
 def receiver_id(number: int) -> str:
@@ -39,8 +45,10 @@ def announcement(**changes: Any) -> Announcement:
         group="239.192.7.9",
         port=7070,
         oti=FecOti(),
-        session_secret=bytes(range(32)),
-        manifest_digest=bytes(range(32, 64)),
+        source="192.0.2.1",
+        manifest_digest=MANIFEST_DIGEST,
+        image_key=IMAGE_KEY.public,
+        image_signature=IMAGE_KEY.sign(Purpose.IMAGE, MANIFEST_DIGEST),
         manifest_length=2000,
         manifest_block_digests=(bytes(range(64, 96)),),
         catch_up_url="",
@@ -67,7 +75,25 @@ def status(sequence: int = 1, **changes: Any) -> SessionStatus:
 
 
 def presence(number: int = 1, **changes: Any) -> Presence:
-    plain = Presence(receiver_id=receiver_id(number), seat=f"seat-{number}", is_online=True)
+    plain = Presence(
+        receiver_id=receiver_id(number),
+        seat=f"seat-{number}",
+        is_online=True,
+        identity_key=bytes([number % 256]) * 32,
+        sealing_key=bytes(32),
+        boot_nonce=bytes(16),
+        admission=bytes(64),
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def certificate(number: int = 1, **changes: Any) -> SignedCertificate:
+    plain = SignedCertificate(tsi=TSI, receiver_id=receiver_id(number), certificate=b"{}", signature=bytes(64))
+    return msgspec.structs.replace(plain, **changes)
+
+
+def ticket(number: int = 1, **changes: Any) -> SignedTicket:
+    plain = SignedTicket(tsi=TSI, receiver_id=receiver_id(number), ticket=b"{}", signature=bytes(64))
     return msgspec.structs.replace(plain, **changes)
 
 
@@ -102,6 +128,10 @@ def report(number: int = 1, sequence: int = 1, **changes: Any) -> ReceiverReport
         link_bits_per_second=0,
         bytes_to_verify=0,
         bytes_verified=0,
+        datagrams_rejected=0,
+        poisoned_blocks=0,
+        poisoned_symbols=0,
+        alarm="",
     )
     return msgspec.structs.replace(plain, **changes)
 

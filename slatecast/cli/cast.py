@@ -1,5 +1,6 @@
 """``slatecast cast``: cast one image to a room with the embedded broker, show progress, report, exit."""
 
+import secrets
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import msgspec
 from rich.console import Console
 
 from broadcaster.cast_config import CastConfig
+from broadcaster.keys import KeyStore
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.library import Library
 from broadcaster.readiness import StartPolicy
@@ -17,11 +19,13 @@ from protocol.errors import ConfigError
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverState
+from protocol.pairing import WORDS_SEED_LENGTH, new_token, normalized_token
 from slatecast.casting import START_RATE, CastSetting, default_rate, run_cast
 from slatecast.cli.context import Context, library_option
 from slatecast.cli.parameters import Rate, ca_file_option
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report, say
+from slatecast.control import ControlSetting
 
 
 @click.command()
@@ -41,8 +45,12 @@ from slatecast.cli.room_display import print_report, say
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
 @click.option("--broker", metavar="URL", help="Use this broker, mqtt[s]://user@host, instead of the embedded one.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="Port of the embedded broker.  [default: 1883 or a free one]"
+    "--port", type=click.IntRange(1, 65535), help="Port where receivers enrol.  [default: 8884 or a free one]"
 )
+@click.option(
+    "--broker-port", type=click.IntRange(1, 65535), help="Port of the embedded broker.  [default: 8883 or a free one]"
+)
+@click.option("--token", metavar="WORD", help="Receivers with this token need no operator.  [default: four new words]")
 @click.option("--ipv6", is_flag=True, help="Multicast over IPv6.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @ca_file_option
@@ -61,6 +69,8 @@ def cast(
     report: Path | None,
     broker: str | None,
     port: int | None,
+    broker_port: int | None,
+    token: str | None,
     ipv6: bool,
     metrics_port: int | None,
     ca_file: Path | None,
@@ -69,15 +79,16 @@ def cast(
 
     Starts when all are ready. Seats that come later are served as well; none can hold up the others.
     """
-    if broker and port:
-        raise ConfigError("--port is the embedded broker's; put the port of another broker into --broker")
+    if broker and broker_port:
+        raise ConfigError("--broker-port is the embedded broker's; put the port of another broker into --broker")
     address = BrokerAddress.parse(broker) if broker else None
     if report is not None and not report.absolute().parent.is_dir():
         raise ConfigError(f"--report {report}: the folder {report.absolute().parent} does not exist")
     resolved = _resolve_interface(interface, address)
+    keys = KeyStore.open_or_create(context.keys)
     library = Library.open_or_create(context.library)
     with progress_bars() as progress:
-        manifest = find_or_add(library, image, progress=progress)
+        manifest = find_or_add(library, image, progress=progress, signer=keys.image)
     config = CastConfig(
         interface=resolved,
         policy=StartPolicy(expect, wait),
@@ -86,8 +97,9 @@ def cast(
         use_ipv6=ipv6,
         max_rate_bits_per_second=max_rate,
     )
-    setting = CastSetting(address, port, metrics_port, ca_file, resumes=not new)
-    outcome = run_cast(library, manifest, config, setting)
+    control = ControlSetting(given_token(token), address, ca_file, port, broker_port)
+    setting = CastSetting(control, metrics_port, resumes=not new)
+    outcome = run_cast(library, manifest, keys, config, setting)
     if report is not None:
         _write_report(outcome, report)
     is_interrupted = outcome.end_reason == INTERRUPTED
@@ -97,6 +109,18 @@ def cast(
         raise KeyboardInterrupt
     say_what_failed(outcome)
     return exit_code(outcome)
+
+
+def given_token(token: str | None) -> str:
+    """The enrolment token of a cast: the operator's, or four new words.
+
+    Raises:
+        ConfigError: it is too short or too long.
+    """
+    if token is None:
+        return new_token(secrets.token_bytes(WORDS_SEED_LENGTH))
+    normalized_token(token)
+    return token
 
 
 def _resolve_interface(name: str | None, broker: BrokerAddress | None) -> InterfaceInfo:

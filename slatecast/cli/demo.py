@@ -1,5 +1,7 @@
 """``slatecast demo``: the main job on this machine alone: sample disk, library, eight receivers, one cast, a proof."""
 
+import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -13,14 +15,16 @@ import click
 from rich.console import Console
 
 from broadcaster.cast_config import CastConfig
+from broadcaster.keys import KeyStore
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library
 from broadcaster.readiness import StartPolicy
 from broadcaster.service import INTERRUPTED
+from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.interfaces import resolve_interface
-from protocol.link.mqtt import BrokerAddress
 from protocol.manifest import Manifest
+from protocol.pairing import WORDS_SEED_LENGTH, new_token
 from slatecast.casting import CastSetting, run_cast
 from slatecast.cli.cast import exit_code, say_what_failed
 from slatecast.cli.parameters import Rate
@@ -28,6 +32,7 @@ from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report
 from slatecast.cli.words import bytes_in_words
 from slatecast.comparison import compare_disk
+from slatecast.control import ControlSetting
 from slatecast.sample_disk import build_sample_disk
 
 DEMO_RATE: Final = 400_000_000
@@ -62,15 +67,20 @@ def demo(*, image: Path | None, seats: int, rate: int, folder: Path | None) -> i
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slatecast-demo-")))
         source = image or _sample_disk(folder, console)
+        keys = KeyStore.open_or_create(folder / "keys")
         library = Library.open_or_create(folder / "library")
         with progress_bars() as progress:
-            manifest = find_or_add(library, str(source.absolute()), progress=progress)
+            manifest = find_or_add(library, str(source.absolute()), progress=progress, signer=keys.image)
+        token = new_token(secrets.token_bytes(WORDS_SEED_LENGTH))
         disks = [folder / f"seat-{number}.disk" for number in range(1, seats + 1)]
         interface = resolve_interface("lo")
         receivers = _Receivers(disks, manifest.header.disk_size)
         config = CastConfig(interface, StartPolicy(seats, START_PATIENCE), rate, rate, use_ipv6=False)
-        setting = CastSetting(port=FREE_PORT, on_broker=lambda broker: receivers.start(stack, broker))
-        outcome = run_cast(library, manifest, config, setting)
+        setting = CastSetting(
+            ControlSetting(token, port=FREE_PORT, broker_port=FREE_PORT),
+            on_open=lambda door: receivers.start(stack, door, token),
+        )
+        outcome = run_cast(library, manifest, keys, config, setting)
         if outcome.end_reason == INTERRUPTED:
             raise KeyboardInterrupt
         receivers.wait()
@@ -99,13 +109,15 @@ class _Receivers:
         self._disk_size = disk_size
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, stack: ExitStack, broker: BrokerAddress) -> None:
+    def start(self, stack: ExitStack, door: FrontDoorAddress, token: str) -> None:
+        # In the environment, since everybody may read a command line.
+        environment = {**os.environ, "SLATECAST_RECEIVE_TOKEN": token}
         for number, disk in enumerate(self._disks, start=1):
             with disk.open("wb") as file:
                 file.truncate(self._disk_size)
             command = [sys.executable, "-m", "slatecast", "receive", "--once", "--interface", "lo"]
-            command += ["--target", str(disk), "--server", str(broker), "--seat", f"seat-{number}"]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            command += ["--target", str(disk), "--server", str(door), "--seat", f"seat-{number}", "--countdown", "0"]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
             stack.enter_context(_ended(process))
             self._processes.append(process)
 

@@ -1,4 +1,4 @@
-"""``slatecast receive``: wait for a session and put its image on one disk."""
+"""``slatecast receive``: enrol with a broadcaster, wait for its order, and put the image on one disk."""
 
 import asyncio
 import socket
@@ -9,22 +9,21 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from protocol.errors import ConfigError, TransportError
+from protocol.errors import ConfigError
 from protocol.link.discovery import find_broadcaster
+from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
-from protocol.link.mqtt import BrokerAddress, MqttLink
+from protocol.link.mqtt import MqttLink
 from protocol.messages import ReceiverState
-from receiver.config import ReceiverConfig, SessionOutcome
+from receiver.config import DEFAULT_COUNTDOWN, ReceiverConfig, SessionOutcome
+from receiver.enrolment import Enrolment
+from receiver.identity import ReceiverIdentity
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
 from receiver.target_rule import resolve_target
-from slatecast.cli.parameters import ca_file_option
+from slatecast.cli.pairing import Pairing, patiently, read_trust
 from slatecast.cli.receiver_display import receiver_display
-
-RETRY_SECONDS = 0.5
-"""[s] A broker that is not there yet is asked this often; a lab boots its receivers before its broadcaster."""
 
 EXIT_CODES = {
     ReceiverState.VERIFIED: 0,
@@ -41,7 +40,20 @@ EXIT_CODES = {
     metavar="PATH|RULE",
     help="The disk to overwrite: a path, serial=..., wwn=..., model=..., or auto for the only fixed disk.",
 )
-@click.option("--server", metavar="HOST[:PORT]", help="Broker of the broadcaster; without it multicast DNS finds it.")
+@click.option("--server", metavar="HOST[:PORT]", help="The broadcaster; without it multicast DNS finds it.")
+@click.option("--token", metavar="WORD", help="Enrolment token of the broadcaster: nobody has to compare words.")
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="File of 'slatecast keys export-trust': obey this broadcaster only.",
+)
+@click.option(
+    "--countdown",
+    type=click.FloatRange(0, 600),
+    default=DEFAULT_COUNTDOWN,
+    show_default=True,
+    help="Seconds in which somebody at the seat can stop it before anything is written.",
+)
 @click.option("--interface", metavar="IF", help="Interface or address that the multicast arrives on.")
 @click.option("--seat", metavar="NAME", default=socket.gethostname, show_default="host name", help="Name of this seat.")
 @click.option("--full", is_flag=True, help="Write everything, also what the disk already holds.")
@@ -50,44 +62,57 @@ EXIT_CODES = {
     "--wait", type=click.FloatRange(min=0), default=300.0, show_default=True, help="Seconds to wait for a broadcaster."
 )
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
-@ca_file_option
 def receive(
     *,
     target: str,
     server: str | None,
+    token: str | None,
+    trust: Path | None,
+    countdown: float,
     interface: str | None,
     seat: str,
     full: bool,
     once: bool,
     wait: float,
     metrics_port: int | None,
-    ca_file: Path | None,
 ) -> int:
-    """Wait for a session and overwrite one disk with its image.
+    """Enrol with a broadcaster, wait for its order, and overwrite one disk with its image.
 
-    The disk is checked first, marked incomplete before the first block is written, read back when the last one is, and
-    made bootable only then.
+    The broadcaster is trusted when it knows the token, when the trust file names it, or when somebody at this seat
+    confirms that the operator's screen shows the same words. The disk is checked before anything is written, marked
+    incomplete before the first block is, read back when the last one is, and made bootable only then.
     """
     if not 1 <= len(seat) <= 64 or not seat.isprintable():
         raise ConfigError("--seat must be 1 to 64 printable characters")
     disk = resolve_target(target).path
-    address = BrokerAddress.parse(server) if server else None
+    given = FrontDoorAddress.parse(server) if server else None
+    known = None if trust is None else read_trust(trust)
+    pairing = Pairing(token, known, Console(stderr=True))
 
     async def find_and_receive() -> int:
-        broker = address or await _discover(interface, wait)
-        config = ReceiverConfig(
-            seat, disk, resolve_interface(interface, towards=broker.host), broker, ca_file, is_delta=not full
-        )
-        return await _receive(config, once=once, wait=wait, metrics_port=metrics_port)
+        where = given or await _discover(interface, wait)
+        resolved = resolve_interface(interface, towards=where.host)
+        identity = ReceiverIdentity.draw()
+        enrolment = await pairing.enrol(identity, where, seat, wait)
+        config = ReceiverConfig(seat, disk, resolved, is_delta=not full, countdown_seconds=countdown)
+        return await _receive(config, identity, enrolment, once=once, wait=wait, metrics_port=metrics_port)
 
     return asyncio.run(find_and_receive())
 
 
-async def _receive(config: ReceiverConfig, *, once: bool, wait: float, metrics_port: int | None) -> int:
+async def _receive(
+    config: ReceiverConfig,
+    identity: ReceiverIdentity,
+    enrolment: Enrolment,
+    *,
+    once: bool,
+    wait: float,
+    metrics_port: int | None,
+) -> int:
     console = Console(stderr=True)
-    receiver = Receiver(config)
+    receiver = Receiver(config, identity, enrolment)
     with ReceiverMetrics(receiver, metrics_port), receiver_display(receiver, console):
-        async with _patient_link(receiver, config.broker, wait, console) as link:
+        async with _patient_link(receiver, wait) as link:
             while True:
                 outcome = await receiver.run_session(link)
                 _say(console, config.seat, config.target, outcome)
@@ -96,29 +121,17 @@ async def _receive(config: ReceiverConfig, *, once: bool, wait: float, metrics_p
                     return EXIT_CODES.get(outcome.state, 4)
 
 
-async def _discover(interface_name: str | None, wait: float) -> BrokerAddress:
+async def _discover(interface_name: str | None, wait: float) -> FrontDoorAddress:
     interface: InterfaceInfo | None = resolve_interface(interface_name) if interface_name else None
-    host, port = await find_broadcaster(wait, interface)
-    return BrokerAddress(host, port)
+    return FrontDoorAddress(*await find_broadcaster(wait, interface))
 
 
 @asynccontextmanager
-async def _patient_link(
-    receiver: Receiver, broker: BrokerAddress, wait: float, console: Console
-) -> AsyncIterator[MqttLink]:
+async def _patient_link(receiver: Receiver, wait: float) -> AsyncIterator[MqttLink]:
     """The link, once the broker is there; TransportError when it is not there in time."""
-    is_waiting = False
     link = receiver.link()
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(TransportError),
-        wait=wait_fixed(RETRY_SECONDS),
-        stop=stop_after_delay(wait),
-        reraise=True,
-    ):
+    async for attempt in patiently(wait):
         with attempt:
-            if attempt.retry_state.attempt_number > 1 and not is_waiting:
-                is_waiting = True
-                console.print(f"waiting for the broker {broker}")
             link = receiver.link()
             await link.__aenter__()
     try:

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from broadcaster.alarms import loudest_alarm
 from broadcaster.report import SessionReport
 from broadcaster.roster import INCOMPLETE, LOST, STALLED, Seat
 from broadcaster.service import Broadcast
@@ -67,7 +68,8 @@ class _Picture:
             table.add_column(heading, justify="right" if heading in ("missing", "loss") else "left")
         for seat in sorted(session.roster.seats(), key=lambda seat: seat.report.seat):
             table.add_row(*_seat_row(seat, now))
-        return Group(self._headline(now), table)
+        alarm = loudest_alarm(seat.report for seat in session.roster.seats())
+        return Group(self._headline(now), table, *([Text(alarm, style="bold red")] if alarm else []))
 
     def _headline(self, now: float) -> Text:
         session = self._broadcast.session
@@ -157,6 +159,8 @@ def print_report(report: SessionReport, console: Console) -> None:
         f"{repair_ratio:.2%} of the datagrams were repair{fetched}.",
         highlight=False,
     )
+    if alarm := loudest_alarm(report.seats):
+        console.print(Text(alarm, style="bold red"))
 
 
 def say(text: str) -> None:

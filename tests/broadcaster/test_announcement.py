@@ -13,7 +13,14 @@ from tests.simulator.image import draw_image
 
 def announce(manifest: Manifest) -> Announcement:
     return build_announcement(
-        manifest, tsi=0xAB, session_secret=bytes(32), group="239.192.0.1", port=7000, oti=FecOti()
+        manifest,
+        tsi=0xAB,
+        image_key=bytes(32),
+        image_signature=bytes(64),
+        group="239.192.0.1",
+        port=7000,
+        source="192.0.2.1",
+        oti=FecOti(),
     )
 
 

@@ -15,8 +15,11 @@ from broadcaster.readiness import StartPolicy
 from broadcaster.report import SessionReport
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore
 from broadcaster.service import Broadcast
+from protocol.admission import sign_admission
 from protocol.bitmap import encode_bitmap
+from protocol.envelope import open_payload
 from protocol.link.interfaces import resolve_interface
+from protocol.link.message_stream import Voice
 from protocol.link.mqtt import MqttLink
 from protocol.link.multicast import DATA_PORT, MulticastReceiver
 from protocol.manifest import Manifest
@@ -28,21 +31,20 @@ from protocol.messages import (
     SessionPhase,
     SessionStatus,
     announcement_topic,
-    decode_message,
-    encode_message,
-    topic_of,
 )
 from protocol.ranges import RangeSet
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_DISK, TOI_MANIFEST, decode_header
 from tests.brokers import RunningBroker
-from tests.sample_messages import receiver_id, report
+from tests.sample_messages import DIRECTOR, presence, report
+from tests.sample_trust import credentials, identity
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 LO = resolve_interface("lo")
 RATE = 100_000_000
 
-SEAT = receiver_id(1)
+IDENTITY = identity(1)
+SEAT = IDENTITY.receiver_id
 RECEIVING: dict[str, Any] = {"state": ReceiverState.RECEIVING, "has_manifest": True, "has_scanned": True}
 
 
@@ -68,18 +70,32 @@ class Seat:
     def __init__(self, link: MqttLink, broadcast: Broadcast) -> None:
         self.heard: list[Announcement | SessionStatus | bytes] = []
         self._link = link
+        self._voice = Voice(link, IDENTITY.signing_key)
         self._tsi = broadcast.session.announcement.tsi
         self._sequence = 0
 
     async def come(self) -> None:
         """Report for the first time, once the broadcaster listens: a real receiver repeats itself."""
         await self.until(SessionPhase.WAITING)
+        self.say_hello()
         self.report()
+
+    def say_hello(self) -> None:
+        keys = IDENTITY.keys
+        self._voice.say(
+            presence(
+                1,
+                receiver_id=SEAT,
+                identity_key=keys.identity_key,
+                sealing_key=keys.sealing_key,
+                boot_nonce=keys.boot_nonce,
+                admission=sign_admission(keys, DIRECTOR),
+            )
+        )
 
     def report(self, **fields: Any) -> None:
         self._sequence += 1
-        said = report(1, self._sequence, tsi=self._tsi, **fields)
-        self._link.publish(topic_of(said), encode_message(said))
+        self._voice.say(report(1, self._sequence, **{"tsi": self._tsi, "receiver_id": SEAT, **fields}))
 
     def misses(self, blocks: RangeSet, block_count: int) -> None:
         """It holds the manifest, and these blocks are not on its disk."""
@@ -93,7 +109,7 @@ class Seat:
             block_count=block_count,
             bitmap=encode_bitmap(blocks, 0, block_count),
         )
-        self._link.publish(topic_of(said), encode_message(said))
+        self._voice.say(said)
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._link.publish(topic, payload)
@@ -103,7 +119,7 @@ class Seat:
         async for topic, payload in self._link.messages():
             if self._tsi not in topic:
                 continue
-            message = decode_message(topic, payload) if payload else payload
+            message = open_payload(topic, payload, lambda _: DIRECTOR.public) if payload else payload
             assert isinstance(message, Announcement | SessionStatus | bytes)
             self.heard.append(message)
             if isinstance(message, SessionStatus) and message.phase is phase:
@@ -129,10 +145,12 @@ async def running(
     library: Library, manifest: Manifest, broker: RunningBroker, config: CastConfig
 ) -> AsyncIterator[tuple[Broadcast, Seat, "asyncio.Task[SessionReport]"]]:
     record = await asyncio.to_thread(record_of, library, manifest)
-    broadcast = Broadcast(library, manifest, config, record, broker.address)
+    broadcast = Broadcast(
+        library, manifest, config, record=record, broker=broker.address, credentials=credentials(manifest)
+    )
     async with (
         asyncio.timeout(30),
-        broadcast.link("broadcaster", None),
+        broadcast.link("broadcaster"),
         MqttLink(broker.address, "seat") as seat_link,
         broadcast,
     ):
@@ -282,7 +300,7 @@ async def test_a_broadcaster_that_was_killed_resumes_the_session(
         path.chmod(0o600)
     async with running(library, manifest, broker, config()) as (broadcast, seat, run):
         again = broadcast.session.announcement
-        assert (again.tsi, again.session_secret, again.group) == (first.tsi, first.session_secret, first.group)
+        assert (again.tsi, again.group) == (first.tsi, first.group)
         assert broadcast.bytes_sent > manifest.header.stored_bytes
         status = await seat.until(SessionPhase.MANIFEST)
         assert status.sequence >> 32 > generation

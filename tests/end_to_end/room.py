@@ -23,6 +23,11 @@ from tests.broadcaster.library.disks import MIB, SECTOR, noise, partition_disk, 
 ROOT: Final = Path(__file__).parents[2]
 """Where the packages lie: the processes run in the test's folder and still run this code."""
 
+KEYS: Final = "keys"
+"""The folder of the room's keys, in the folder of the test."""
+
+TOKEN: Final = "room under test"
+
 PATIENCE: Final = 30.0
 """[s] Far longer than anything here takes on a busy machine with two cores."""
 
@@ -97,6 +102,17 @@ class Lines:
             self._changed.notify_all()
 
 
+def _at_home(folder: Path) -> dict[str, str]:
+    """What every process of the room is told: keys and state of its own, a token, and no waiting before a write."""
+    return {
+        "SLATECAST_KEYS": str(folder / KEYS),
+        "SLATECAST_CAST_TOKEN": TOKEN,
+        "SLATECAST_RECEIVE_TOKEN": TOKEN,
+        "SLATECAST_RECEIVE_COUNTDOWN": "0",
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
+
+
 class Running:
     """One process of the room."""
 
@@ -105,7 +121,7 @@ class Running:
         self._process = subprocess.Popen(
             argv,
             cwd=folder,
-            env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+            env={**inherited, **_at_home(folder), "PYTHONPATH": str(ROOT), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -138,9 +154,13 @@ class Running:
         """Whether it has come to its end, by itself or not."""
         return self._process.poll() is not None
 
+    def door(self) -> str:
+        """Where receivers enrol with this cast, as soon as it says so."""
+        return self.errors.until(r"enrolment at (\S+); waiting for")[1]
+
     def broker(self) -> str:
-        """Where receivers find this cast, as soon as it says so."""
-        return self.errors.until(r"broker (mqtt\S+); waiting for")[1]
+        """The broker of this cast, as soon as it says so."""
+        return self.errors.until(r"broker (mqtt\S+), enrolment at")[1]
 
     def interrupt(self) -> str:
         """Ctrl-C in its terminal; returns its last words."""
@@ -198,21 +218,21 @@ class Room:
     def receive(
         self,
         target: Path | str,
-        broker: str | None,
+        door: str | None,
         *options: object,
         seat: str = "seat",
         interface: str | None = "lo",
         host: Place | None = None,
     ) -> Running:
-        """``slatecast receive --once``; without ``broker`` it has to find the broadcaster by itself."""
+        """``slatecast receive --once``; without ``door`` it has to find the broadcaster by itself."""
         argv: list[object] = ["receive", "--once", "--target", target, "--seat", seat, *options]
-        argv += ["--server", broker] if broker else []
+        argv += ["--server", door] if door else []
         argv += ["--interface", interface] if interface else []
         return self.start(*argv, host=host)
 
     def watch(self, broker: str, host: Place | None = None) -> "Watch":
         """An observer of all that is said over the broker, connected when this returns."""
-        process = self.start_python("-m", "tests.end_to_end.watch", broker, host=host)
+        process = self.start_python("-m", "tests.end_to_end.watch", broker, self.folder / KEYS, host=host)
         process.errors.until("^watching$")
         return Watch(process)
 

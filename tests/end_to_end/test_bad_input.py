@@ -120,7 +120,7 @@ class TestTarget:
         with mounted("tmpfs", room.folder / "small", "-t", "tmpfs", "-o", "size=4m") as folder:
             target = sparse_file(folder / "seat.disk", 8 * MIB)
             cast = room.cast(room.source())
-            receiver = room.receive(target, cast.broker())
+            receiver = room.receive(target, cast.door())
             assert receiver.finish() == UNFINISHED
             assert "failed and is marked incomplete: " in receiver.errors.text
             assert "No space left on device" in cast.complaint(UNFINISHED)
@@ -131,7 +131,7 @@ class TestTarget:
         """What a receiver says that refuses; its broadcaster names it too, and the target is what it was."""
         before = Path(target).read_bytes() if content is None else content
         cast = room.cast(room.source())
-        receiver = room.receive(target, cast.broker())
+        receiver = room.receive(target, cast.door())
         assert receiver.finish() == REFUSED, receiver.errors.text
         assert "was refused, nothing was written" in receiver.errors.text
         complaint = cast.complaint(REFUSED)
@@ -148,21 +148,21 @@ class TestSeats:
 
     def test_a_report_that_cannot_be_written_is_told_after_the_cast(self, room: Room) -> None:
         cast = room.cast(room.source(), "--report", "/dev/full")
-        assert room.receive(room.target("seat"), cast.broker()).finish() == 0
+        assert room.receive(room.target("seat"), cast.door()).finish() == 0
         assert "--report /dev/full: No space left on device; the cast itself has ended" in cast.complaint(USAGE)
 
     def test_fewer_come_than_expected_and_are_served(self, room: Room) -> None:
         source, target = room.source(), room.target("seat")
         cast = room.cast(source, "--expect", 2, "--wait", 2)
-        assert room.receive(target, cast.broker()).finish() == 0
+        assert room.receive(target, cast.door()).finish() == 0
         assert "1 of 2 seats are not verified: absent" in cast.complaint(UNFINISHED)
         assert target.read_bytes() == source.read_bytes()
 
     def test_a_refused_seat_does_not_keep_the_others_from_starting(self, room: Room) -> None:
         source, good = room.source(), room.target("good")
         cast = room.cast(source, "--expect", 2)
-        refused = room.receive(room.target("small", MIB), cast.broker(), seat="small")
-        assert room.receive(good, cast.broker(), seat="good").finish() == 0
+        refused = room.receive(room.target("small", MIB), cast.door(), seat="small")
+        assert room.receive(good, cast.door(), seat="good").finish() == 0
         assert refused.finish() == REFUSED
         assert "1 of 2 seats are not verified: small refused" in cast.complaint(UNFINISHED)
         assert good.read_bytes() == source.read_bytes()

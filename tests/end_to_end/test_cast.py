@@ -72,7 +72,7 @@ def test_receivers_may_be_there_before_the_broadcaster(room: Room) -> None:
 def test_a_larger_target_keeps_nothing_that_looks_like_a_table(room: Room) -> None:
     source, target = room.source(), room.target("seat", 12 * MIB)
     cast = room.cast(source)
-    assert room.receive(target, cast.broker()).finish() == 0
+    assert room.receive(target, cast.door()).finish() == 0
     assert cast.finish() == 0
     written = target.read_bytes()
     assert written[: 8 * MIB] == source.read_bytes()
@@ -97,7 +97,7 @@ def test_an_image_of_the_library_is_cast_by_its_name_and_version(room: Room) -> 
     for image, source in (("lab", second), ("lab@1", first)):
         target = room.target(image)
         cast = room.cast(image)
-        assert room.receive(target, cast.broker()).finish() == 0
+        assert room.receive(target, cast.door()).finish() == 0
         assert cast.finish() == 0
         assert target.read_bytes() == source.read_bytes()
 
@@ -113,7 +113,7 @@ def test_two_casts_at_once_do_not_disturb_each_other(room: Room, tmp_path: Path)
     casts = [room.cast(source, "--library", tmp_path / source.stem, "--rate", "100M") for source in sources]
     groups = {cast.errors.until("to group (239[.0-9]+) ")[1] for cast in casts}
     assert len(groups) == 2
-    receivers = [room.receive(target, cast.broker()) for target, cast in zip(targets, casts, strict=True)]
+    receivers = [room.receive(target, cast.door()) for target, cast in zip(targets, casts, strict=True)]
     assert [process.finish() for process in (*casts, *receivers)] == [0, 0, 0, 0]
     for source, target in zip(sources, targets, strict=True):
         assert target.read_bytes() == source.read_bytes()

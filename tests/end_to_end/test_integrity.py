@@ -26,7 +26,7 @@ def test_a_chunk_that_was_damaged_before_the_cast_is_not_sent(room: Room, damage
             chunk.unlink()
     cast = room.cast("lab")
     target = room.target("seat")
-    receiver = room.receive(target, cast.broker())
+    receiver = room.receive(target, cast.door())
     complaint = cast.complaint(DAMAGED)
     which = f"1 block is damaged in the library, first {last}: image lab, version 1: chunk "
     assert complaint.startswith(f"1 of 1 seats are not verified: seat incomplete ({which}")

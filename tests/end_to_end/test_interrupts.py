@@ -42,7 +42,7 @@ class TestCast:
         target = room.target("seat")
         cast = room.cast(room.source(), "--expect", 2)
         watch = room.watch(cast.broker())
-        receiver = room.receive(target, cast.broker())
+        receiver = room.receive(target, cast.door())
         watch.until(ReceiverReport, lambda report: report.state is ReceiverState.READY)
         assert cast.interrupt() == "interrupted"
         assert receiver.finish() == 4
@@ -53,7 +53,7 @@ class TestCast:
         target = room.target("seat")
         cast = room.cast(room.source(), "--rate", SLOW)
         watch = room.watch(cast.broker())
-        receiver = room.receive(target, cast.broker())
+        receiver = room.receive(target, cast.door())
         watch.until(SessionStatus, lambda status: status.phase is SessionPhase.DISK and status.position > 2)
         assert cast.interrupt() == "interrupted"
         watch.until(SessionStatus, lambda status: status.phase is SessionPhase.ENDED)
@@ -74,7 +74,7 @@ class TestReceive:
         source, target = room.source(), room.target("seat")
         cast = room.cast(source, "--expect", 2)
         watch = room.watch(cast.broker())
-        receiver = room.receive(target, cast.broker(), seat="early")
+        receiver = room.receive(target, cast.door(), seat="early")
         watch.until(ReceiverReport)
         assert receiver.interrupt() == "interrupted"
         assert set(target.read_bytes()) == {OLD_BYTE}
@@ -83,7 +83,7 @@ class TestReceive:
         source, broken, good = room.source(), room.target("broken"), room.target("good")
         cast = room.cast(source, "--expect", 2, "--rate", SLOW)
         watch = room.watch(cast.broker())
-        receivers = {disk.stem: room.receive(disk, cast.broker(), seat=disk.stem) for disk in (broken, good)}
+        receivers = {disk.stem: room.receive(disk, cast.door(), seat=disk.stem) for disk in (broken, good)}
         watch.until(
             ReceiverReport,
             lambda report: report.seat == "broken" and 0 < report.blocks_missing < report.blocks_total,
@@ -100,7 +100,7 @@ def test_a_killed_broadcaster_leaves_the_disk_unbootable_and_the_same_command_co
     cast = room.cast(source, "--rate", SLOW)
     session = cast.errors.until("^session ([0-9a-f]{16}):")[1]
     watch = room.watch(cast.broker())
-    receiver = room.receive(target, cast.broker())
+    receiver = room.receive(target, cast.door())
     watch.until(SessionStatus, lambda status: status.phase is SessionPhase.DISK and status.position > 2)
     cast.kill()
     assert not is_bootable(target)
@@ -113,7 +113,7 @@ def test_a_killed_broadcaster_leaves_the_disk_unbootable_and_the_same_command_co
 def test_a_killed_cast_is_forgotten_when_a_new_one_is_asked_for(room: Room) -> None:
     source, target = room.source(), room.target("seat")
     killed = room.cast(source, "--expect", 2)
-    receiver = room.receive(target, killed.broker())
+    receiver = room.receive(target, killed.door())
     room.watch(killed.broker()).until(ReceiverReport)
     killed.kill()
     cast = room.cast(source, "--new")

@@ -17,7 +17,7 @@ def test_both_roles_tell_how_far_they_are(room: Room) -> None:
     source, target, ports = room.source(), room.target("seat"), (free_port(), free_port())
     cast = room.cast(source, "--rate", "16M", "--metrics-port", ports[0])
     watch = room.watch(cast.broker())
-    receiver = room.receive(target, cast.broker(), "--metrics-port", ports[1])
+    receiver = room.receive(target, cast.door(), "--metrics-port", ports[1])
     watch.until(ReceiverReport, lambda report: 0 < report.blocks_missing < report.blocks_total)
     wait_until(lambda: bool(scrape(ports[0])), "the metrics endpoint")
 

@@ -44,7 +44,7 @@ def seat_reports(room: Room) -> dict[str, dict[str, Any]]:
 
 def receive_on(room: Room, host: Host, target: Path | str, cast: Running) -> Running:
     """A receiver whose seat is its host's name."""
-    return room.receive(target, cast.broker(), seat=host.name, interface="eth0", host=host)
+    return room.receive(target, cast.door(), seat=host.name, interface="eth0", host=host)
 
 
 @pytest.mark.parametrize("ipv6", [False, True], ids=["IPv4", "IPv6"])
@@ -150,7 +150,7 @@ def test_a_receiver_does_not_choose_between_two_broadcasters(room: Room, lab: La
     source = room.source()
     places = [
         room.cast(source, "--library", room.folder / f"library-{number}", interface="eth0", host=lab.broadcaster)
-        .broker()
+        .door()
         .removeprefix("mqtt://")
         for number in range(2)
     ]

@@ -25,7 +25,7 @@ def test_plain_and_batching_roles_understand_each_other(room: Room, sending: str
         *("-c", sending, "cast", source, "--library", room.library, "--interface", "lo", "--rate", "200M")
     )
     receiver = room.start_python(
-        *("-c", receiving, "receive", "--once", "--target", target, "--interface", "lo", "--server", cast.broker())
+        *("-c", receiving, "receive", "--once", "--target", target, "--interface", "lo", "--server", cast.door())
     )
     assert cast.finish() == 0
     assert receiver.finish() == 0

@@ -78,7 +78,7 @@ def test_each_seat_with_a_bad_sector_fails_and_says_where(room: Room, open_disk:
     good = old_disk(room, "good", old)
     report_path = room.folder / "report.json"
     cast = room.cast(source, "--expect", len(faults) + 1, "--report", report_path)
-    broker = cast.broker()
+    broker = cast.door()
     receivers = [room.receive(disk.path, broker, seat=f"bad-{n}") for n, disk in enumerate(disks)]
     well = room.receive(good, broker, seat="good")
     assert cast.finish(90) == FAILED
@@ -109,7 +109,7 @@ def test_a_block_device_that_loses_a_write_of_its_cache_fails(room: Room, open_d
     medium = old_disk(room, "bad", old)
     disk = open_disk(medium, failing_disk(Fault("write", errno.EIO, 3000, after_flushes=2)), is_loop_device=True)
     cast = room.cast(source)
-    receiver = room.receive(disk.path, cast.broker())
+    receiver = room.receive(disk.path, cast.door())
     assert cast.finish() == FAILED
     assert receiver.finish() == FAILED
     assert f"{disk.path}: fsync failed: Input/output error" in receiver.errors.text

@@ -29,7 +29,7 @@ def test_an_fsync_that_fails_once_is_final_whichever_it_is(room: Room, open_disk
         medium.write_bytes(old)
         disks.append(open_disk(medium, failing("flush", errno.EIO, after_flushes=number, is_once=True)))
     cast = room.cast(source, "--expect", len(disks))
-    broker = cast.broker()
+    broker = cast.door()
     receivers = [room.receive(disk.path, broker, seat=f"seat-{n}") for n, disk in enumerate(disks)]
     assert cast.finish(60) == FAILED
     for what, disk, receiver in zip(FSYNCS, disks, receivers, strict=True):
@@ -45,7 +45,7 @@ def test_a_disk_that_fails_its_close_too_is_told_of_as_failed(room: Room, open_d
     source = room.source()
     disk = open_disk(room.target("seat"), failing("flush", errno.EIO, after_flushes=2))
     cast = room.cast(source)
-    receiver = room.receive(disk.path, cast.broker())
+    receiver = room.receive(disk.path, cast.door())
     assert cast.finish() == FAILED
     assert receiver.finish() == FAILED
     assert f"{disk.path}: fsync failed: Input/output error" in receiver.errors.text
@@ -56,7 +56,7 @@ def test_an_fsync_is_not_tried_again_although_the_next_would_succeed(room: Room)
     source, target = room.source(), room.target("seat")
     cast = room.cast(source)
     # The first fsync of each thread fails, all others succeed.
-    argv = ("-m", "slatecast", "receive", "--once", "--target", target, "--server", cast.broker(), "--interface", "lo")
+    argv = ("-m", "slatecast", "receive", "--once", "--target", target, "--server", cast.door(), "--interface", "lo")
     receiver = room.start_python("-m", "tests.faults.under_strace", "fsync:error=EIO:when=1", target, "--", *argv)
     assert cast.finish() == FAILED
     assert receiver.finish() == FAILED

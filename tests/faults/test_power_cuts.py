@@ -63,7 +63,7 @@ def recording(request: pytest.FixtureRequest, room: Room, disks: ExitStack) -> R
     medium.write_bytes(before)
     with FaultyDisk.open(medium, logging(log), is_loop_device=request.param == "block device") as disk:
         cast = room.cast(source)
-        receiver = room.receive(disk.path, cast.broker())
+        receiver = room.receive(disk.path, cast.door())
         assert (receiver.finish(60), cast.finish()) == (0, 0)
     assert medium.read_bytes() == source.read_bytes()
     return Recording(source.read_bytes(), before, read_epochs(log))
@@ -108,7 +108,7 @@ def test_a_second_cast_completes_a_disk_after_a_power_cut_and_fetches_little(rec
         target, report_path = room.folder / f"cut-{number}.disk", room.folder / f"report-{number}.json"
         target.write_bytes(cut.disk)
         cast = room.cast(room.folder / "source.img", "--report", report_path)
-        receiver = room.receive(target, cast.broker(), seat=f"cut-{number}")
+        receiver = room.receive(target, cast.door(), seat=f"cut-{number}")
         assert receiver.finish(60) == 0, f"{cut.name}: {receiver.errors.text}"
         assert cast.finish() == 0, cut.name
         assert target.read_bytes() == recording.source, cut.name

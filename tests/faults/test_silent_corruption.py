@@ -27,7 +27,7 @@ def test_a_byte_that_turns_on_the_medium_is_found_and_mended(
     # The byte is turned below the operating system, where only a read past every cache can see it.
     disk = open_disk(room.target("seat"), sound(), is_loop_device=is_loop_device)
     cast = room.cast(source, "--rate", "16M")
-    receiver = room.receive(disk.path, cast.broker())
+    receiver = room.receive(disk.path, cast.door())
     chunk = wanted[EARLY_CHUNK : EARLY_CHUNK + CHUNK_SIZE]
     wait_until(lambda: read(disk.medium, EARLY_CHUNK) == chunk, "the first chunk")
     turned = EARLY_CHUNK + CHUNK_SIZE // 2
@@ -43,7 +43,7 @@ def test_a_byte_that_turns_on_the_medium_is_found_and_mended(
 def test_a_disk_that_loses_writes_again_and_again_is_damaged(room: Room) -> None:
     source, target = room.source(), room.target("seat")
     cast = room.cast(source)
-    argv = ("-m", "slatecast", "receive", "--once", "--target", target, "--server", cast.broker(), "--interface", "lo")
+    argv = ("-m", "slatecast", "receive", "--once", "--target", target, "--server", cast.door(), "--interface", "lo")
     # From the 10th of each thread on no write reaches the disk, and each is said to have taken a whole chunk.
     lost = f"pwrite64:retval={CHUNK_SIZE}:when=10+"
     receiver = room.start_python("-m", "tests.faults.under_strace", lost, target, "--", *argv)

@@ -33,7 +33,7 @@ def test_a_slow_disk_finishes_later_and_the_others_do_not_wait(room: Room, open_
     disk, quick = open_disk(room.target("slow", DISK_SIZE), slow(), write_rate=SLOW), room.target("quick", DISK_SIZE)
     report_path = room.folder / "report.json"
     cast = room.cast(source, "--expect", 2, "--report", report_path)
-    broker = cast.broker()
+    broker = cast.door()
     late, early = room.receive(disk.path, broker, seat="slow"), room.receive(quick, broker, seat="quick")
     pid = pid_of(disk.path)
     assert early.finish() == 0
@@ -56,7 +56,7 @@ def test_a_disk_that_stalls_holds_up_nobody_and_goes_on(room: Room, open_disk: O
     source = room.source(size=16 * MIB)
     disk, quick = open_disk(room.target("slow", 16 * MIB), sound()), room.target("quick", 16 * MIB)
     cast = room.cast(source, "--expect", 2, "--rate", "40M")
-    broker = cast.broker()
+    broker = cast.door()
     late, early = room.receive(disk.path, broker, seat="slow"), room.receive(quick, broker, seat="quick")
     wait_until(lambda: body_has_begun(disk.medium, source), "the first chunk")
     with disk.stalled():

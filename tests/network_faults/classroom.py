@@ -61,7 +61,7 @@ class Classroom:
         """Start the receiver of one host, with a disk full of old bytes, or with the one that it has written to."""
         if host.name not in self.targets:
             self.targets[host.name] = self.room.target(host.name, self.size)
-        target, broker = self.targets[host.name], self.running.broker()
+        target, broker = self.targets[host.name], self.running.door()
         self.receivers[host.name] = self.room.receive(
             target, broker, *options, seat=host.name, interface=INTERFACE, host=place or host
         )

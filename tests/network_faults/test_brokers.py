@@ -38,7 +38,7 @@ class Rehearsal:
         self.targets = [room.target(f"seat-{number}", IMAGE_BYTES) for number in range(2)]
         self._report = room.folder / "report.json"
         self.cast = room.cast(self.source, "--expect", 2, "--rate", RATE, "--report", self._report, *options)
-        self.broker = self.cast.broker()
+        self.broker = self.cast.door()
         self.receivers = [room.receive(target, self.broker, seat=target.stem) for target in self.targets]
 
     def until_some_is_there(self) -> None:

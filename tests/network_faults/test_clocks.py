@@ -80,7 +80,7 @@ def test_a_receiver_whose_clock_jumps_goes_on(room: Room, jump: int) -> None:
     source, target = room.source(size=IMAGE_BYTES), room.target("seat", IMAGE_BYTES)
     cast = room.cast(source, "--rate", "32M")
     watch = room.watch(cast.broker())
-    argv = ("receive", "--once", "--target", target, "--interface", "lo", "--seat", "seat", "--server", cast.broker())
+    argv = ("receive", "--once", "--target", target, "--interface", "lo", "--seat", "seat", "--server", cast.door())
     receiver = room.start(*argv, environment=faked)
     watch.until(ReceiverReport, lambda report: 0 < report.blocks_missing < 0.8 * report.blocks_total)
     offset.write_text(f"{jump:+d}")

@@ -23,7 +23,7 @@ def test_two_machines_of_one_name_are_two_machines(classroom: Callable[..., Clas
     cast = rehearsal.cast("--expect", 2)
     for host in rehearsal.lab.receivers:
         target = rehearsal.targets[host.name] = rehearsal.room.target(host.name, rehearsal.size)
-        argv = ("--once", "--target", target, "--server", cast.broker(), "--interface", INTERFACE)
+        argv = ("--once", "--target", target, "--server", cast.door(), "--interface", INTERFACE)
         rehearsal.receivers[host.name] = rehearsal.room.start("receive", *argv, *seat, host=host)
     seats = rehearsal.prove().report["seats"]
     assert len({seat["receiver"] for seat in seats}) == 2
@@ -64,7 +64,7 @@ def test_row_46_a_hostile_seat_name_is_a_name(room: Room) -> None:
     argv = ("cast", source, "--library", room.library, "--interface", "lo")
     cast = room.start(*argv, *options, environment={"COLUMNS": "300"})
     receivers = [
-        room.receive(room.target(f"seat-{number}"), cast.broker(), seat=seat)
+        room.receive(room.target(f"seat-{number}"), cast.door(), seat=seat)
         for number, seat in enumerate(HOSTILE_SEATS)
     ]
     wait_until(lambda: scrape(port)["slatecast_broadcaster_seats receiving"] == len(HOSTILE_SEATS), "all seats")
@@ -90,7 +90,7 @@ def test_row_46_forged_reports_harm_neither_the_room_nor_its_operator(room: Room
     cast = room.start("-v", *argv, *options, environment={"COLUMNS": "300"})
     tsi = cast.errors.until("^session ([0-9a-f]{16}):")[1]
     target = room.target("seat")
-    receiver = room.receive(target, cast.broker())
+    receiver = room.receive(target, cast.door())
     wait_until(lambda: scrape(port)["slatecast_broadcaster_seats receiving"] == 1, "the seat that is real")
     forge(room, cast, forgeries(tsi))
     assert receiver.finish(LIMIT) == 0

@@ -68,7 +68,7 @@ class TestOperators:
         target = room.target("seat")
         cast = room.cast(room.source(), "--rate", "16M")
         watch = room.watch(cast.broker())
-        receiver = room.receive(target, cast.broker())
+        receiver = room.receive(target, cast.door())
         watch.until(SessionStatus, lambda status: status.phase is SessionPhase.DISK and status.position > 2)
         for _ in range(times):
             with suppress(ProcessLookupError):
@@ -90,7 +90,7 @@ class TestOperators:
             for number in range(2)
         ]
         for cast in casts:
-            cast.broker()
+            cast.door()
         targets = [room.target(f"seat-{number}") for number in range(2)]
         argv = ("receive", "--server", broker.address, "--interface", "lo")
         receivers = [room.start(*argv, "--target", target, "--seat", target.stem) for target in targets]

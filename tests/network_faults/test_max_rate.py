@@ -40,7 +40,7 @@ def test_two_casts_with_a_cap_stay_under_it_together(room: Room) -> None:
         ]
         watches = [room.watch(cast.broker(), host=lab.broadcaster) for cast in casts]
         receivers = [
-            room.receive(target, cast.broker(), seat=host.name, interface=INTERFACE, host=host)
+            room.receive(target, cast.door(), seat=host.name, interface=INTERFACE, host=host)
             for target, cast, host in zip(targets, casts, lab.receivers, strict=True)
         ]
         for watch in watches:

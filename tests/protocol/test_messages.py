@@ -37,12 +37,14 @@ from tests.sample_messages import (
     OTHER_TSI,
     TSI,
     announcement,
+    certificate,
     missing_blocks,
     presence,
     receiver_id,
     repair_request,
     report,
     status,
+    ticket,
 )
 
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -55,6 +57,8 @@ MESSAGES: list[Message] = [
     report(),
     repair_request(),
     missing_blocks(ranges=[(2, 5)], block_count=20),
+    certificate(),
+    ticket(),
 ]
 
 
@@ -168,8 +172,8 @@ class TestBounds:
             ("announcement", "tsi", TSI + "\n"),
             ("announcement", "port", 0),
             ("announcement", "port", 65536),
-            ("announcement", "session_secret", base64.b64encode(bytes(31)).decode()),
-            ("announcement", "session_secret", "not base64!"),
+            ("announcement", "image_key", base64.b64encode(bytes(31)).decode()),
+            ("announcement", "image_signature", "not base64!"),
             ("announcement", "manifest_digest", base64.b64encode(bytes(33)).decode()),
             ("announcement", "manifest_length", -1),
             ("announcement", "protocol_version", 1.5),

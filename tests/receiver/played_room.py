@@ -1,6 +1,7 @@
 """A real receiver on a real broker, with the broadcaster played by hand: what it says, what it multicasts."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,13 @@ from broadcaster.catch_up import CatchUpLane
 from broadcaster.encoder import BlockEncoder, SealedSymbols
 from broadcaster.transmission import Transmission
 from protocol.bitmap import decode_bitmap, ranges_of
+from protocol.envelope import open_payload
 from protocol.errors import IntegrityError, LibraryError
 from protocol.link.interfaces import resolve_interface
+from protocol.link.message_stream import Voice
 from protocol.link.mqtt import MqttLink
 from protocol.link.multicast import MulticastSender, group_for
+from protocol.link.tls import server_context
 from protocol.messages import (
     ALL_RECEIVERS,
     Announcement,
@@ -29,22 +33,24 @@ from protocol.messages import (
     Presence,
     ReceiverReport,
     SessionPhase,
-    decode_message,
+    SignedTicket,
     decode_tsi,
-    encode_message,
-    topic_of,
 )
 from protocol.seal import Seal
+from protocol.signing import Purpose
+from protocol.ticket import ReceiverKeys, sign_ticket
 from receiver.config import ReceiverConfig, SessionOutcome
 from receiver.service import Receiver
 from tests.brokers import RunningBroker
-from tests.sample_messages import status
+from tests.sample_messages import DIRECTOR, IMAGE_KEY, status
+from tests.sample_trust import authority, enrolment, identity
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_image
 
 LO = resolve_interface("lo")
 IMAGE: SimulatedImage = draw_image(random.Random(1), 40, 0.5)
 SECRET = bytes(32)
 BLOCKS = range(len(IMAGE.manifest))
+_NUMBERS = itertools.count(1)
 
 Said = TypeVar("Said", ReceiverReport, MissingBlocks, Presence)
 
@@ -55,9 +61,11 @@ def announcement(**changes: object) -> Announcement:
     made = build_announcement(
         IMAGE.manifest,
         tsi=tsi,
-        session_secret=SECRET,
+        image_key=IMAGE_KEY.public,
+        image_signature=IMAGE_KEY.sign(Purpose.IMAGE, IMAGE.manifest.digest),
         group=group_for(tsi, ipv6=False),
         port=27_183,
+        source="127.0.0.1",
         oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH),
     )
     return msgspec.structs.replace(made, **changes)
@@ -79,14 +87,18 @@ def blocks_of(message: MissingBlocks) -> set[int]:
 class Operator:
     """Plays the broadcaster's part of the control traffic."""
 
-    def __init__(self, link: MqttLink) -> None:
+    def __init__(self, link: MqttLink, receiver: ReceiverKeys) -> None:
         self._link = link
+        self._voice = Voice(link, DIRECTOR)
+        self._receiver = receiver
         self._sequence = 0
         self._unread: list[Message] = []
         """of other kinds than what was waited for"""
 
     def announce(self, announcement: Announcement) -> None:
-        self._link.publish(topic_of(announcement), encode_message(announcement), retain=True)
+        """And order the receiver to take part."""
+        self._voice.say(announcement, retain=True)
+        self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR))
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._link.publish(topic, payload)
@@ -94,7 +106,7 @@ class Operator:
     def say(self, announcement: Announcement, phase: SessionPhase, *settled: str, **changes: Any) -> None:
         self._sequence += 1
         said = status(self._sequence, tsi=announcement.tsi, phase=phase, settled=settled, **changes)
-        self._link.publish(topic_of(said), encode_message(said))
+        self._voice.say(said)
 
     async def next_report(
         self, *announcements: Announcement, until: Callable[[ReceiverReport], bool] = lambda report: True
@@ -118,12 +130,17 @@ class Operator:
         async for topic, payload in self._link.messages():
             if not payload:
                 continue
-            message = decode_message(topic, payload)
+            message = open_payload(topic, payload, self._key_for)
             if not isinstance(message, kind):
                 self._unread.append(message)
             elif is_it(message):
                 return message
         raise AssertionError(f"no {kind.__name__}")
+
+    def _key_for(self, message: Message) -> bytes:
+        if isinstance(message, Presence):
+            return message.identity_key  # of an earlier receiver, too: presences are retained
+        return DIRECTOR.public if isinstance(message, SignedTicket) else self._receiver.identity_key
 
 
 @dataclass
@@ -183,6 +200,7 @@ async def catch_up_lane(
             executor=executor,
             rate_bits_per_second=10**9,
             on_damaged=note,
+            tls=server_context(authority().server_identity(), client_authority=authority().certificate),
         )
         async with lane:
             source.announcement = msgspec.structs.replace(source.announcement, catch_up_url=lane.url)
@@ -196,9 +214,11 @@ async def room(
     """A receiver that is connected, and somebody to play with it."""
     async with asyncio.timeout(30), MqttLink(broker.address, "operator") as operator_link:
         await operator_link.subscribe(ALL_RECEIVERS)
-        receiver = Receiver(ReceiverConfig("seat", str(target), LO, broker.address, is_delta=is_delta))
+        who = identity(next(_NUMBERS))
+        config = ReceiverConfig("seat", str(target), LO, is_delta=is_delta, countdown_seconds=0)
+        receiver = Receiver(config, who, enrolment(who, broker.address))
         async with receiver.link() as link:
-            yield receiver, link, Operator(operator_link)
+            yield receiver, link, Operator(operator_link, who.keys)
 
 
 @asynccontextmanager

@@ -17,8 +17,8 @@ TSI = "0123456789abcdef"
 RECEIVERS = ("00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100")
 
 
-def _bytes(first: int) -> str:
-    return base64.b64encode(bytes(range(first, first + 32))).decode()
+def _bytes(first: int, length: int = 32) -> str:
+    return base64.b64encode(bytes(range(first, first + length))).decode()
 
 
 def _deflated(bits: bytes) -> str:
@@ -43,12 +43,14 @@ MESSAGES = (
             },
             "group": "ff15::8000:1",
             "port": 7070,
+            "source": "fd00::1",
             "oti": {"encoding_symbol_length": 1416, "maximum_source_block_length": 191, "max_repair_symbols": 64},
-            "session_secret": _bytes(0),
             "manifest_digest": _bytes(32),
+            "image_key": _bytes(0),
+            "image_signature": _bytes(128, 64),
             "manifest_length": 262145,
             "manifest_block_digests": [_bytes(64), _bytes(96)],
-            "catch_up_url": "http://[fd00::1]:27184",
+            "catch_up_url": "https://[fd00::1]:27184",
         },
     ),
     (
@@ -72,7 +74,16 @@ MESSAGES = (
     (
         f"receivers/{RECEIVERS[0]}/presence",
         "Presence",
-        {"type": "presence", "receiver_id": RECEIVERS[0], "seat": "Übungsraum 3, Platz 7", "is_online": True},
+        {
+            "type": "presence",
+            "receiver_id": RECEIVERS[0],
+            "seat": "Übungsraum 3, Platz 7",
+            "is_online": True,
+            "identity_key": _bytes(1),
+            "sealing_key": _bytes(2),
+            "boot_nonce": _bytes(3, 16),
+            "admission": _bytes(4, 64),
+        },
     ),
     (
         f"receivers/{RECEIVERS[0]}/report",
@@ -107,6 +118,10 @@ MESSAGES = (
             "link_bits_per_second": 1000000000,
             "bytes_to_verify": 256060514304,
             "bytes_verified": 262144,
+            "datagrams_rejected": 1234,
+            "poisoned_blocks": 2,
+            "poisoned_symbols": 5,
+            "alarm": "poisoned symbols: 2 blocks, source MAC 02:00:00:00:00:07 as 10.0.0.1",
         },
     ),
     (
@@ -134,6 +149,28 @@ MESSAGES = (
             "first_sbn": 1048576,
             "block_count": 20,
             "bitmap": _deflated(b"\x0f\x00\x08"),
+        },
+    ),
+    (
+        f"receivers/{RECEIVERS[1]}/certificate",
+        "SignedCertificate",
+        {
+            "type": "certificate",
+            "tsi": TSI,
+            "receiver_id": RECEIVERS[1],
+            "certificate": _bytes(5),
+            "signature": _bytes(6, 64),
+        },
+    ),
+    (
+        f"receivers/{RECEIVERS[0]}/ticket",
+        "SignedTicket",
+        {
+            "type": "ticket",
+            "tsi": TSI,
+            "receiver_id": RECEIVERS[0],
+            "ticket": _bytes(7),
+            "signature": _bytes(8, 64),
         },
     ),
 )

@@ -1,0 +1,103 @@
+"""Which session this receiver may take part in: announcements and tickets in, orders out. Sans-I/O.
+
+Both arrive in any order, repeatedly, and from anybody who can write to the broker. Only a ticket that ``check_ticket``
+finds good becomes an order, once for each session.
+"""
+
+from collections.abc import Collection
+from typing import Final, NamedTuple, TypeVar
+
+from protocol import PROTOCOL_VERSION
+from protocol.messages import Announcement, SignedTicket
+from protocol.sealed_box import OpeningKey
+from protocol.ticket import Order, ReceiverKeys, check_ticket
+
+MAX_WAITING: Final = 64
+"""[sessions] announced or ordered at once that one receiver keeps: stops a peer from filling its memory."""
+
+
+Kept = TypeVar("Kept")
+
+
+class AnnouncedOrder(NamedTuple):
+    """A session, and the order to take part in it."""
+
+    announcement: Announcement
+    order: Order
+
+
+class Orders:
+    """What this receiver was told of sessions that it has not begun."""
+
+    def __init__(
+        self,
+        receiver: ReceiverKeys,
+        opening_key: OpeningKey,
+        *,
+        director_key: bytes,
+        image_keys: Collection[bytes],
+    ) -> None:
+        self._receiver = receiver
+        self._opening_key = opening_key
+        self._director_key = director_key
+        self._image_keys = image_keys
+        self._announced: dict[str, Announcement] = {}
+        self._tickets: dict[str, SignedTicket] = {}
+        self._begun: set[str] = set()
+
+    @property
+    def lacks_ticket(self) -> bool:
+        """Whether a session is announced that we were given no good ticket for yet."""
+        return bool(self._announced)
+
+    def announced(self, announcement: Announcement) -> AnnouncedOrder | None:
+        """Take an announcement that the director has signed; the order, if its ticket was there before.
+
+        Raises:
+            TicketError: the ticket that was there must not be acted on; the announcement is kept for a better one.
+        """
+        tsi = announcement.tsi
+        if tsi in self._begun or announcement.protocol_version != PROTOCOL_VERSION:
+            return None
+        _put(self._announced, tsi, announcement)
+        ticket = self._tickets.pop(tsi, None)
+        return None if ticket is None else self.ticket(ticket)
+
+    def ticket(self, signed: SignedTicket) -> AnnouncedOrder | None:
+        """Take a ticket of any origin; the order, if its session is announced and not begun.
+
+        Raises:
+            TicketError: it must not be acted on.
+        """
+        if signed.tsi in self._begun:
+            return None
+        announcement = self._announced.get(signed.tsi)
+        if announcement is None:
+            _put(self._tickets, signed.tsi, signed)
+            return None
+        order = check_ticket(
+            signed,
+            announcement,
+            receiver=self._receiver,
+            opening_key=self._opening_key,
+            director_key=self._director_key,
+            image_keys=self._image_keys,
+        )
+        self._begun.add(signed.tsi)
+        del self._announced[signed.tsi]
+        return AnnouncedOrder(announcement, order)
+
+    def withdrawn(self, tsi: str) -> None:
+        """The session has ended without us."""
+        self._announced.pop(tsi, None)
+        self._tickets.pop(tsi, None)
+
+    def may_begin_again(self, tsi: str) -> None:
+        """The broadcaster of a session that was begun is gone: join it again when it is back."""
+        self._begun.discard(tsi)
+
+
+def _put(store: dict[str, Kept], tsi: str, value: Kept) -> None:
+    if tsi not in store and len(store) >= MAX_WAITING:
+        del store[next(iter(store))]
+    store[tsi] = value

@@ -1,0 +1,171 @@
+"""Somebody on the network who sends to the group without being the broadcaster: from a host of a lab, frame by frame.
+
+    python -m tests.network_faults.injector forge   GROUP PORT SOURCE SECONDS RATE [KIND ...]
+    python -m tests.network_faults.injector insider GROUP PORT SOURCE SECONDS RATIO < what the ticket tells, as JSON
+
+``forge`` knows no key. It hears the group, copies headers from what it hears and sends RATE bits a second of forgeries
+of each KIND in turn. ``insider`` knows the session secret: it puts false symbols with good tags into RATIO of the
+blocks that it hears. Both take SOURCE for the address that their datagrams seem to come from, and say "hearing" when
+they have joined. At the end they print what they sent, as JSON.
+"""
+
+import json
+import random
+import resource
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Final
+
+from protocol.errors import WireError
+from protocol.link import linux_udp
+from protocol.link.interfaces import resolve_interface
+from protocol.seal import Seal
+from protocol.wire import HEADER_LENGTH, MAX_REPAIR_SYMBOLS, TAG_LENGTH, decode_header
+from tests.forgeries import KINDS, forge
+from tests.lab import INTERFACE
+
+SOURCE_PORT: Final = 40_000
+
+LIES_PER_BLOCK: Final = 2
+"""[datagrams] of false symbols, at most, for each block that is lied about."""
+
+Send = Callable[[bytes], object]
+
+
+@contextmanager
+def spoofed_sender(group: str, port: int, source: str, *, source_port: int = SOURCE_PORT) -> Iterator[Send]:
+    """Sends UDP payloads to the group in frames of our own making, so that they seem to come from ``source``."""
+    to, by = ip_address(group), ip_address(source)
+    mac = bytes.fromhex(Path(f"/sys/class/net/{INTERFACE}/address").read_text(encoding="ascii").replace(":", ""))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
+        link.bind((INTERFACE, 0))
+        yield lambda payload: link.send(_frame(mac, by, to, source_port, port, payload))
+
+
+def _frame(
+    mac: bytes, by: IPv4Address | IPv6Address, to: IPv4Address | IPv6Address, by_port: int, to_port: int, payload: bytes
+) -> bytes:
+    udp = struct.pack(">HHHH", by_port, to_port, 8 + len(payload), 0) + payload
+    if isinstance(to, IPv4Address):  # whose checksum of UDP may be absent (RFC 768)
+        to_mac = b"\x01\x00\x5e" + bytes([to.packed[1] & 0x7F]) + to.packed[2:]
+        header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0x4000, 1, 17, 0) + by.packed + to.packed
+        header = header[:10] + struct.pack(">H", _checksum(header)) + header[12:]
+        return to_mac + mac + b"\x08\x00" + header + udp
+    pseudo = by.packed + to.packed + struct.pack(">IxxxB", len(udp), 17)
+    udp = udp[:6] + struct.pack(">H", _checksum(pseudo + udp) or 0xFFFF) + udp[8:]
+    header = struct.pack(">IHBB", 0x6000_0000, len(udp), 17, 1) + by.packed + to.packed
+    return b"\x33\x33" + to.packed[12:] + mac + b"\x86\xdd" + header + udp
+
+
+def _checksum(data: bytes) -> int:
+    """Of the Internet (RFC 1071)."""
+    words = struct.unpack(f">{-(-len(data) // 2)}H", data + bytes(len(data) % 2))
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+@contextmanager
+def hearing(group: str, port: int, source: str) -> Iterator[Callable[[], list[bytes]]]:
+    """Gives what the broadcaster has sent since the last call; others, we among them, are not heard."""
+    address = ip_address(group)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as group_socket:
+        group_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        linux_udp.set_receive_buffer(group_socket, 8 << 20)
+        linux_udp.attach_session_filter(group_socket, None, ip_address(source))
+        group_socket.bind((group, port))
+        linux_udp.join(group_socket, address, resolve_interface(INTERFACE).index)
+        group_socket.setblocking(False)
+
+        def heard() -> list[bytes]:
+            datagrams: list[bytes] = []
+            try:
+                while len(datagrams) < 512:
+                    datagrams.append(group_socket.recv(2048))
+            except BlockingIOError:
+                pass
+            return datagrams
+
+        yield heard
+
+
+def _forge(group: str, port: int, source: str, seconds: float, rate: float, kinds: list[str]) -> dict[str, float]:
+    """Forge at a rate, by what was heard last; until something is heard, by nothing."""
+    rng = random.Random(1)
+    sent = {"datagrams": 0, "bytes": 0}
+    with hearing(group, port, source) as heard, spoofed_sender(group, port, source) as send:
+        print("hearing", flush=True)
+        samples = [rng.randbytes(1450)]
+        now = began = time.monotonic()
+        while now < began + seconds:
+            samples = heard()[-64:] or samples
+            while sent["bytes"] * 8 < (now - began) * rate:
+                forged = forge(kinds[sent["datagrams"] % len(kinds)], rng.choice(samples), rng)[:1472]
+                send(forged)
+                sent["datagrams"] += 1
+                sent["bytes"] += len(forged) + 42
+            time.sleep(0.002)
+            now = time.monotonic()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {**sent, "seconds": now - began, "cpu": usage.ru_utime + usage.ru_stime}
+
+
+def _lie(group: str, port: int, source: str, seconds: float, ratio: float) -> dict[str, int]:
+    """Put false symbols into some blocks, a few each, as soon as something of the block is heard."""
+    told = json.load(sys.stdin)
+    rng = random.Random(1)
+    length = told["encoding_symbol_length"]
+    seal = Seal(bytes.fromhex(told["secret"]), bytes.fromhex(told["manifest_digest"]), int(told["tsi"], 16), length)
+    blocks: dict[tuple[int, int], bool] = {}
+    sent = 0
+    with hearing(group, port, source) as heard, spoofed_sender(group, port, source) as send:
+        print("hearing", flush=True)
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            for datagram in heard():
+                try:
+                    header = decode_header(datagram)
+                except WireError:
+                    continue
+                sbn, k, _ = header.payload_id
+                block = (header.toi, sbn)
+                if block in blocks:
+                    continue
+                blocks[block] = rng.random() < ratio
+                for esi in rng.sample(range(k // 2, k + MAX_REPAIR_SYMBOLS), LIES_PER_BLOCK) if blocks[block] else ():
+                    lie = bytearray(HEADER_LENGTH + length + TAG_LENGTH)
+                    seal.seal_symbols(
+                        lie,
+                        rng.randbytes(length),
+                        toi=header.toi,
+                        sbn=sbn,
+                        source_block_length=k,
+                        esis=[esi],
+                        last_symbol_length=length,
+                    )
+                    send(bytes(lie))
+                    sent += 1
+            time.sleep(0.0005)
+    return {"datagrams": sent, "blocks": len(blocks), "blocks_lied_about": sum(blocks.values())}
+
+
+def main() -> None:
+    """Do one or the other."""
+    what, group, port, source, seconds, number, *kinds = sys.argv[1:]
+    if what == "forge":
+        done = dict(_forge(group, int(port), source, float(seconds), float(number), kinds or list(KINDS)))
+    else:
+        done = dict(_lie(group, int(port), source, float(seconds), float(number)))
+    print(json.dumps(done), flush=True)
+
+
+if __name__ == "__main__":
+    main()
