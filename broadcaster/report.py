@@ -39,6 +39,14 @@ class SeatReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     repaired: int
     """blocks"""
     verified: bool
+    datagrams_rejected: int = 0
+    """without a good tag: damaged on the way, or forged by somebody without the session secret"""
+    poisoned_blocks: int = 0
+    """times that a block came whole and was not as announced"""
+    poisoned_symbols: int = 0
+    """with a good tag, found false and dropped"""
+    alarm: str = ""
+    """in words, when somebody seems to have attacked the seat"""
     certificate: bytes = b""
     """JSON of protocol.certificate.Certificate, of a verified seat; empty when it did not come"""
     certificate_signature: bytes = b""
@@ -179,6 +187,10 @@ def _seat_report(seat: Seat, started_at: float, end: float) -> SeatReport:
         loss_ratio=round(report.symbols_lost / report.symbols_expected, 6) if report.symbols_expected else 0.0,
         repaired=report.blocks_repaired,
         verified=report.state is ReceiverState.VERIFIED,
+        datagrams_rejected=report.datagrams_rejected,
+        poisoned_blocks=report.poisoned_blocks,
+        poisoned_symbols=report.poisoned_symbols,
+        alarm=report.alarm,
     )
 
 

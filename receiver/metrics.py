@@ -49,6 +49,16 @@ class _ReceiverCollector(Collector):
                 "Datagrams whose seal did not match.",
                 counters.datagrams_rejected,
             ),
+            (
+                "poisoned_blocks",
+                "Blocks that came whole and were not as announced.",
+                session.poison.mismatched_blocks,
+            ),
+            (
+                "poisoned_symbols",
+                "Symbols whose seal matched, found false and dropped.",
+                session.poison.false_symbols,
+            ),
             ("buffer_drops", "Datagrams that the kernel's receive buffer had no room for.", counters.buffer_drops),
         ):
             yield CounterMetricFamily(f"{PREFIX}_{name}", help_text, value=value)

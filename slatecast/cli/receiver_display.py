@@ -89,7 +89,9 @@ class _Picture:
         words = [Text(f"paired by the words: {self._words}")] if self._words else []
         if session is None:
             return Group(*words, Text("waiting for a session"))
-        return Group(Text(f"seat {session.seat}", style="bold"), *words, self._warning(session), _progress(session))
+        alarm = [Text(session.poison.alarm, style="bold red")] if session.poison.alarm else []
+        seat = Text(f"seat {session.seat}", style="bold")
+        return Group(seat, *words, self._warning(session), *alarm, _progress(session))
 
     def _warning(self, session: ReceiverSession) -> ConsoleRenderable:
         """What happens to the disk, in the largest type that a terminal has."""

@@ -66,7 +66,7 @@ def _frame(
 def _checksum(data: bytes) -> int:
     """Of the Internet (RFC 1071)."""
     words = struct.unpack(f">{-(-len(data) // 2)}H", data + bytes(len(data) % 2))
-    total = sum(words)
+    total: int = sum(words)
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

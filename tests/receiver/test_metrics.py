@@ -62,12 +62,16 @@ def test_a_scrape_reads_the_session_as_it_is() -> None:
     session.counters.buffer_drops = 1
     session.counters.datagrams_rejected = 4
     session.counters.bytes_verified = 77
+    session.poison.block_mismatched()
+    session.poison.symbols_dropped(6)
     values = scrape(session)
     states = {name.split()[1]: values.pop(name) for name in list(values) if " " in name}
     assert states == {state.value: float(state is ReceiverState.RECEIVING) for state in ReceiverState}
     assert values == {
         "slatecast_receiver_received_bytes_total": 1_000,
         "slatecast_receiver_symbols_expected_total": 200,
+        "slatecast_receiver_poisoned_blocks_total": 1,
+        "slatecast_receiver_poisoned_symbols_total": 6,
         "slatecast_receiver_symbols_lost_total": 3,
         "slatecast_receiver_blocks_repaired_total": 2,
         "slatecast_receiver_buffer_drops_total": 1,

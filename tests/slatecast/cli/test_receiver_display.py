@@ -109,6 +109,12 @@ def test_receiving(session: ReceiverSession, image: SimulatedImage) -> None:
     assert "20 blocks missing, 1.5 MB received" in progress
 
 
+def test_an_alarm_is_shown_at_the_seat(session: ReceiverSession) -> None:
+    assert "poisoned" not in " ".join(drawn(session))
+    session.poison.block_mismatched()
+    assert session.poison.alarm in " ".join(drawn(session))
+
+
 def test_scanning(session: ReceiverSession, image: SimulatedImage) -> None:
     session.manifest_loaded(image.manifest, 1.0)
     session.counters.blocks_to_scan, session.counters.blocks_scanned = 20, 10

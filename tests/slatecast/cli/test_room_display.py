@@ -115,6 +115,14 @@ def test_a_row_tells_what_keeps_a_seat(session: SenderSession, monkeypatch: pyte
     assert rows[1].rstrip().endswith("1 block is damaged in the library")
 
 
+def test_an_alarm_stands_below_the_seats(session: SenderSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = in_disk(session)
+    assert "ALARM" not in drawn(session, 102.0, monkeypatch)
+    words = "poisoned symbols: 2 blocks, source MAC 02:00:00:00:00:66"
+    hear(session, 2, 105.0, **{**known, "poisoned_blocks": 2, "alarm": words})
+    assert drawn(session, 106.0, monkeypatch).rstrip().splitlines()[-1].rstrip() == f"ALARM at seat-2: {words}"
+
+
 def test_a_silent_seat_is_lost(session: SenderSession, monkeypatch: pytest.MonkeyPatch) -> None:
     hear(session, 1, 100.0)
     assert "? lost" in drawn(session, 120.0, monkeypatch)
