@@ -184,16 +184,15 @@ class FrontDoor:
                 pairing=b"" if pairing is None else pairing.message,
             )
         )
-        now = time.monotonic()
         exchange = Exchange(
             hello=hello,
             transcript=transcript_of(body, offer, self._leaf_digest),
             pairing=pairing,
             address=address,
             is_own=is_own,
-            offered_at=now,
+            offered_at=time.monotonic(),
         )
-        self.waiting_room.offered(exchange, now)
+        self.waiting_room.offered(exchange)
         return _json(offer)
 
     async def _confirm(self, receiver_id: str, body: bytes) -> web.Response:

@@ -151,9 +151,8 @@ class WaitingRoom:
         """Whether an exchange with a token may begin now; one that may is counted."""
         return self._guesses.begin(address, now, is_own=is_own)
 
-    def offered(self, exchange: Exchange, now: float) -> None:
+    def offered(self, exchange: Exchange) -> None:
         """An Offer goes out: keep the exchange until its Confirm, at the cost of the oldest of the same address."""
-        self.expire(now)
         if not exchange.is_own:
             same = [key for key, other in self._exchanges.items() if other.address == exchange.address]
             for key in same[: max(0, len(same) - MAX_EXCHANGES_PER_ADDRESS + 1)]:
@@ -169,7 +168,6 @@ class WaitingRoom:
             SignatureError: not signed by the identity key over this exchange.
             RefusedError: too many wait.
         """
-        self.expire(now)
         known = self._pending.get(receiver_id) or self._settled.get(receiver_id)
         if known is not None and known.confirm == confirm:
             known.heard_at = now
@@ -263,7 +261,7 @@ class WaitingRoom:
         self._settle(self._waiting(receiver_id), VerdictState.REFUSED, Refusal.OPERATOR)
 
     def expire(self, now: float) -> None:
-        """Forget exchanges that were not confirmed, and applicants that no longer ask."""
+        """Forget exchanges that were not confirmed, and applicants that no longer ask; to be called now and then."""
         for key, exchange in list(self._exchanges.items()):
             if exchange.offered_at + EXCHANGE_LIFETIME > now:
                 break
