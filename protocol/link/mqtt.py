@@ -26,6 +26,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 
 from protocol.errors import ConfigError, SessionStateError, TransportError
 from protocol.link.backlog import MAX_BACKLOG, MESSAGE_OVERHEAD, Backlog, Message
+from protocol.link.tls import is_certificate_refused
 
 DEFAULT_PORT: Final = 1883
 DEFAULT_TLS_PORT: Final = 8883
@@ -35,9 +36,6 @@ KEEPALIVE: Final = 5
 
 ANSWER_TIMEOUT: Final = 5.0
 """[seconds] chosen: a broker on the LAN that takes longer for one acknowledgement is as good as gone."""
-
-ALERT_TIMEOUT: Final = 1.0
-"""[seconds] How long a broker that did not answer in MQTT has to say that it was for our certificate."""
 
 LONGEST_BACKOFF: Final = 1.0
 """[seconds] Ceiling of the random wait between two attempts: a broker that returns gets 60 connections spread over this
@@ -280,29 +278,13 @@ class MqttLink:
             return await client.__aenter__()
         except aiomqtt.MqttError as error:
             reason = _reason(error, has_tls=self._tls is not None)
-            if self._tls is not None and str(error) == _NO_ANSWER:
-                refusal = await asyncio.to_thread(self._certificate_refusal, self._tls)
-                reason = refusal or reason
+            # What TLS 1.3 says of a certificate after the handshake, paho takes for a connection that was lost.
+            if str(error) == _NO_ANSWER and await asyncio.to_thread(self._is_certificate_refused):
+                reason = "does not accept our certificate: enrol at the broadcaster that this broker belongs to"
             raise TransportError(f"broker {self._address} {reason}") from None
 
-    def _certificate_refusal(self, tls: ssl.SSLContext) -> str | None:
-        """Why a broker that takes our connection never answers, if it is our certificate; blocks.
-
-        In TLS 1.3 that is said after the handshake (RFC 8446 section 4.4.2.4), and paho takes it for a lost connection.
-        """
-        host, port = self._address.host, self._address.port
-        try:
-            with (
-                socket.create_connection((host, port), ALERT_TIMEOUT) as plain,
-                tls.wrap_socket(plain, server_hostname=host) as connection,
-            ):
-                connection.recv(1)
-        except ssl.SSLError as error:
-            if "ALERT" in (error.reason or ""):
-                return "does not accept our certificate: enrol at the broadcaster that this broker belongs to"
-        except OSError:
-            pass
-        return None
+    def _is_certificate_refused(self) -> bool:
+        return self._tls is not None and is_certificate_refused(self._address.host, self._address.port, self._tls)
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Use one connection until it breaks, which is a TransportError."""

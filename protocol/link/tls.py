@@ -9,12 +9,16 @@ by a ticket either; each connection shows its certificate.
 """
 
 import os
+import socket
 import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
+
+REFUSAL_TIMEOUT: Final = 1.0
+"""[s] How long somebody on the LAN who does not accept a certificate may take to say so."""
 
 _NO_CHECK_TIME: Final = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, X509_VERIFY_PARAM_set_flags(3); Python has no name for it."""
@@ -76,6 +80,26 @@ def unproved_context() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def is_certificate_refused(host: str, port: int, tls: ssl.SSLContext) -> bool:
+    """Whether whoever listens there completes a handshake and then hangs up, unheard, on what we show; blocks.
+
+    In TLS 1.3 a certificate is refused after the handshake (RFC 8446 section 4.4.2.4), by an alert or without a word.
+    For protocols in which the side that connects speaks first; False where nothing can be found out.
+    """
+    try:
+        with (
+            socket.create_connection((host, port), REFUSAL_TIMEOUT) as plain,
+            tls.wrap_socket(plain, server_hostname=host) as connection,
+        ):
+            return not connection.recv(1)
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except ConnectionResetError:
+        return True
+    except OSError:
+        return False
 
 
 def _context(side: int) -> ssl.SSLContext:
