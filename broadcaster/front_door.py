@@ -47,9 +47,6 @@ from protocol.link.mqtt import BrokerAddress
 from protocol.link.tls import server_context
 from protocol.pairing import PAIRING_SEED_LENGTH, RANDOM_LENGTH, BroadcasterPairing, PairingKey, normalized_token
 
-DEFAULT_PORT: Final = 8884
-"""of the front door; next to 8883, where MQTT has its TLS"""
-
 BODY_PATIENCE: Final = 5.0
 """[s] How long the body of one request may take: under 1 KiB, so anything longer is somebody who dribbles."""
 
