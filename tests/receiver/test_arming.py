@@ -1,16 +1,25 @@
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import pytest
 
 from protocol.errors import RefusedError, SessionStateError
+from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverReport, ReceiverState
 from receiver.arming import STOPPED, Arming
+from receiver.config import ReceiverConfig
 from receiver.events import ObjectCompleted
+from receiver.service import Receiver
 from tests.receiver.seat import MANIFEST_K, Seat, manifest_of, receiving_seat
+from tests.receiver.test_config import LOOPBACK
+from tests.sample_messages import OTHER_TSI, TSI
+from tests.sample_trust import enrolment, identity
 
 COUNTDOWN = 10.0
+
+ROOT = Path(__file__).parents[2]
 
 
 # --- the gate ----------------------------------------------------------------------------------------------------
@@ -90,6 +99,24 @@ def test_the_seconds_that_are_left_are_never_too_few() -> None:
     arming = Arming(COUNTDOWN, 0.0)
     assert [arming.seconds_left(now) for now in (0.0, 0.1, 3.0, 3.5, 9.99, 10.0, 11.0)] == [10, 10, 7, 7, 1, 0, 0]
     assert arming.words(3.0) == "counting down: 7 s to stop it at the seat"
+
+
+def test_there_is_one_gate_and_one_way_to_the_disk() -> None:
+    """A second place that opens a disk for writing would have to pass the gate as well: look at it before this test."""
+    sources = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for package in ("receiver", "slatecast")
+        for path in (ROOT / package).rglob("*.py")
+    }
+
+    def places(text: str) -> list[str]:
+        return [name for name, source in sorted(sources.items()) for _ in range(source.count(text))]
+
+    assert places("DiskDevice.open(") == ["receiver/active_session.py"]
+    assert places("DiskWriter(") == ["receiver/deployment.py"]
+    assert places(".begin_writing(") == ["receiver/active_session.py"]
+    gate, opening = "        self._begin_writing(len(self._proved))\n", "DiskWriter(self._open_device(), manifest)"
+    assert f"{gate}        writer = {opening}" in sources["receiver/deployment.py"]
 
 
 # --- the session ---------------------------------------------------------------------------------------------------
@@ -175,6 +202,19 @@ def test_a_session_that_was_left_has_nothing_to_stop() -> None:
     seat = Seat(countdown=1.0)
     seat.messages(1000.0)  # the sender has fallen silent
     assert not seat.session.abort(1000.0)
+
+
+def test_who_comes_back_to_a_session_that_has_begun_is_not_warned_again() -> None:
+    who = identity()
+    receiver = Receiver(
+        ReceiverConfig("seat", "/dev/sda", LOOPBACK), who, enrolment(who, BrokerAddress("broker", 1883))
+    )
+    assert not receiver._has_begun(TSI)
+    receiver.session = Seat().session
+    assert not receiver._has_begun(TSI)
+    receiver.session.arming.begin_writing(0.0, proved_blocks=1)
+    assert receiver._has_begun(TSI)
+    assert not receiver._has_begun(OTHER_TSI)
 
 
 def test_keys_and_time_in_any_order_never_lose_the_abort() -> None:
