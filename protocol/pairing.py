@@ -47,6 +47,9 @@ MAX_TOKEN_LENGTH: Final = 128
 
 _RECEIVER: Final = b"slatecast receiver v1"
 _BROADCASTER: Final = b"slatecast broadcaster v1"
+_FOLDINGS: Final = 3
+"""What is left out or folded may bring letters together that are folded again; once more changes nothing."""
+
 _HYPHENS: Final = frozenset({"Pd"})
 """Unicode's category of all that looks like one"""
 
@@ -57,16 +60,20 @@ def normalized_token(text: str) -> str:
     Raises:
         ConfigError: too short or too long.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    token = "".join(
-        letter for letter in folded if not letter.isspace() and unicodedata.category(letter) not in _HYPHENS
-    )
+    token = text
+    for _ in range(_FOLDINGS):
+        token = _folded(token)
     if not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
         raise ConfigError(
             f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters, spaces and hyphens not counted; "
             "leave the token out to have one made"
         )
     return token
+
+
+def _folded(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(letter for letter in folded if not letter.isspace() and unicodedata.category(letter) not in _HYPHENS)
 
 
 def new_token(random_bytes: bytes) -> str:
