@@ -293,7 +293,8 @@ class ActiveSession:
             counters.datagrams_rejected += counts.rejected
             now = time.monotonic()
             self._membership.received(now)
-            self.session.batch_opened(len(batch), now)
+            own_bytes = len(batch) - (counts.rejected + counts.foreign) * datagram_length
+            self.session.batch_opened(max(0, own_bytes), now)
         self._pump()
         return received is None
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from protocol.errors import TransportError
 from protocol.link.sender_watch import SenderWatch, neighbour_mac
-from receiver.poison import SAMPLE_SECONDS, PoisonWatch, Sender
+from receiver.poison import SAMPLE_SECONDS, PoisonWatch, Sender, liars_among
 
-POLL_SECONDS: Final = 0.5
-"""[s] How soon a look that is due begins: as often as a report leaves."""
+POLL_SECONDS: Final = 0.2
+"""[s] How soon a look that is due begins: the next lie may follow soon."""
 
 CROWD_SECONDS: Final = 0.5
 """[s] In which everybody is looked at; then it is known who the broadcaster is, and only the others are."""
@@ -43,19 +43,25 @@ async def look(
 ) -> tuple[Counter[Sender], str | None]:
     """Who sends to the group within ``seconds``, and the broadcaster's MAC as far as the neighbour table knows it.
 
+    It ends sooner when somebody besides the broadcaster is heard.
+
     Raises:
         TransportError: not permitted, or the interface is gone.
     """
     source_mac = neighbour_mac(source, interface_name) if source else None
     heard: Counter[Sender] = Counter()
     ends_at = time.monotonic() + seconds
-    crowd_ends_at: float | None = time.monotonic() + min(CROWD_SECONDS, seconds)
+    crowd_ends_at = time.monotonic() + CROWD_SECONDS
+    is_crowd_known = False
     with SenderWatch(interface_name, group) as watch:
         while (now := time.monotonic()) < ends_at:
             await asyncio.sleep(READ_SECONDS)
             heard.update({Sender(mac, ip): count for (mac, ip), count in watch.read().items()})
-            own = Counter({sender.mac: count for sender, count in heard.items() if sender.ip == source})
-            if own and crowd_ends_at is not None and now >= crowd_ends_at:
-                crowd_ends_at = None
-                watch.ignore(source_mac if source_mac in own and source_mac else own.most_common(1)[0][0])
+            if now < crowd_ends_at:
+                continue
+            if liars_among(heard, source, source_mac):
+                break
+            if not is_crowd_known and heard:
+                is_crowd_known = True
+                watch.ignore(heard.most_common(1)[0][0].mac)  # the only one
     return heard, source_mac

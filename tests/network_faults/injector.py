@@ -1,12 +1,12 @@
 """Somebody on the network who sends to the group without being the broadcaster: from a host of a lab, frame by frame.
 
-    python -m tests.network_faults.injector forge   GROUP PORT SOURCE SECONDS RATE [KIND ...]
+    python -m tests.network_faults.injector forge   GROUP PORT SOURCE SECONDS RATE BROADCASTER [KIND ...]
     python -m tests.network_faults.injector insider GROUP PORT SOURCE SECONDS RATIO < what the ticket tells, as JSON
 
 ``forge`` knows no key. It hears the group, copies headers from what it hears and sends RATE bits a second of forgeries
 of each KIND in turn. ``insider`` knows the session secret: it puts false symbols with good tags into RATIO of the
-blocks that it hears. Both take SOURCE for the address that their datagrams seem to come from, and say "hearing" when
-they have joined. At the end they print what they sent, as JSON.
+blocks that it hears, and says "lying" when it begins. Both take SOURCE for the address that their datagrams seem to
+come from, and say "hearing" when they have joined. At the end they print what they sent, as JSON.
 """
 
 import json
@@ -35,17 +35,38 @@ SOURCE_PORT: Final = 40_000
 LIES_PER_BLOCK: Final = 2
 """[datagrams] of false symbols, at most, for each block that is lied about."""
 
-Send = Callable[[bytes], object]
+POOL: Final = 256
+"""[frames] of forgeries that are sent again and again, so that forging costs the machine little beside the cast."""
+
+RENEWED: Final = 16
+"""One frame of the pool is made anew for so many that are sent."""
+
+
+class SpoofedSender:
+    """Sends UDP payloads to a group in frames of our own making, so that they seem to come from another address."""
+
+    def __init__(self, link: socket.socket, group: str, port: int, source: str) -> None:
+        text = Path(f"/sys/class/net/{INTERFACE}/address").read_text(encoding="ascii")
+        self._mac = bytes.fromhex(text.replace(":", ""))
+        self._to, self._by = ip_address(group), ip_address(source)
+        self._port = port
+        self.send_frame = link.send
+
+    def frame(self, payload: bytes) -> bytes:
+        """The whole frame."""
+        return _frame(self._mac, self._by, self._to, SOURCE_PORT, self._port, payload)
+
+    def send(self, payload: bytes) -> None:
+        """Frame and send it."""
+        self.send_frame(self.frame(payload))
 
 
 @contextmanager
-def spoofed_sender(group: str, port: int, source: str, *, source_port: int = SOURCE_PORT) -> Iterator[Send]:
-    """Sends UDP payloads to the group in frames of our own making, so that they seem to come from ``source``."""
-    to, by = ip_address(group), ip_address(source)
-    mac = bytes.fromhex(Path(f"/sys/class/net/{INTERFACE}/address").read_text(encoding="ascii").replace(":", ""))
+def spoofed_sender(group: str, port: int, source: str) -> Iterator[SpoofedSender]:
+    """Opens the link of the host."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
         link.bind((INTERFACE, 0))
-        yield lambda payload: link.send(_frame(mac, by, to, source_port, port, payload))
+        yield SpoofedSender(link, group, port, source)
 
 
 def _frame(
@@ -97,28 +118,36 @@ def hearing(group: str, port: int, source: str) -> Iterator[Callable[[], list[by
         yield heard
 
 
-def _forge(group: str, port: int, source: str, seconds: float, rate: float, kinds: list[str]) -> dict[str, float]:
+def _forge(
+    group: str, port: int, source: str, seconds: float, *, rate: float, broadcaster: str, kinds: list[str]
+) -> dict[str, float]:
     """Forge at a rate, by what was heard last; until something is heard, by nothing."""
     rng = random.Random(1)
     sent = {"datagrams": 0, "bytes": 0}
-    with hearing(group, port, source) as heard, spoofed_sender(group, port, source) as send:
+    with hearing(group, port, broadcaster) as heard, spoofed_sender(group, port, source) as sender:
         print("hearing", flush=True)
         samples = [rng.randbytes(1450)]
+        pool: list[bytes] = []
         now = began = time.monotonic()
         while now < began + seconds:
             samples = heard()[-64:] or samples
             while sent["bytes"] * 8 < (now - began) * rate:
-                forged = forge(kinds[sent["datagrams"] % len(kinds)], rng.choice(samples), rng)[:1472]
-                send(forged)
+                number = sent["datagrams"]
+                if number % RENEWED == 0 or len(pool) < len(kinds):
+                    kind = kinds[number // RENEWED % len(kinds)]
+                    pool.append(sender.frame(forge(kind, rng.choice(samples), rng)[:1472]))
+                    pool = pool[-POOL:]
+                frame = pool[number % len(pool)]
+                sender.send_frame(frame)
                 sent["datagrams"] += 1
-                sent["bytes"] += len(forged) + 42
+                sent["bytes"] += len(frame)
             time.sleep(0.002)
             now = time.monotonic()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {**sent, "seconds": now - began, "cpu": usage.ru_utime + usage.ru_stime}
 
 
-def _lie(group: str, port: int, source: str, seconds: float, ratio: float) -> dict[str, int]:
+def _lie(group: str, port: int, source: str, seconds: float, ratio: float) -> dict[str, float]:
     """Put false symbols into some blocks, a few each, as soon as something of the block is heard."""
     told = json.load(sys.stdin)
     rng = random.Random(1)
@@ -126,7 +155,7 @@ def _lie(group: str, port: int, source: str, seconds: float, ratio: float) -> di
     seal = Seal(bytes.fromhex(told["secret"]), bytes.fromhex(told["manifest_digest"]), int(told["tsi"], 16), length)
     blocks: dict[tuple[int, int], bool] = {}
     sent = 0
-    with hearing(group, port, source) as heard, spoofed_sender(group, port, source) as send:
+    with hearing(group, port, source) as heard, spoofed_sender(group, port, source) as sender:
         print("hearing", flush=True)
         ends_at = time.monotonic() + seconds
         while time.monotonic() < ends_at:
@@ -151,7 +180,9 @@ def _lie(group: str, port: int, source: str, seconds: float, ratio: float) -> di
                         esis=[esi],
                         last_symbol_length=length,
                     )
-                    send(bytes(lie))
+                    sender.send(bytes(lie))
+                    if not sent:
+                        print("lying", flush=True)
                     sent += 1
             time.sleep(0.0005)
     return {"datagrams": sent, "blocks": len(blocks), "blocks_lied_about": sum(blocks.values())}
@@ -159,11 +190,20 @@ def _lie(group: str, port: int, source: str, seconds: float, ratio: float) -> di
 
 def main() -> None:
     """Do one or the other."""
-    what, group, port, source, seconds, number, *kinds = sys.argv[1:]
+    what, group, port, source, seconds, number, *more = sys.argv[1:]
     if what == "forge":
-        done = dict(_forge(group, int(port), source, float(seconds), float(number), kinds or list(KINDS)))
+        broadcaster, *kinds = more
+        done = _forge(
+            group,
+            int(port),
+            source,
+            float(seconds),
+            rate=float(number),
+            broadcaster=broadcaster,
+            kinds=kinds or list(KINDS),
+        )
     else:
-        done = dict(_lie(group, int(port), source, float(seconds), float(number)))
+        done = _lie(group, int(port), source, float(seconds), float(number))
     print(json.dumps(done), flush=True)
 
 

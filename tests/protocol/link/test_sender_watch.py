@@ -42,9 +42,9 @@ SENDER = """
 import sys
 from tests.network_faults.injector import spoofed_sender
 group, port, source, count = sys.argv[1:]
-with spoofed_sender(group, int(port), source) as send:
+with spoofed_sender(group, int(port), source) as sender:
     for number in range(int(count)):
-        send(bytes(100))
+        sender.send(bytes(100))
 """
 
 
