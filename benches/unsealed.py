@@ -1,8 +1,8 @@
 """``python -m benches.unsealed KERNEL ARGV``: slatecast with datagrams that are copied, not sealed; for bench_seal.
 
 KERNEL is a file made by ``build_kernel``: the seal's own C kernel, linked to a libcrypto that only copies. So all but
-the cipher is the same: the calls, the batches, the lengths on the wire. It protects nothing, and slatecast itself cannot
-be told to use it.
+the cipher is the same: the calls, the batches, the lengths on the wire. It protects nothing, and slatecast itself
+cannot be told to use it.
 """
 
 import importlib.util

@@ -18,7 +18,7 @@ from protocol import sealed_box
 from protocol.envelope import OVERHEAD, signed_payload
 from protocol.messages import Announcement, Message, SignedTicket, ticket_topic, topic_of
 from protocol.signing import Purpose, SigningKey
-from protocol.ticket import Ticket
+from protocol.ticket import ReceiverKeys, Ticket, sign_ticket
 from tests.sample_messages import OTHER_TSI, TSI
 from tests.sample_orders import (
     DIRECTOR,
@@ -49,32 +49,48 @@ class Forgery:
     deliveries: tuple[Delivery, ...]
 
 
-class Forger:
-    """Knows one announced session, one that is over, and everything valid around them."""
+@dataclass(frozen=True)
+class Scene:
+    """What an attacker has seen, and the keys of the director, without which half of the kinds would not get far."""
 
-    def __init__(self, rng: random.Random) -> None:
+    director: SigningKey
+    image_key: SigningKey
+    keys: ReceiverKeys
+    """of the receiver that is attacked"""
+    announced: Announcement
+    """the session that the receiver waits for"""
+    ended: Announcement
+    """a session that the receiver took part in"""
+    ended_ticket: SignedTicket
+
+
+def sample_scene() -> Scene:
+    """Of the keys in tests.sample_orders."""
+    ended = signed_announcement(tsi=OTHER_TSI)
+    return Scene(DIRECTOR, IMAGE_KEY, SEAT.keys, signed_announcement(tsi=TSI), ended, ticket_for(SEAT, ended))
+
+
+class Forger:
+    """Knows the session that is waited for, the one that is over, and everything valid around them."""
+
+    def __init__(self, rng: random.Random, scene: Scene) -> None:
         self._rng = rng
+        self._scene = scene
         self._made: Final[dict[bytes, Forgery]] = {}
-        self.announced: Final = signed_announcement(tsi=TSI)
-        self.good: Final = ticket_for(SEAT, self.announced)
-        self.ended: Final = signed_announcement(tsi=OTHER_TSI)
-        self.ended_ticket: Final = ticket_for(SEAT, self.ended)
-        self._announcement_payload: Final = said(self.announced)
-        self._ticket_payload: Final = said(self.good)
-        self._ended: Final = (said(self.ended), said(self.ended_ticket))
-        self._seats: Final = [Seat.of(f"seat {number}") for number in range(POOL)]
-        self._of_seats: Final = [ticket_for(seat, self.announced) for seat in self._seats]
-        self._of_boots: Final = [ticket_for(Seat.of("seat", boot), self.announced) for boot in range(2, 2 + POOL)]
-        self._of_directors: Final = [
-            ticket_for(SEAT, self.announced, SigningKey(seed(f"director {number}"))) for number in range(POOL)
-        ]
-        self._of_sessions: Final = [
-            ticket_for(SEAT, signed_announcement(tsi=f"{number:016x}")) for number in range(1, POOL)
-        ]
-        foreign = [self._foreign_image(number) for number in range(POOL)]
-        self._foreign_images: Final = [(said(announced), said(ticket_for(SEAT, announced))) for announced in foreign]
-        others = [self._other_image(number) for number in range(POOL)]
-        self._other_images: Final = [(said(announced), said(ticket_for(SEAT, announced))) for announced in others]
+        self.announced: Final = scene.announced
+        self.good: Final = self._ticket(scene.announced)
+        self._announcement_payload: Final = self.said(self.announced)
+        self._ticket_payload: Final = self.said(self.good)
+        self._ended: Final = (self.said(scene.ended), self.said(scene.ended_ticket))
+        keys = [Seat.of(f"seat {number}").keys for number in range(POOL)]
+        boots = [msgspec.structs.replace(scene.keys, boot_nonce=one.boot_nonce) for one in keys]
+        directors = [SigningKey(seed(f"director {number}")) for number in range(POOL)]
+        self._of_seats: Final = [self._ticket(self.announced, one) for one in keys]
+        self._of_boots: Final = [self._ticket(self.announced, one) for one in boots]
+        self._of_directors: Final = [sign_ticket(self.announced, scene.keys, SECRET, one) for one in directors]
+        self._of_sessions: Final = [self._ticket(self._image(tsi=f"{number:016x}")) for number in range(1, POOL)]
+        self._foreign_images: Final = [self.pair(self._foreign_image(number)) for number in range(POOL)]
+        self._other_images: Final = [self.pair(self._other_image(number)) for number in range(POOL)]
         self.outsiders: Final[tuple[Callable[[], Forgery], ...]] = (
             self.flipped_ticket_payload,
             self.flipped_announcement_payload,
@@ -138,22 +154,20 @@ class Forger:
         return Forgery("other text of a payload", ((topic, body + payload[-OVERHEAD:]),))
 
     def signed_by_somebody(self) -> Forgery:
-        key = self._rng.choice([OTHER_DIRECTOR, IMAGE_KEY, SEAT.signing_key, OTHER_SEAT.signing_key])
+        key = self._rng.choice([OTHER_DIRECTOR, self._scene.image_key, OTHER_SEAT.signing_key])
         message: Message = self._rng.choice([self.good, *self._of_directors])
         return Forgery("payload of another key", ((topic_of(message), signed_payload(message, key)),))
 
     def moved_from_another_topic(self) -> Forgery:
-        _, payload = said(self._rng.choice(self._of_seats))
-        renamed = payload.replace(
-            json.loads(payload[:-OVERHEAD])["receiver_id"].encode(), self.good.receiver_id.encode()
-        )
-        return Forgery("payload of another topic", ((ticket_topic(SEAT.keys.receiver_id), renamed),))
+        theirs = self._rng.choice(self._of_seats)
+        renamed = self.said(theirs)[1].replace(theirs.receiver_id.encode(), self.good.receiver_id.encode())
+        return Forgery("payload of another topic", ((ticket_topic(self.good.receiver_id), renamed),))
 
     def signature_for_another_purpose(self) -> Forgery:
         topic, payload = self._ticket_payload
         purpose = self._rng.choice([one for one in Purpose if one is not Purpose.CONTROL])
         body = payload[:-OVERHEAD]
-        signature = DIRECTOR.sign(purpose, topic.encode() + b"\0" + body)
+        signature = self._scene.director.sign(purpose, topic.encode() + b"\0" + body)
         return Forgery("payload signed for another purpose", ((topic, body + b"\n" + base64.b64encode(signature)),))
 
     def noise(self) -> Forgery:
@@ -187,7 +201,7 @@ class Forger:
         )
         altered = msgspec.structs.replace(self.announced, **changes)
         kept = altered if altered != self.announced else msgspec.structs.replace(self.announced, port=1)
-        return self._around("altered announcement", said(kept), self._ticket_payload)
+        return self._around("altered announcement", self.said(kept), self._ticket_payload)
 
     def other_director(self) -> Forgery:
         return self._pooled("ticket of another director", self._of_directors)
@@ -223,7 +237,7 @@ class Forger:
     def other_text_of_ticket(self) -> Forgery:
         """Even if the director itself has signed the other text."""
         body = self._other_text(self.good.ticket)
-        signature = DIRECTOR.sign(Purpose.TICKET, body) if self._rng.random() < 0.5 else self.good.signature
+        signature = self._scene.director.sign(Purpose.TICKET, body) if self._rng.random() < 0.5 else self.good.signature
         return self._insider("other text of a ticket", ticket=body, signature=signature)
 
     def foreign_image_key(self) -> Forgery:
@@ -237,13 +251,13 @@ class Forger:
 
     def ticket_signed_for_another_purpose(self) -> Forgery:
         purpose = self._rng.choice([one for one in Purpose if one is not Purpose.TICKET])
-        signature = DIRECTOR.sign(purpose, self.good.ticket)
+        signature = self._scene.director.sign(purpose, self.good.ticket)
         return self._insider("ticket signed for another purpose", signature=signature)
 
     def other_secret(self) -> Forgery:
         """The director has signed it, but the box is of another ticket, or made by somebody who had no context."""
         theirs = msgspec.json.decode(self._rng.choice([*self._of_boots, *self._of_seats]).ticket, type=Ticket)
-        made = sealed_box.seal_to(SEAT.keys.sealing_key, SECRET, self._rng.randbytes(8))
+        made = sealed_box.seal_to(self._scene.keys.sealing_key, SECRET, self._rng.randbytes(8))
         return self._resigned("secret of another ticket", sealed_secret=self._rng.choice([theirs.sealed_secret, made]))
 
     def ended_session(self) -> Forgery:
@@ -253,12 +267,12 @@ class Forger:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _insider(self, kind: str, **changes: Any) -> Forgery:
-        return Forgery(kind, (said(msgspec.structs.replace(self.good, **changes)),))
+        return Forgery(kind, (self.said(msgspec.structs.replace(self.good, **changes)),))
 
     def _resigned(self, kind: str, **changes: Any) -> Forgery:
         ticket = msgspec.structs.replace(msgspec.json.decode(self.good.ticket, type=Ticket), **changes)
         body = msgspec.json.encode(ticket)
-        return self._insider(kind, ticket=body, signature=DIRECTOR.sign(Purpose.TICKET, body))
+        return self._insider(kind, ticket=body, signature=self._scene.director.sign(Purpose.TICKET, body))
 
     def _pooled(self, kind: str, pool: list[SignedTicket]) -> Forgery:
         """Addressed to us, for the session that waits; made once, since signing costs more than the rest."""
@@ -272,13 +286,31 @@ class Forger:
         return Forgery(kind, (announcement, ticket, self._announcement_payload))
 
     def _foreign_image(self, number: int) -> Announcement:
-        key = self._rng.choice([OTHER_IMAGE_KEY, DIRECTOR, SigningKey(seed(f"image key {number}"))])
-        return signed_announcement(key, tsi=TSI, port=1000 + number)
+        key = self._rng.choice([OTHER_IMAGE_KEY, self._scene.director, SigningKey(seed(f"image key {number}"))])
+        return self._image(key, port=1000 + number)
 
     def _other_image(self, number: int) -> Announcement:
         """The signature of one image on another one."""
-        other = signed_announcement(tsi=TSI, manifest_digest=seed(f"manifest {number}"))
+        other = self._image(manifest_digest=seed(f"manifest {number}"))
         return msgspec.structs.replace(self.announced, image_signature=other.image_signature)
+
+    def _image(self, key: SigningKey | None = None, **changes: Any) -> Announcement:
+        """A session like the one that is waited for, whose image ``key`` has signed."""
+        key = key or self._scene.image_key
+        plain = msgspec.structs.replace(self.announced, **changes)
+        return msgspec.structs.replace(
+            plain, image_key=key.public, image_signature=key.sign(Purpose.IMAGE, plain.manifest_digest)
+        )
+
+    def _ticket(self, announced: Announcement, keys: ReceiverKeys | None = None) -> SignedTicket:
+        return sign_ticket(announced, keys or self._scene.keys, SECRET, self._scene.director)
+
+    def pair(self, announced: Announcement) -> tuple[Delivery, Delivery]:
+        return self.said(announced), self.said(self._ticket(announced))
+
+    def said(self, message: Message) -> Delivery:
+        """With the director's signature under it."""
+        return topic_of(message), signed_payload(message, self._scene.director)
 
     def _flipped(self, data: bytes) -> bytes:
         flipped = bytearray(data)
@@ -294,6 +326,7 @@ class Forger:
         name, value = names[place], plain[names[place]]
         gap = self._rng.randrange(len(body) + 1)
         space = self._rng.choice([b" ", b"\t", b"\r\n", b"\xef\xbb\xbf", b"\0"])
+        size = str(self.announced.image.disk_size).encode()
         other: object = self._rng.choice([None, 1.5, -1, [], {}, "", [value]])
         return self._rng.choice(
             [
@@ -301,14 +334,9 @@ class Forger:
                 json.dumps({one: plain[one] for one in names[place:] + names[:place]}).encode(),
                 json.dumps(plain | {name: other}, separators=(",", ":")).encode(),
                 body[:-1] + f",{json.dumps(name)}:{json.dumps(value)}}}".encode(),
-                body[:-1] + b',"min_size":8388608.0}',
-                body.replace(b"8388608", b"8388608.0") + b" " * (b"8388608" not in body),
+                body[:-1] + b',"min_size":' + size + b".0}",
+                body.replace(size, size + b".0") + b" " * (size not in body),
                 body.replace(name.encode(), f"\\u00{ord(name[0]):02x}{name[1:]}".encode(), 1),
                 body[:gap] + space + body[gap:],
             ]
         )
-
-
-def said(message: Message) -> Delivery:
-    """With the director's signature under it."""
-    return topic_of(message), signed_payload(message, DIRECTOR)

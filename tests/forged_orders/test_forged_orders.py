@@ -26,7 +26,7 @@ from receiver.enrolment import Enrolment
 from receiver.identity import ReceiverIdentity
 from receiver.orders import AnnouncedOrder, Orders
 from receiver.service import Receiver
-from tests.forged_orders.forger import Delivery, Forger, Forgery
+from tests.forged_orders.forger import Delivery, Forger, Forgery, sample_scene
 from tests.sample_messages import OTHER_TSI, TSI
 from tests.sample_orders import DIRECTOR, IMAGE_KEYS, SEAT
 
@@ -72,6 +72,7 @@ class PlayedLink:
 
     def __init__(self) -> None:
         self.inbox: Iterable[Delivery] = ()
+        self.has_ended = asyncio.Event()
 
     async def subscribe(self, topic_filter: str, *, qos: int = 1) -> None:
         """All that is played is for this receiver."""
@@ -80,11 +81,25 @@ class PlayedLink:
         """Nobody listens."""
 
     async def messages(self) -> AsyncIterator[Delivery]:
-        for number, delivery in enumerate(self.inbox):
-            yield delivery
-            if number % BREATH == 0:
-                await asyncio.sleep(0)
-        await asyncio.Event().wait()
+        try:
+            for number, delivery in enumerate(self.inbox):
+                yield delivery
+                if number % BREATH == 0:
+                    await asyncio.sleep(0)
+            await asyncio.Event().wait()
+        finally:
+            self.has_ended.set()
+
+    async def play(self, receiver: Receiver, inbox: Iterable[Delivery]) -> None:
+        """Until the receiver has taken part in a session; fails when it stops listening before."""
+        self.inbox = inbox
+        self.has_ended.clear()
+        session = asyncio.create_task(receiver.run_session(self))  # type: ignore[arg-type]  # what it uses is there
+        ended = asyncio.create_task(self.has_ended.wait())
+        await asyncio.wait([session, ended], return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        assert session.done(), "the receiver has stopped listening"
+        await session
 
 
 class Disk:
@@ -100,7 +115,8 @@ class Disk:
             self.opened_for.append(announcement.tsi)
             return SessionOutcome(ReceiverState.VERIFIED, "", True)
 
-        session = SimpleNamespace(last_sequence=0, has_lost_sender=False)
+        arming = SimpleNamespace(has_begun=True)
+        session = SimpleNamespace(announcement=announcement, arming=arming, last_sequence=0, has_lost_sender=False)
         return SimpleNamespace(session=session, run=run, receive_message=lambda message: None)
 
 
@@ -126,10 +142,9 @@ async def test_no_forged_order_opens_the_disk(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(service, "ActiveSession", disk.session)
     monkeypatch.setattr(logging.getLogger("receiver.service"), "disabled", True)
     print(f"seed {SEED}")
-    forger = Forger(random.Random(SEED))
+    forger = Forger(random.Random(SEED), sample_scene())
     kinds: collections.Counter[str] = collections.Counter()
-    link.inbox = forger.opening()[:2]
-    await receiver.run_session(link)  # type: ignore[arg-type]  # what the receiver uses of a link is there
+    await link.play(receiver, forger.opening()[:2])
     assert disk.opened_for == [OTHER_TSI]
 
     def attack() -> Iterable[Delivery]:
@@ -140,8 +155,7 @@ async def test_no_forged_order_opens_the_disk(monkeypatch: pytest.MonkeyPatch) -
             assert disk.opened_for == [OTHER_TSI], forgery
         yield from forger.finale()
 
-    link.inbox = attack()
-    await receiver.run_session(link)  # type: ignore[arg-type]  # as above
+    await link.play(receiver, attack())
     # The real order opens it, so everything before was heard and judged.
     assert disk.opened_for == [OTHER_TSI, TSI]
     assert kinds.total() == COUNT
@@ -173,7 +187,7 @@ class Ear:
 
 @pytest.mark.slow
 def test_each_kind_is_stopped_by_what_should_stop_it() -> None:
-    forger, ear = Forger(random.Random(SEED)), Ear()
+    forger, ear = Forger(random.Random(SEED), sample_scene()), Ear()
     for delivery in forger.opening():
         assert ear.hear(delivery) is None
     assert [order.announcement.tsi for order in ear.began] == [OTHER_TSI]
