@@ -1,15 +1,19 @@
 """Fixtures: a real broker on a free loopback port, either the embedded amqtt or Mosquitto.
 
 A test that takes ``broker`` runs once against each; ``mosquitto`` makes one that the test configures further. Both can
-be stopped, started again on the same port, and frozen, which is what a pulled network cable looks like.
+be stopped, started again on the same port, and frozen, which is what a pulled network cable looks like. ``secured`` is
+each of them as rooms use it, with TLS and rules of access.
 """
 
 import asyncio
 import contextlib
 import getpass
 import os
+import shutil
 import signal
 import socket
+import ssl
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +21,13 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
-from broadcaster.broker import LOOPBACK, EmbeddedBroker
+from broadcaster.authority import Authority
+from broadcaster.broker import LOOPBACK, BrokerTls, EmbeddedBroker
 from broadcaster.library.system_tools import find_tool
+from broadcaster.mosquitto import CONFIGURATION, write_configuration
 from protocol.link.mqtt import BrokerAddress
+from protocol.link.tls import TlsIdentity, pinned_context
+from receiver.identity import ReceiverIdentity
 
 MOSQUITTO = find_tool("mosquitto")
 
@@ -41,8 +49,9 @@ class RunningBroker(Protocol):
 class Amqtt:
     """The embedded broker, which keeps its port when it starts again."""
 
-    def __init__(self) -> None:
-        self._broker = EmbeddedBroker(port=0)
+    def __init__(self, tls: BrokerTls | None = None) -> None:
+        self._tls = tls
+        self._broker = EmbeddedBroker(port=0, tls=tls)
 
     @property
     def address(self) -> BrokerAddress:
@@ -53,33 +62,20 @@ class Amqtt:
         return self._broker.pid
 
     async def start(self) -> None:
-        self._broker = EmbeddedBroker(port=self._broker.port)
+        self._broker = EmbeddedBroker(port=self._broker.port, tls=self._tls)
         await self._broker.__aenter__()
 
     async def stop(self) -> None:
         await self._broker.__aexit__(None, None, None)
 
 
-class Mosquitto:
-    """A Mosquitto of the test's own, on loopback, with nothing kept on disk; ``settings`` are lines of its file."""
+class MosquittoProcess:
+    """A Mosquitto of the test's own, on loopback, with the given configuration."""
 
-    def __init__(self, folder: Path, *settings: str, tls: bool = False) -> None:
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            port = probe.getsockname()[1]
-        self.address = BrokerAddress(LOOPBACK, port, tls=tls)
+    def __init__(self, configuration: Path, address: BrokerAddress) -> None:
+        self.address = address
+        self._configuration = configuration
         self._process: asyncio.subprocess.Process | None = None
-        self._settings = folder / f"mosquitto-{port}.conf"
-        lines = [
-            "per_listener_settings false",
-            *([] if any(line.startswith("allow_anonymous") for line in settings) else ["allow_anonymous true"]),
-            "persistence false",
-            f"user {getpass.getuser()}",  # as root it would otherwise become a user who may not read the test's folder
-            "log_dest stderr",
-            "log_type information",
-            f"listener {port} {LOOPBACK}",
-            *settings,
-        ]
-        self._settings.write_text("\n".join(lines) + "\n")
 
     @property
     def pid(self) -> int | None:
@@ -88,7 +84,7 @@ class Mosquitto:
     async def start(self) -> None:
         assert MOSQUITTO is not None
         self._process = await asyncio.create_subprocess_exec(
-            MOSQUITTO, "-c", self._settings, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            MOSQUITTO, "-c", self._configuration, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )
         assert self._process.stderr is not None
         log = ""
@@ -104,6 +100,56 @@ class Mosquitto:
                 self._process.kill()
             await self._process.wait()
             self._process = None
+
+
+class Mosquitto(MosquittoProcess):
+    """One with nothing kept on disk; ``settings`` are lines of its file."""
+
+    def __init__(self, folder: Path, *settings: str, tls: bool = False) -> None:
+        port = _free_port()
+        configuration = folder / f"mosquitto-{port}.conf"
+        lines = [
+            "per_listener_settings false",
+            *([] if any(line.startswith("allow_anonymous") for line in settings) else ["allow_anonymous true"]),
+            "persistence false",
+            f"user {getpass.getuser()}",  # as root it would otherwise become a user who may not read the test's folder
+            "log_dest stderr",
+            "log_type information",
+            f"listener {port} {LOOPBACK}",
+            *settings,
+        ]
+        configuration.write_text("\n".join(lines) + "\n")
+        super().__init__(configuration, BrokerAddress(LOOPBACK, port, tls=tls))
+
+
+class SecuredBroker:
+    """A broker of one authority's rooms, and the certificates to use it with."""
+
+    def __init__(self, running: RunningBroker, authority: Authority) -> None:
+        self.running = running
+        self.authority = authority
+
+    @property
+    def address(self) -> BrokerAddress:
+        return self.running.address
+
+    def role(self, name: str = "broadcaster") -> TlsIdentity:
+        return self.authority.role_identity(name)
+
+    def tls(self, identity: TlsIdentity | None, authority: Authority | None = None) -> ssl.SSLContext:
+        """How to connect as ``identity``, believing ``authority``, this broker's own if none is given."""
+        return pinned_context((authority or self.authority).certificate, identity)
+
+
+def receiver_tls_identity(receiver: ReceiverIdentity, authority: Authority) -> TlsIdentity:
+    """What a receiver has once it was let in."""
+    return TlsIdentity(authority.receiver_certificate(receiver.keys.identity_key), receiver.tls_private_key)
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
 
 
 @pytest_asyncio.fixture
@@ -133,6 +179,32 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     yield running
     thaw(running)
     await running.stop()
+
+
+@pytest_asyncio.fixture(params=["amqtt", "mosquitto"])
+async def secured(request: pytest.FixtureRequest) -> AsyncIterator[SecuredBroker]:
+    """A started broker of each kind in turn, as ``slatecast`` sets it up: exactly the files that it writes."""
+    if request.param == "mosquitto" and MOSQUITTO is None:
+        pytest.skip("needs Mosquitto: apt-get install mosquitto")
+    authority = Authority.create()
+    with contextlib.ExitStack() as stack:
+        if request.param == "amqtt":
+            running: RunningBroker = Amqtt(BrokerTls(authority.server_identity(), authority.certificate))
+        else:
+            running = _configured_mosquitto(authority, stack)
+        await running.start()
+        yield SecuredBroker(running, authority)
+        await running.stop()
+
+
+def _configured_mosquitto(authority: Authority, stack: contextlib.ExitStack) -> MosquittoProcess:
+    # Not in the test's own folder: started by root, Mosquitto becomes a user who may not go there.
+    parent = Path(tempfile.mkdtemp(prefix="slatecast-mosquitto-"))
+    stack.callback(shutil.rmtree, parent)
+    parent.chmod(0o755)
+    port = _free_port()
+    write_configuration(parent / "configuration", authority, port=port, address=LOOPBACK)
+    return MosquittoProcess(parent / "configuration" / CONFIGURATION, BrokerAddress(LOOPBACK, port, tls=True))
 
 
 def freeze(broker: RunningBroker) -> None:

@@ -324,6 +324,9 @@ class MqttLink:
                 directions.create_task(self._receive(client))
                 directions.create_task(self._send(client))
         except ExceptionGroup as errors:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # which a task group forgets when one of its tasks fails as well
+                raise asyncio.CancelledError from None
             raise errors.exceptions[0] from None
 
     async def _receive(self, client: aiomqtt.Client) -> None:

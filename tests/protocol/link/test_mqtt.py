@@ -2,27 +2,26 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 
+import aiomqtt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from broadcaster.authority import Authority
+from broadcaster.broker import BrokerTls, EmbeddedBroker
 from broadcaster.library.system_tools import find_tool
 from protocol.errors import ConfigError, SessionStateError, TransportError
 from protocol.link import mqtt
 from protocol.link.backlog import MESSAGE_OVERHEAD
 from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
-from tests.brokers import Mosquitto, RunningBroker, freeze, thaw
+from protocol.link.tls import pinned_context
+from tests.brokers import Mosquitto, RunningBroker, SecuredBroker, freeze, thaw
 
 LOOPBACK = "127.0.0.1"
 
@@ -34,6 +33,7 @@ SUBSCRIPTION_REFUSED = b"\x80"
 HOLD_A_CONNECTION = """
 import asyncio, sys
 from protocol.link.mqtt import BrokerAddress, LastWill, MqttLink
+from protocol.link.tls import pinned_context
 
 async def main(address, client_id, topic):
     async with MqttLink(BrokerAddress.parse(address), client_id, will=LastWill(topic, b"dead")):
@@ -103,14 +103,6 @@ def test_password_is_never_shown() -> None:
 async def test_topic_that_cannot_be_published_on_is_our_own_misuse(topic: str) -> None:
     with pytest.raises(SessionStateError):
         MqttLink(BrokerAddress("lab"), "ada").publish(topic, b"")
-
-
-@pytest.mark.asyncio
-async def test_ca_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("no certificate")
-    for ca_file in (tmp_path / "ca.pem", tmp_path / "missing.pem"):
-        with pytest.raises(ConfigError, match=str(ca_file)):
-            await MqttLink(BrokerAddress(LOOPBACK, 1, tls=True), "ada", ca_file=ca_file).__aenter__()
 
 
 @pytest.mark.system
@@ -459,27 +451,75 @@ async def test_filter_that_is_none_is_our_own_misuse(broker: RunningBroker, topi
 
 @pytest.mark.system
 @pytest.mark.asyncio
-async def test_tls_is_spoken_with_a_trusted_broker_only(mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> None:
-    certificate, key = _self_signed(tmp_path, LOOPBACK)
-    broker = mosquitto(f"certfile {certificate}", f"keyfile {key}", tls=True)
-    await broker.start()
-    async with MqttLink(broker.address, "ada", ca_file=certificate) as ada:
-        await ada.subscribe("room/1")
-        ada.publish("room/1", bytes(100_000))
-        assert [message async for message in _first(ada, 1)] == [("room/1", bytes(100_000))]
-    await _assert_refused(broker.address, "certificate that is not trusted")
+async def test_tls_is_spoken_with_a_trusted_broker_only(secured: SecuredBroker) -> None:
+    async with MqttLink(secured.address, "broadcaster", tls=secured.tls(secured.role())) as link:
+        await link.subscribe("slatecast/v1/#")
+        link.publish("slatecast/v1/room", bytes(100_000))
+        assert [message async for message in _first(link, 1)] == [("slatecast/v1/room", bytes(100_000))]
+    for tls in (None, secured.tls(secured.role(), authority=Authority.create())):
+        await _assert_refused(secured.address, "certificate that is not trusted", tls)
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_certificate_that_the_broker_does_not_take_is_told(
+    secured: SecuredBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "ANSWER_TIMEOUT", 0.5)
+    for identity in (None, Authority.create().role_identity("broadcaster")):
+        await _assert_refused(secured.address, "does not accept our certificate: enrol", secured.tls(identity))
+
+
+@pytest.mark.system
+@pytest.mark.asyncio
+async def test_certificate_that_allows_nothing_is_told() -> None:
+    authority = Authority.create()
+    async with EmbeddedBroker(port=0, tls=BrokerTls(authority.server_identity(), authority.certificate)) as broker:
+        tls = pinned_context(authority.certificate, authority.role_identity("stranger"))
+        await _assert_refused(broker.address, "whether our certificate is for this", tls)
 
 
 @pytest.mark.system
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_tls_to_a_plain_broker_is_told(broker: RunningBroker) -> None:
-    await _assert_refused(BrokerAddress(broker.address.host, broker.address.port, tls=True), "check")
+    tls = pinned_context(Authority.create().certificate, None)
+    await _assert_refused(BrokerAddress(broker.address.host, broker.address.port, tls=True), "check", tls)
 
 
-async def _assert_refused(address: BrokerAddress, reason: str) -> None:
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_plain_mqtt_to_a_broker_with_tls_is_told(secured: SecuredBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "ANSWER_TIMEOUT", 0.5)
+    await _assert_refused(BrokerAddress(secured.address.host, secured.address.port), "check scheme")
+
+
+@pytest.mark.asyncio
+async def test_link_that_is_closed_while_the_broker_dies_is_closed() -> None:
+    class DyingClient:
+        """Ends with an error when it is cancelled, as a connection that breaks at that moment."""
+
+        @property
+        async def messages(self) -> AsyncIterator[aiomqtt.Message]:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise aiomqtt.MqttError("gone") from None
+            yield aiomqtt.Message("never", b"", 0, False, 0, None)
+
+    exchange = asyncio.create_task(MqttLink(BrokerAddress("lab"), "ada")._exchange(DyingClient()))  # type: ignore[arg-type] # what is used of it
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    exchange.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await exchange
+
+
+async def _assert_refused(address: BrokerAddress, reason: str, tls: ssl.SSLContext | None = None) -> None:
     with pytest.raises(TransportError, match=reason) as caught:
-        await MqttLink(address, "ada").__aenter__()
+        await MqttLink(address, "ada", tls=tls).__aenter__()
     assert str(address) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -557,28 +597,3 @@ async def _machine(
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-def _self_signed(folder: Path, address: str) -> tuple[Path, Path]:
-    """Certificate and key files of a broker at ``address``, valid for a day around now."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a broker under test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=12))
-        .not_valid_after(now + timedelta(hours=12))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = folder / "broker.pem", folder / "broker.key"
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate_file, key_file
