@@ -216,7 +216,10 @@ class Lab:
         self._switch = f"{prefix}-switch"
         self._snooping = snooping
         names = ["broadcaster", *(f"receiver{number}" for number in range(1, receivers + 1))]
+        self._prefix = prefix
         self.hosts = [Host(name, number, f"{prefix}-{name}", self._switch) for number, name in enumerate(names, 1)]
+        self.strangers: list[Host] = []
+        """machines on the switch that are neither broadcaster nor receivers"""
 
     @property
     def broadcaster(self) -> Host:
@@ -227,6 +230,14 @@ class Lab:
     def receivers(self) -> list[Host]:
         """All other hosts."""
         return self.hosts[1:]
+
+    def plug_in(self, name: str) -> Host:
+        """Plug one more machine into the switch of a lab that is open: a stranger, which is gone with the lab."""
+        number = len(self.hosts) + len(self.strangers) + 1
+        stranger = Host(name, number, f"{self._prefix}-{name}", self._switch)
+        self.strangers.append(stranger)
+        self._plug_in(stranger, stranger.port)
+        return stranger
 
     def double_multicast(self, source: Host, *hosts: Host) -> None:
         """Let every multicast datagram of ``source`` arrive twice at ``hosts``; a batch is doubled as one."""
@@ -262,10 +273,11 @@ class Lab:
     def close(self) -> None:
         """Kill what runs in the lab and remove it; closing twice does nothing."""
         present = _namespaces()
-        for host in self.hosts:
+        machines = [*self.hosts, *self.strangers]
+        for host in machines:
             if host.namespace in present:
                 host.stop()
-        for namespace in (*(host.namespace for host in self.hosts), self._switch):
+        for namespace in (*(host.namespace for host in machines), self._switch):
             if namespace in present:
                 _call(["ip", "netns", "delete", namespace])
 

@@ -260,6 +260,17 @@ def test_an_unplugged_host_keeps_its_addresses() -> None:
         assert host.ipv6 in host.run(["ip", "-6", "addr"]).stdout
 
 
+def test_a_stranger_is_one_more_machine_and_no_receiver() -> None:
+    with Lab(1) as lab:
+        stranger = lab.plug_in("stranger")
+        assert (lab.receivers, lab.strangers) == (lab.hosts[1:], [stranger])
+        assert len({host.ipv4 for host in (*lab.hosts, stranger)}) == 3
+        listener = Listener(lab.receivers[0])
+        send(stranger, 10)
+        assert listener.result()["bytes"] == 10 * DATAGRAM
+    assert stranger.namespace not in subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
+
+
 def test_nothing_is_left_after_an_exception() -> None:
     lab = Lab(2)
     processes = []
