@@ -108,9 +108,10 @@ def test_any_url_is_one_host_or_refused(url: str) -> None:
     st.integers(0, (1 << 32) - 1),
     st.none()
     | st.integers(0, 254).flatmap(lambda first: st.builds(range, st.just(first), st.integers(first + 1, 255))),
+    st.booleans(),
 )
-def test_path_of_a_block(toi: int, sbn: int, esis: range | None) -> None:
-    address = BlockAddress(TSI, toi, sbn, esis)
+def test_path_of_a_block(toi: int, sbn: int, esis: range | None, asks_digests: bool) -> None:
+    address = BlockAddress(TSI, toi, sbn, esis, asks_digests)
     assert BlockAddress.parse(str(address)) == address
 
 
@@ -118,6 +119,9 @@ def test_paths_as_they_are_written() -> None:
     assert str(BlockAddress(TSI, 1, 7, None)) == "/v1/sessions/00000000000000ab/objects/1/blocks/7"
     assert str(BlockAddress(TSI, 0, 0, range(3, 5))) == (
         "/v1/sessions/00000000000000ab/objects/0/blocks/0?first_esi=3&count=2"
+    )
+    assert str(BlockAddress(TSI, 1, 7, range(255), asks_digests=True)) == (
+        "/v1/sessions/00000000000000ab/objects/1/blocks/7/symbol-digests?first_esi=0&count=255"
     )
 
 
@@ -139,6 +143,9 @@ def test_paths_as_they_are_written() -> None:
         "/v1/sessions/00000000000000ab/objects/1/blocks/07",
         "/v1/sessions/00000000000000ab/objects/1/blocks/7/",
         "/v1/sessions/00000000000000ab/objects/1/blocks/7/..",
+        "/v1/sessions/00000000000000ab/objects/1/blocks/7/symbol-digest",
+        "/v1/sessions/00000000000000ab/objects/1/blocks/7/symbol-digests/",
+        "/v1/sessions/00000000000000ab/objects/1/blocks/symbol-digests",
         "/v1/sessions/00000000000000ab/objects/1/blocks/%37",
         "/v1/sessions/00000000000000ab/objects/1/blocks/\u0667",
         "/v1/sessions/00000000000000ab/objects/1/blocks/4294967296",
@@ -181,7 +188,7 @@ def test_queries_that_name_no_symbols(query: str) -> None:
         BlockAddress.parse(f"{BlockAddress(TSI, 1, 7, None)}?{query}")
 
 
-@given(st.text() | st.text("/v1sesionbjctlk?=&0123456789ab").map(f"/v1/sessions/{TSI}/objects/1/blocks/".__add__))
+@given(st.text() | st.text("/v1sesionbjctlk-ymdgh?=&0123456789ab").map(f"/v1/sessions/{TSI}/objects/1/blocks/".__add__))
 def test_any_path_is_a_block_or_nothing(path: str) -> None:
     try:
         parsed = BlockAddress.parse(path)
