@@ -150,6 +150,7 @@ class MqttLink:
         self._client: aiomqtt.Client | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._connection_count = 0
+        self._is_closing = False
 
     @property
     def is_connected(self) -> bool:
@@ -186,6 +187,7 @@ class MqttLink:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL_TIMEOUT):
                     await self.flush()
+        self._is_closing = True
         self._keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeper
@@ -324,8 +326,7 @@ class MqttLink:
                 directions.create_task(self._receive(client))
                 directions.create_task(self._send(client))
         except ExceptionGroup as errors:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # which a task group forgets when one of its tasks fails as well
+            if self._is_closing:  # a task group forgets that it was cancelled when one of its tasks fails as well
                 raise asyncio.CancelledError from None
             raise errors.exceptions[0] from None
 
