@@ -509,9 +509,11 @@ async def test_link_that_is_closed_while_the_broker_dies_is_closed() -> None:
                 raise aiomqtt.MqttError("gone") from None
             yield aiomqtt.Message("never", b"", 0, False, 0, None)
 
-    exchange = asyncio.create_task(MqttLink(BrokerAddress("lab"), "ada")._exchange(DyingClient()))  # type: ignore[arg-type] # what is used of it
+    link = MqttLink(BrokerAddress("lab"), "ada")
+    exchange = asyncio.create_task(link._exchange(DyingClient()))  # type: ignore[arg-type] # what is used of it
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+    link._is_closing = True
     exchange.cancel()
     with pytest.raises(asyncio.CancelledError):
         await exchange
