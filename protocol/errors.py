@@ -9,7 +9,9 @@
     +-- WireError              a peer's malformed datagram: count and drop
     +-- MessageError           a peer's malformed MQTT payload: count and drop
     +-- ManifestError          bytes that are no manifest
-    +-- SealError              a datagram whose authentication tag does not match
+    +-- SealError              a datagram or sealed box whose authentication tag does not match
+    +-- SignatureError         something that the key in question did not sign
+    +-- TicketError            a wipe ticket that is not for us, not now, or not from our director
     +-- DecodeError            too few or contradictory encoding symbols for a block
     +-- IntegrityError         bytes do not have the digest that the manifest promises
     +-- DiskError              the disk failed during or after the first write
@@ -19,6 +21,11 @@
 Peer faults and our own faults never share a class. Values are attributes; the text is made here.
 Only ``slatecast.__main__`` turns a class into an exit code.
 """
+
+from typing import Final
+
+_LONGEST_TEXT: Final = 400
+"""[characters] of an error that quotes a peer: as long as a reason in a report may be"""
 
 
 class SlatecastError(Exception):
@@ -60,15 +67,29 @@ class WireError(SlatecastError):
 
 
 class MessageError(SlatecastError):
-    """An MQTT payload or topic that does not follow docs/protocol.md."""
+    """What a peer said does not follow docs/protocol.md; what the text quotes of it does nothing to a terminal."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(_printable(text))
 
 
 class ManifestError(SlatecastError):
     """Bytes that are not a manifest, or one that contradicts itself."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(_printable(text))
+
 
 class SealError(SlatecastError):
-    """A datagram whose authentication tag does not match its bytes."""
+    """A datagram or sealed box whose authentication tag does not match its bytes."""
+
+
+class SignatureError(SlatecastError):
+    """Bytes that the key in question did not sign for this purpose."""
+
+
+class TicketError(SlatecastError):
+    """A wipe ticket that this receiver must not act on; the text says why."""
 
 
 class DecodeError(SlatecastError):
@@ -103,3 +124,8 @@ class TransportError(SlatecastError):
 
 class SessionStateError(SlatecastError):
     """A session object was used against its contract: a bug of ours."""
+
+
+def _printable(text: str) -> str:
+    """One line without control sequences, and not without end, whoever wrote the bytes that it quotes."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:_LONGEST_TEXT])

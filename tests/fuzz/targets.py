@@ -156,11 +156,15 @@ def _enrolment(data: bytes) -> None:
     _ENROLMENT[data[0] % len(_ENROLMENT) if data else 0](data[1:])
 
 
+_OFFER_THAT_CLEARS_THE_SCREEN: Final = b'\x01{"type":"offer","\\u001b[2J\\n":1}'
+
+
 def _enrolments() -> list[bytes]:
     bodies = _vectors("enrolment")["messages"]
+    names = ("hello", "offer", "confirm", "verdict")
     return [
-        bytes([place]) + bodies[name]["body"].encode()
-        for place, name in enumerate(("hello", "offer", "confirm", "verdict"))
+        _OFFER_THAT_CLEARS_THE_SCREEN,
+        *(bytes([n]) + bodies[name]["body"].encode() for n, name in enumerate(names)),
     ]
 
 

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.slow
 
 ALL = pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
 
+FILLERS = (b" ", b"[", b'{"a":', b"9", b'"', b"\\u0000", b"\\u001b", b"\x1b", b"0,", b"\xff", b"\0", b"=", b":", b"/")
+
 Edit = tuple[int, int, bytes]
 """place, bytes that go, bytes that come"""
 
@@ -47,7 +49,7 @@ def slow_inputs(target: Target) -> list[bytes]:
     for seed in target.seeds():
         head, tail = seed[: len(seed) // 2], seed[len(seed) // 2 :]
         inputs += [seed, head, seed + rng.randbytes(longest - len(seed)), seed * (longest // (len(seed) or 1))]
-        for filler in (b" ", b"[", b'{"a":', b"9", b'"', b"\\u0000", b"0,", b"\xff", b"\0", b"=", b":", b"/"):
+        for filler in FILLERS:
             inputs.append((seed[:1] + filler * longest)[:longest])
             inputs.append((head + filler * longest)[: longest - len(tail)] + tail)
     return inputs

@@ -31,3 +31,11 @@ def test_text_is_one_line_and_values_are_attributes() -> None:
     )
     assert str(errors.TargetError("/dev/sda", "is mounted")) == "/dev/sda: is mounted"
     assert str(errors.SourceError("lab.img", "is empty")) == "lab.img: is empty"
+
+
+def test_what_is_quoted_of_a_peer_does_nothing_to_a_terminal() -> None:
+    for error in (errors.MessageError, errors.ManifestError):
+        said = str(error("unknown field `\x1b[2J\n\N{RIGHT-TO-LEFT OVERRIDE}`" + "x" * 100_000))
+        assert said.startswith("unknown field `\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}")
+        assert said.isprintable()
+        assert len(said) == 400
