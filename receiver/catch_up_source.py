@@ -136,12 +136,16 @@ class CatchUpSource:
                 if response.status == _BUSY:
                     return _Busy(_retry_after(response.headers.get("Retry-After", "")))
                 raise self._failure(f"answers {response.status} for {path}")
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise self._failure("shows a certificate that is not trusted") from error
         except aiohttp.ClientConnectorError as error:
             raise self._failure(f"cannot be reached ({error.os_error.strerror})") from error
         except TimeoutError as error:
             raise self._failure("does not answer in time") from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-            raise self._failure("has ended the connection") from error
+            # In TLS 1.3 a certificate is refused after the handshake, and often without a word.
+            doubt = ", maybe for our certificate" if self._tls is not None and not self.bytes_received else ""
+            raise self._failure(f"has ended the connection{doubt}") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise self._failure("answers no proper HTTP") from error
 

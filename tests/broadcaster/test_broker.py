@@ -6,12 +6,15 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from broadcaster.broker import ALL_INTERFACES, LOOPBACK, EmbeddedBroker
+from broadcaster.authority import Authority
+from broadcaster.broker import ALL_INTERFACES, LOOPBACK, BrokerTls, EmbeddedBroker
 from protocol.errors import ConfigError, TransportError
 from protocol.link.mqtt import BrokerAddress, MqttLink
+from protocol.link.tls import pinned_context
 
 START_AND_WAIT = """
 import asyncio
@@ -24,6 +27,11 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+def seen_by_others(pid: int) -> bytes:
+    """A process's arguments and environment."""
+    return b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
 
 
 @pytest.mark.system
@@ -137,6 +145,27 @@ async def test_child_that_dies_again_and_again_is_started_with_growing_pauses(
         "0.2 s",
         "0.4 s",
     ]
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_child_is_given_its_key_where_nobody_else_reads_it_each_time_that_it_starts() -> None:
+    authority = Authority.create()
+    server = authority.server_identity()
+    tls = pinned_context(authority.certificate, authority.role_identity("broadcaster"))
+    back = asyncio.Event()
+    async with EmbeddedBroker(port=0, tls=BrokerTls(server, authority.certificate)) as broker:
+        assert broker.address.tls
+        async with MqttLink(broker.address, "broadcaster", tls=tls, on_reconnect=back.set):
+            for _ in range(2):
+                assert broker.pid is not None
+                assert b"BEGIN" not in seen_by_others(broker.pid)
+                back.clear()
+                os.kill(broker.pid, signal.SIGKILL)
+                async with asyncio.timeout(10):
+                    await back.wait()
+    assert server.private_key.decode() not in repr(BrokerTls(server, authority.certificate))
 
 
 @pytest.mark.system

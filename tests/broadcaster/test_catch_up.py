@@ -1,6 +1,7 @@
 import asyncio
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,17 +13,21 @@ import pytest
 from aiohttp import web
 
 from broadcaster import catch_up, http_listener
+from broadcaster.authority import Authority
 from broadcaster.catch_up import MAX_REQUESTS, MAX_REQUESTS_PER_ADDRESS, CatchUpLane
 from broadcaster.encoder import BlockEncoder, SealedSymbols
 from broadcaster.transmission import TransferObject, Transmission
 from broadcaster.turns import RateCap
 from protocol.blocks import BlockBuffer
 from protocol.catch_up import BlockAddress
-from protocol.errors import IntegrityError, LibraryError, TransportError
+from protocol.errors import IntegrityError, LibraryError, MessageError, TransportError
 from protocol.link.interfaces import InterfaceInfo
+from protocol.link.tls import pinned_context, server_context
 from protocol.seal import Seal
 from receiver.catch_up import open_source
 from receiver.decoder import recover_stored
+from receiver.identity import ReceiverIdentity
+from tests.brokers import receiver_tls_identity
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH as L
 from tests.simulator.image import draw_image
 
@@ -71,6 +76,7 @@ async def lane_of(
     interface: InterfaceInfo = LOOPBACK,
     use_ipv6: bool = False,
     cap: RateCap | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[CatchUpLane]:
     with ThreadPoolExecutor(2) as executor:
         lane = CatchUpLane(
@@ -83,6 +89,7 @@ async def lane_of(
             on_damaged=(damages or Damages()).add,
             use_ipv6=use_ipv6,
             cap=cap,
+            tls=tls,
         )
         async with lane:
             yield lane
@@ -116,7 +123,7 @@ def path_to(toi: int, sbn: int, esis: range | None = None) -> str:
 async def test_a_receiver_opens_what_it_fetches_like_what_the_group_brings(use_ipv6: bool) -> None:
     async with (
         lane_of(use_ipv6=use_ipv6) as lane,
-        await open_source(lane.url, TSI, L) as source,
+        await open_source(lane.url, TSI, L, None) as source,
     ):
         datagram_count = 0
         for toi, stored_blocks in ((0, [IMAGE.manifest.encode()]), (1, IMAGE.stored)):
@@ -136,6 +143,37 @@ async def test_a_receiver_opens_what_it_fetches_like_what_the_group_brings(use_i
         assert lane.bytes_sent == source.bytes_received
         assert lane.datagrams_sent == datagram_count
         assert lane.requests_refused == lane.requests_invalid == 0
+
+
+async def test_with_tls_it_serves_those_with_a_certificate() -> None:
+    authority, receiver = Authority.create(), ReceiverIdentity.draw()
+    tls = server_context(authority.server_identity(), client_authority=authority.certificate)
+    identity = receiver_tls_identity(receiver, authority)
+    strangers = [
+        None,  # no certificate
+        receiver_tls_identity(receiver, Authority.create()),
+        authority.server_identity(),
+    ]
+    async with lane_of(tls=tls) as lane:
+        assert lane.url.startswith("https://")
+        async with await open_source(lane.url, TSI, L, pinned_context(authority.certificate, identity)) as source:
+            expected = encoder().encode(
+                Transmission(1, 0, encoder().disk_object().source_block_length(0), range(3), is_first_pass=True)
+            )
+            assert await source.fetch(1, 0, range(3)) == bytes(expected.datagrams)
+        for stranger in strangers:
+            async with await open_source(lane.url, TSI, L, pinned_context(authority.certificate, stranger)) as source:
+                with pytest.raises(TransportError, match=r"^catch-up lane https://.* certificate"):
+                    await source.fetch(1, 0, range(3))
+        other = pinned_context(Authority.create().certificate, identity)
+        async with await open_source(lane.url, TSI, L, other) as source:
+            with pytest.raises(TransportError, match=r"^catch-up lane https://.* not trusted"):
+                await source.fetch(1, 0, range(3))
+        assert lane.requests_served == 1
+        with pytest.raises(MessageError, match="TLS"):
+            await open_source(lane.url, TSI, L, None)
+        with pytest.raises(MessageError, match="TLS"):
+            await open_source(lane.url.replace("https", "http"), TSI, L, other)
 
 
 async def test_the_body_is_the_datagrams_of_the_group_to_the_byte() -> None:
@@ -210,7 +248,7 @@ async def test_a_damaged_block_is_told_once_and_the_others_are_served() -> None:
     reads: list[int] = []
     damages = Damages()
     async with lane_of(encoder(read_stored).encode, damages=damages) as lane:
-        async with await open_source(lane.url, TSI, L) as source:
+        async with await open_source(lane.url, TSI, L, None) as source:
             assert await asyncio.gather(*(source.fetch(1, sbn) for sbn in (3, 3, 3, 4, 4))) == [None] * 5
             assert await source.fetch(1, 5) is not None
         assert [found[:2] for found in damages.found] == [(1, 3), (1, 4)]
@@ -378,7 +416,7 @@ async def test_who_hangs_up_makes_room_for_another(monkeypatch: pytest.MonkeyPat
         await reader.readexactly(1000)  # at this rate the rest takes ten seconds
         writer.transport.abort()
         lane.rate_bits_per_second = GIGABIT
-        async with await open_source(lane.url, TSI, 1416) as source:
+        async with await open_source(lane.url, TSI, 1416, None) as source:
             assert await source.fetch(1, 1) == bytes(BIG * 1450)
         assert lane.requests_served == 1
 

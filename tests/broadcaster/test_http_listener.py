@@ -10,8 +10,10 @@ import pytest
 from aiohttp import web
 
 from broadcaster import http_listener
+from broadcaster.authority import Authority
 from broadcaster.http_listener import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, PRODUCT, HttpListener
 from protocol.errors import TransportError
+from protocol.link.tls import pinned_context, server_context
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.system]
 
@@ -210,3 +212,21 @@ async def test_what_cannot_be_bound_is_said_in_words(host: str, port: int | None
         listener = HttpListener(ip_address(host), taken.getsockname()[1] if port is None else port, 1, say_hello)
         with pytest.raises(TransportError, match="choose another"):
             await listener.__aenter__()
+
+
+async def test_https_is_answered_and_bounded_like_http() -> None:
+    authority = Authority.create()
+    tls = server_context(authority.server_identity(), client_authority=None)
+    pinned = pinned_context(authority.certificate, None)
+    async with HttpListener(ip_address(HOST), 0, 1, say_hello, tls=tls) as listener:
+
+        async def shake_hands() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            return await asyncio.open_connection(HOST, listener.port, local_addr=(STRANGER, 0), ssl=pinned)
+
+        opened = [await shake_hands() for _ in range(MAX_CONNECTIONS_PER_ADDRESS + 1)]
+        assert [await is_open(*each) for each in opened] == [True] * MAX_CONNECTIONS_PER_ADDRESS + [False]
+        assert b"hello" not in await ask(listener, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _reader, writer in opened:
+            writer.transport.abort()
+    with pytest.raises(OSError, match=r"refused|Connect call failed"):
+        await connect(listener)

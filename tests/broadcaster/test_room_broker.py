@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 
@@ -9,10 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcaster import room_broker
+from broadcaster.authority import Authority
 from broadcaster.broker import EmbeddedBroker
-from broadcaster.room_broker import MESSAGE_BURST, MESSAGES_PER_SECOND, PacedReader, RoomBroker
+from broadcaster.handshakes import TlsListener
+from broadcaster.room_broker import (
+    MAX_CONNECTIONS_PER_RECEIVER,
+    MESSAGE_BURST,
+    MESSAGES_PER_SECOND,
+    PacedReader,
+    RoomBroker,
+)
 from protocol.errors import TransportError
 from protocol.link.mqtt import BrokerAddress, MqttLink
+from protocol.link.tls import TlsIdentity, pinned_context, server_context
+from receiver.identity import ReceiverIdentity
+from tests.brokers import receiver_tls_identity
 
 LOOPBACK = "127.0.0.1"
 PING = b"\xc0\x00"
@@ -333,3 +345,82 @@ async def test_flood_of_one_connection_delays_the_others_little() -> None:
     assert heard <= MESSAGE_BURST + MESSAGES_PER_SECOND * (seconds + 5)
     assert len(delays) >= seats * 5
     assert worst < 1.0  # measured 0.1 to 0.35 s with the machine busy otherwise
+
+
+# --- with certificates -----------------------------------------------------------------------------------------------
+
+AUTHORITY = Authority.create()
+SEAT = ReceiverIdentity.draw()
+
+
+@pytest_asyncio.fixture
+async def named() -> AsyncIterator[int]:
+    """The port of a RoomBroker in this very process that asks for names."""
+    tls = server_context(AUTHORITY.server_identity(), client_authority=AUTHORITY.certificate)
+    broker = RoomBroker(asks_names=True)
+    await broker.start()
+    with socket.create_server((LOOPBACK, 0)) as listening:
+
+        def make_protocol() -> asyncio.StreamReaderProtocol:
+            return asyncio.StreamReaderProtocol(asyncio.StreamReader(), broker.accept)
+
+        async with TlsListener(listening, tls, make_protocol):
+            yield listening.getsockname()[1]
+    await broker.shutdown()
+
+
+async def answer_to(port: int, first: bytes, identity: TlsIdentity) -> bytes:
+    """What a connection is answered to its first packet, empty where it is ended."""
+    pinned = pinned_context(AUTHORITY.certificate, identity)
+    reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=pinned)
+    try:
+        writer.write(first)
+        async with asyncio.timeout(5):
+            return await reader.read(4)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.transport.abort()
+
+
+def refused(code: int) -> bytes:
+    return packet(0x20, bytes([0, code]))
+
+
+@pytest.mark.system
+@pytest.mark.asyncio
+async def test_name_decides_over_the_connection(named: int) -> None:
+    seat, role = receiver_tls_identity(SEAT, AUTHORITY), AUTHORITY.role_identity("broadcaster")
+    own = SEAT.receiver_id.encode()
+    topic = b"slatecast/v1/receivers/" + own + b"/presence"
+    kept_session = connect(own).replace(b"MQTT\x04\x02", b"MQTT\x04\x00")
+    for identity, first, answer in (
+        (seat, connect(own), CONNECTION_ACCEPTED),
+        (seat, connect(own, will=topic), CONNECTION_ACCEPTED),
+        (seat, connect(b"broadcaster"), refused(2)),
+        (seat, connect(b""), refused(2)),
+        (seat, connect(own, will=topic + b"/x"), refused(5)),
+        (seat, connect(own, will=b"slatecast/v1/receivers/" + b"0" * 32 + b"/presence"), refused(5)),
+        (seat, kept_session, refused(5)),
+        (role, kept_session, refused(5)),
+        (role, connect(b"anything", will=b"slatecast/v1/x"), CONNECTION_ACCEPTED),
+        (role, connect(b"anything", will=b"elsewhere"), refused(5)),
+        (AUTHORITY.role_identity("stranger"), connect(b"stranger"), refused(5)),
+        (seat, publish(b"a", b""), b""),
+        (seat, b"\x10\x02\x00\x04", b""),
+    ):
+        assert await answer_to(named, first, identity) == answer, first
+
+
+@pytest.mark.system
+@pytest.mark.asyncio
+async def test_connections_of_one_receiver_are_bounded(named: int) -> None:
+    seat = receiver_tls_identity(SEAT, AUTHORITY)
+    pinned = pinned_context(AUTHORITY.certificate, seat)
+    silent = [await asyncio.open_connection(LOOPBACK, named, ssl=pinned) for _ in range(MAX_CONNECTIONS_PER_RECEIVER)]
+    assert await answer_to(named, connect(SEAT.receiver_id.encode()), seat) == b""
+    other = ReceiverIdentity.draw()
+    other_identity = receiver_tls_identity(other, AUTHORITY)
+    assert await answer_to(named, connect(other.receiver_id.encode()), other_identity) == CONNECTION_ACCEPTED
+    for _reader, writer in silent:
+        writer.transport.abort()

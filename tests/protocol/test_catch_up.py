@@ -13,10 +13,11 @@ TSI = "00000000000000ab"
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("http://10.0.0.1:8080", LaneAddress(IPv4Address("10.0.0.1"), 8080)),
-        ("http://127.0.0.1:65535/", LaneAddress(IPv4Address("127.0.0.1"), 65535)),
-        ("http://[2001:db8::1]:80", LaneAddress(IPv6Address("2001:db8::1"), 80)),
-        ("http://[fd00:1111:2222:3333:4444:5555:6666:7777]:65535", None),
+        ("https://10.0.0.1:8080", LaneAddress(IPv4Address("10.0.0.1"), 8080)),
+        ("https://127.0.0.1:65535/", LaneAddress(IPv4Address("127.0.0.1"), 65535)),
+        ("https://[2001:db8::1]:80", LaneAddress(IPv6Address("2001:db8::1"), 80)),
+        ("https://[fd00:1111:2222:3333:4444:5555:6666:7777]:65535", None),
+        ("http://10.0.0.1:8080", LaneAddress(IPv4Address("10.0.0.1"), 8080, is_secure=False)),
     ],
 )
 def test_url_of_a_lane(url: str, address: LaneAddress | None) -> None:
@@ -31,7 +32,8 @@ def test_url_of_a_lane(url: str, address: LaneAddress | None) -> None:
     [
         "",
         "10.0.0.1:8080",
-        "https://10.0.0.1:8080",
+        "httpss://10.0.0.1:8080",
+        "ftp://10.0.0.1:8080",
         "HTTP://10.0.0.1:8080",
         "ftp://10.0.0.1:21",
         "file:///etc/passwd",
@@ -88,7 +90,7 @@ def test_what_is_no_url_of_a_lane(url: str) -> None:
     st.one_of(
         st.text(),
         st.text("htp:/[].0123456789abcdef@%#?", max_size=40).map("http://".__add__),
-        st.builds("http://{}:{}".format, st.ip_addresses(), st.integers()),
+        st.builds("https://{}:{}".format, st.ip_addresses(), st.integers()),
         st.builds("http://[{}]:{}".format, st.ip_addresses(), st.integers()),
     )
 )
@@ -99,7 +101,7 @@ def test_any_url_is_one_host_or_refused(url: str) -> None:
         assert "\n" not in str(error)  # noqa: PT017 - both outcomes are right
     else:
         assert LaneAddress.parse(str(parsed)) == parsed
-        assert ip_address(url.removeprefix("http://").rpartition(":")[0].strip("[]")) == parsed.host
+        assert ip_address(url.partition("://")[2].rpartition(":")[0].strip("[]")) == parsed.host
         assert 1 <= parsed.port <= 65535
 
 

@@ -55,7 +55,7 @@ async def hosting(speak: Speak) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def fetching_from(speak: Speak) -> AsyncIterator[CatchUpSource]:
-    async with hosting(speak) as url, CatchUpSource(url, TSI, L) as source:
+    async with hosting(speak) as url, CatchUpSource(url, TSI, L, None) as source:
         yield source
 
 
@@ -304,14 +304,14 @@ async def test_endless_informational_answers_end(monkeypatch: pytest.MonkeyPatch
 async def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    async with CatchUpSource(f"http://127.0.0.1:{port}", TSI, L) as source:
+    async with CatchUpSource(f"http://127.0.0.1:{port}", TSI, L, None) as source:
         with pytest.raises(TransportError, match="cannot be reached"):
             await source.fetch(1, 7)
 
 
 async def test_a_bad_url_is_refused_before_anything_is_connected() -> None:
     with pytest.raises(MessageError):
-        CatchUpSource("http://lab.example:80", TSI, L)
+        CatchUpSource("http://lab.example:80", TSI, L, None)
 
 
 async def test_a_fetch_can_be_cancelled() -> None:
