@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar, TypeVarTuple
 
 from protocol.blocks import BlockBuffer
-from protocol.errors import DiskError, IntegrityError, ManifestError, MessageError, RefusedError, TargetError
+from protocol.errors import DiskError, IntegrityError, ManifestError, RefusedError, TargetError
 from protocol.link.message_stream import Voice
 from protocol.link.multicast import RECEIVE_BUFFER_BYTES, MulticastReceiver
 from protocol.link.tls import pinned_context
@@ -33,19 +33,18 @@ from protocol.messages import (
     decode_tsi,
 )
 from protocol.seal import Seal
-from protocol.symbol_digests import false_symbols
 from protocol.ticket import Order
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_MANIFEST
 from receiver.arming import Arming
 from receiver.blockdevice import BlockDevice, DiskDevice
-from receiver.catch_up import CatchUpLoop, open_source
 from receiver.certifying import certify
 from receiver.config import ReceiverConfig, SessionOutcome
 from receiver.deployment import Deployment
 from receiver.enrolment import Enrolment
-from receiver.events import BlockDecodable, ObjectCompleted, Want
+from receiver.events import BlockDecodable, ObjectCompleted
 from receiver.forgeries import ForgeryWatch
 from receiver.identity import ReceiverIdentity
+from receiver.lane_intake import LaneIntake
 from receiver.membership import Membership
 from receiver.scout import watch_senders
 from receiver.session import ReceiverSession
@@ -106,7 +105,6 @@ class ActiveSession:
         self._policy = order.ticket.disk
         self._datagram_length = HEADER_LENGTH + announcement.oti.encoding_symbol_length + TAG_LENGTH
         self._identity = identity
-        self._enrolment = enrolment
         self._voice = voice
         self._seal = Seal(
             order.session_secret,
@@ -140,7 +138,13 @@ class ActiveSession:
         self._busy_since = (time.monotonic(), 0.0)
         """when the last report was made, and how long the disk had been busy by then, both in seconds"""
         self._forgeries = ForgeryWatch(time.monotonic())
-        self._lane_needed = asyncio.Event()
+        self._lane = LaneIntake(
+            announcement,
+            self.session,
+            self._seal,
+            tls=lambda: pinned_context(enrolment.trust.authority, enrolment.certificate),
+            on_arrival=self._pump,
+        )
         self._left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._wake = asyncio.Event()
 
@@ -174,7 +178,7 @@ class ActiveSession:
                 self._announcement.group,
                 self._announcement.source,
             )
-            async with self._alongside(self._catch_up()), self._alongside(scouting):
+            async with self._alongside(self._lane.run()), self._alongside(scouting):
                 is_acknowledged = await self._speak_until_left()
         return SessionOutcome(self.session.state, self._reason(), is_acknowledged)
 
@@ -187,7 +191,7 @@ class ActiveSession:
         """Take a message of the broadcaster."""
         self.session.receive_message(message, time.monotonic())
         if self.session.is_on_catch_up:
-            self._lane_needed.set()
+            self._lane.need()
         self._pump()
 
     def _warn_of_weak_links(self) -> None:
@@ -320,47 +324,6 @@ class ActiveSession:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _catch_up(self) -> None:
-        """Fetch from the catch-up lane whatever the session wants from there."""
-        if not self._announcement.catch_up_url:
-            return
-        await self._lane_needed.wait()
-        try:
-            source = await open_source(
-                self._announcement.catch_up_url,
-                self._announcement.tsi,
-                self._announcement.oti.encoding_symbol_length,
-                pinned_context(self._enrolment.trust.authority, self._enrolment.certificate),
-            )
-        except MessageError as error:
-            _logger.warning("%s: this seat cannot catch up", error)
-            return
-        async with source:
-            await CatchUpLoop(self._next_want, self._want_fetched, self.session.is_wanted).run(source)
-
-    def _next_want(self) -> Want | None:
-        return self.session.next_want(time.monotonic())
-
-    def _want_fetched(self, want: Want, datagrams: bytes | None) -> None:
-        """Open what the catch-up lane sent as if it had come by multicast."""
-        if datagrams is None:
-            self.session.want_unavailable(want)
-            return
-        if want.wants_digests:
-            self._judge(want, datagrams)
-            return
-        counts = self._seal.open_batch(memoryview(datagrams), self._datagram_length, self.session.find_fetched_block)
-        self.session.counters.datagrams_rejected += counts.rejected
-        self.session.want_fetched(want, len(datagrams), time.monotonic())
-        self._pump()
-
-    def _judge(self, want: Want, digests: bytes) -> None:
-        """Find the false symbols of a block that came whole and wrong: 0.2 ms, and rare."""
-        block = self.session.suspect(want)
-        if block is not None:
-            symbol_length = self._announcement.oti.encoding_symbol_length
-            self.session.suspect_judged(want, false_symbols(block, symbol_length, digests), len(digests))
-
     # --- the disk ------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
@@ -410,7 +373,7 @@ class ActiveSession:
             if is_stored:
                 self.session.block_stored(block, now)
             else:
-                self._lane_needed.set()
+                self._lane.need()
                 self.session.block_rejected(block, now)
 
     async def _load_manifest(self) -> None:
