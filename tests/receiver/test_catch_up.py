@@ -197,10 +197,10 @@ async def test_being_cancelled_ends_the_wait_after_a_failure(monkeypatch: pytest
 
 
 async def test_a_source_is_opened_for_a_good_url_only() -> None:
-    async with await open_source("http://127.0.0.1:9", "00" * 8, 1416) as source:
+    async with await open_source("http://127.0.0.1:9", "00" * 8, 1416, None) as source:
         assert source.bytes_received == 0
     with pytest.raises(MessageError):
-        await open_source("http://lab.example:80", "00" * 8, 1416)
+        await open_source("http://lab.example:80", "00" * 8, 1416, None)
 
 
 @pytest.mark.slow
