@@ -20,6 +20,7 @@ MAY_IMPORT = {
 
 PURE_SESSIONS = [
     "broadcaster/admissions.py",
+    "broadcaster/alarms.py",
     "broadcaster/announcement.py",
     "broadcaster/budget.py",
     "broadcaster/damage.py",
@@ -41,12 +42,15 @@ PURE_SESSIONS = [
     "broadcaster/symbol_choice.py",
     "broadcaster/waiting_room.py",
     "receiver/first_pass.py",
+    "receiver/forgeries.py",
     "receiver/inventory.py",
     "receiver/orders.py",
+    "receiver/poison.py",
     "receiver/reception.py",
     "receiver/repair.py",
     "receiver/reporter.py",
     "receiver/session.py",
+    "receiver/suspects.py",
 ]
 
 IMPURE = {

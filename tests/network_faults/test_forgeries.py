@@ -1,8 +1,8 @@
 """Somebody else sends to the group: garbage and forgeries without the key, lies with it; rows 7 to 9 of the faults.
 
 The liar stands on a host of its own, takes the broadcaster's address, and is a machine that was let in: it is given the
-session secret, as a ticket would tell it. FAULTS_FORGERIES sets the seconds of forging, FAULTS_FORGED_RATE its bits a
-second (default 20M).
+session secret, as a ticket would tell it. FAULTS_LIES sets the share of blocks that it lies about (default 0.05, since
+a small image has few blocks), FAULTS_FORGERIES the seconds of forging, FAULTS_FORGED_RATE its bits a second (20M).
 """
 
 import json
@@ -35,6 +35,8 @@ DATAGRAM = HEADER_LENGTH + ENCODING_SYMBOL_LENGTH + TAG_LENGTH
 
 FORGING_SECONDS = float(os.environ.get("FAULTS_FORGERIES", "6"))
 FORGED_RATE = float(os.environ.get("FAULTS_FORGED_RATE", "20M").removesuffix("M")) * 1e6
+
+LIES = float(os.environ.get("FAULTS_LIES", "0.05"))
 
 ALARM_SECONDS = 10.0
 """[s] From the first lie until the operator reads who lies."""
@@ -94,7 +96,6 @@ def order_of(announcement: Announcement, secret: str) -> str:
 
 
 def test_row_9_lies_of_an_insider_cost_little_and_the_liar_is_named(classroom: Callable[..., Classroom]) -> None:
-    ratio = 0.01 if IMAGE_BYTES >= 512 * MIB else 0.05
     rehearsal = classroom(4, size=max(IMAGE_BYTES, 48 * MIB))
     *seats, liar = rehearsal.lab.receivers
     cast = rehearsal.cast("--expect", len(seats))
@@ -102,7 +103,7 @@ def test_row_9_lies_of_an_insider_cost_little_and_the_liar_is_named(classroom: C
     announcement = watch.until(Announcement)
     injector = Injector(
         liar,
-        *("insider", announcement.group, announcement.port, announcement.source, 3 * rehearsal.pass_seconds, ratio),
+        *("insider", announcement.group, announcement.port, announcement.source, 3 * rehearsal.pass_seconds, LIES),
         told=order_of(announcement, secret_of(rehearsal)),
     )
     for host in seats:
