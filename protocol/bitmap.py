@@ -71,6 +71,22 @@ def ranges_of(bits: int) -> RangeSet:
     return blocks
 
 
+def coarsened(bits: int, max_ranges: int) -> int:
+    """The members of ``bits``, and where those are more than ``max_ranges`` ranges, what lies in the gaps, too.
+
+    A few bytes of deflated bitmap can name a million ranges; what each costs us must be bounded.
+    """
+    gap = 1
+    while (bits & ~(bits >> 1)).bit_count() > max_ranges:
+        length = bits.bit_length()
+        filled = bits
+        for _ in range(gap):
+            filled |= filled << 1
+        bits = filled & ((1 << length) - 1)
+        gap *= 2
+    return bits
+
+
 def _add_bits(blocks: RangeSet, first: int, bits: int) -> None:
     while bits:
         start = (bits & -bits).bit_length() - 1

@@ -44,6 +44,7 @@ class Orders:
         self._announced: dict[str, Announcement] = {}
         self._tickets: dict[str, SignedTicket] = {}
         self._begun: set[str] = set()
+        self._ended: set[str] = set()
 
     @property
     def lacks_ticket(self) -> bool:
@@ -57,7 +58,7 @@ class Orders:
             TicketError: the ticket that was there must not be acted on; the announcement is kept for a better one.
         """
         tsi = announcement.tsi
-        if tsi in self._begun or announcement.protocol_version != PROTOCOL_VERSION:
+        if tsi in self._begun or tsi in self._ended or announcement.protocol_version != PROTOCOL_VERSION:
             return None
         _put(self._announced, tsi, announcement)
         ticket = self._tickets.pop(tsi, None)
@@ -69,7 +70,7 @@ class Orders:
         Raises:
             TicketError: it must not be acted on.
         """
-        if signed.tsi in self._begun:
+        if signed.tsi in self._begun or signed.tsi in self._ended:
             return None
         announcement = self._announced.get(signed.tsi)
         if announcement is None:
@@ -87,10 +88,15 @@ class Orders:
         del self._announced[signed.tsi]
         return AnnouncedOrder(announcement, order)
 
-    def withdrawn(self, tsi: str) -> None:
-        """The session has ended without us."""
+    def ended(self, tsi: str) -> None:
+        """The director says that the session is over: whatever is repeated of it later is void."""
+        self._ended.add(tsi)
         self._announced.pop(tsi, None)
         self._tickets.pop(tsi, None)
+
+    def has_ended(self, tsi: str) -> bool:
+        """Whether the director said that this session is over."""
+        return tsi in self._ended
 
     def may_begin_again(self, tsi: str) -> None:
         """The broadcaster of a session that was begun is gone: join it again when it is back."""

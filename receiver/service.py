@@ -16,6 +16,8 @@ from protocol.messages import (
     BroadcasterMessage,
     Message,
     Presence,
+    SessionPhase,
+    SessionStatus,
     SignedTicket,
     ticket_topic,
     topic_of,
@@ -32,6 +34,9 @@ PRESENCE_INTERVAL: Final = 5.0
 
 TICKET_INTERVAL: Final = 1.0
 """[s] How often a receiver that lacks the ticket of an announced session says that it is there: that asks for it."""
+
+MAX_REFUSALS: Final = 32
+"""[reasons] that are shown; who writes to the broker could invent more."""
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +57,8 @@ class Receiver:
         )
         self._ordered: asyncio.Queue[AnnouncedOrder] = asyncio.Queue()
         self._active: ActiveSession | None = None
-        self._last_refusal = ""
+        self._refusals: set[str] = set()
+        self._failure: BaseException | None = None
 
     def link(self) -> MqttLink:
         """The link to the broker, to be entered by the caller; its last will takes this receiver off the room."""
@@ -74,6 +80,8 @@ class Receiver:
         await link.subscribe(ALL_SESSIONS)
         self._say_hello()
         tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._stay_present())]
+        for task in tasks:
+            task.add_done_callback(self._task_ended)
         try:
             announcement, order = await self._next_order()
             _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
@@ -114,7 +122,11 @@ class Receiver:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICKET_INTERVAL):
-                    return await self._ordered.get()
+                    ordered = await self._ordered.get()
+                    if not self._orders.has_ended(ordered.announcement.tsi):
+                        return ordered
+            if self._failure is not None:
+                raise self._failure
             if self._orders.lacks_ticket:
                 self._say_hello()
 
@@ -144,13 +156,21 @@ class Receiver:
             else:
                 if ordered is not None:
                     self._ordered.put_nowait(ordered)
-        elif self._active is not None:
-            self._active.receive_message(message)
+        elif isinstance(message, SessionStatus):
+            if message.phase is SessionPhase.ENDED:
+                self._orders.ended(message.tsi)
+            if self._active is not None:
+                self._active.receive_message(message)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """A fault of ours must not leave a receiver that waits for ever and hears nothing."""
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
 
     def _refuse(self, error: TicketError) -> None:
         """Once for each reason: whoever can write to the broker could fill the screen."""
-        if str(error) != self._last_refusal:
-            self._last_refusal = str(error)
+        if str(error) not in self._refusals and len(self._refusals) < MAX_REFUSALS:
+            self._refusals.add(str(error))
             _logger.warning("refused: %s", error)
 
     def _control_lost(self) -> None:

@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import tomllib
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -139,6 +140,10 @@ def _names_by_spelling(command: click.Command) -> dict[str, str]:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if not sys.warnoptions:
+        warnings.simplefilter(
+            "ignore"
+        )  # a library's hints to programmers, which a peer's odd key could put on the screen
     try:
         code = slatecast.main(standalone_mode=False, prog_name="slatecast")
     except click.Abort:

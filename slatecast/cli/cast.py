@@ -85,6 +85,7 @@ def cast(
     if report is not None and not report.absolute().parent.is_dir():
         raise ConfigError(f"--report {report}: the folder {report.absolute().parent} does not exist")
     resolved = _resolve_interface(interface, address)
+    word = given_token(token)
     keys = KeyStore.open_or_create(context.keys)
     library = Library.open_or_create(context.library)
     with progress_bars() as progress:
@@ -97,7 +98,7 @@ def cast(
         use_ipv6=ipv6,
         max_rate_bits_per_second=max_rate,
     )
-    control = ControlSetting(given_token(token), address, ca_file, port, broker_port)
+    control = ControlSetting(word, address, ca_file, port, broker_port)
     setting = CastSetting(control, metrics_port, resumes=not new)
     outcome = run_cast(library, manifest, keys, config, setting)
     if report is not None:

@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from broadcaster.audit import AuditEvent
 from broadcaster.keys import KeyStore, read_signing_key
 from broadcaster.library.adding import AddOutcome, add_image
 from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS
@@ -25,6 +26,7 @@ from broadcaster.library.verifying import verify_image
 from protocol.errors import ConfigError, IntegrityError
 from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
 from protocol.words import fingerprint_words
+from slatecast.cli.auditing import write_down
 from slatecast.cli.context import Context, keys_option, library_option
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.tables import facts_table, output_console
@@ -59,10 +61,14 @@ def add(context: Context, source: Path, name: str, level: int) -> None:
     The image is signed with the image key of this broadcaster, which is made if there is none yet.
     """
     library = Library.open_or_create(context.library)
-    signer = KeyStore.open_or_create(context.keys).image
+    store = KeyStore.open_or_create(context.keys)
     start = time.monotonic()
     with progress_bars() as progress:
-        outcome = add_image(library, source, name, level=level, signer=signer, progress=progress, on_wait=_say_waiting)
+        outcome = add_image(
+            library, source, name, level=level, signer=store.image, progress=progress, on_wait=_say_waiting
+        )
+    header = outcome.manifest.header
+    write_down(context.library, store, AuditEvent.IMAGE_ADDED, image=header.name, version=header.version)
     _print_outcome(outcome, time.monotonic() - start)
     if outcome.signature is None:
         click.echo(
@@ -85,11 +91,14 @@ def sign(context: Context, reference: str, image_key: Path | None) -> None:
     """
     library = Library.open(context.library)
     name, version = parse_reference(reference)
-    signer = KeyStore.open(context.keys).image if image_key is None else read_signing_key(image_key)
+    store = KeyStore.open_or_create(context.keys)
+    signer = store.image if image_key is None else read_signing_key(image_key)
     if signer is None:
         raise ConfigError("the image key is kept elsewhere: name its file with --image-key")
     manifest = sign_image(library, name, version, signer, on_wait=_say_waiting)
-    click.echo(f"{describe(manifest.header)}: signed by {' '.join(fingerprint_words(signer.public))}")
+    header = manifest.header
+    write_down(context.library, store, AuditEvent.IMAGE_SIGNED, image=header.name, version=header.version)
+    click.echo(f"{describe(header)}: signed by {' '.join(fingerprint_words(signer.public))}")
 
 
 @image.command("list")
@@ -212,6 +221,7 @@ def export(context: Context, reference: str, file: Path, force: bool) -> None:
 @image_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @library_option
+@keys_option
 @click.pass_obj
 def remove(context: Context, reference: str, yes: bool) -> None:
     """Remove an image, all versions or one, and the chunks that no other image needs."""
@@ -226,6 +236,8 @@ def remove(context: Context, reference: str, yes: bool) -> None:
         click.confirm(f"Remove image {name}, version {listed}, from {library.root}?", abort=True)
     outcome = remove_image(library, name, version, on_wait=_say_waiting)
     versions = ", ".join(map(str, outcome.versions))
+    store = KeyStore.open_or_create(context.keys)
+    write_down(context.library, store, AuditEvent.IMAGE_REMOVED, image=name, versions=versions)
     click.echo(
         f"removed image {name}, version {versions}: {outcome.chunk_count} chunks, {_exactly(outcome.freed_bytes)}"
     )

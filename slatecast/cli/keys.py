@@ -9,13 +9,16 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from broadcaster.audit import AuditEvent
 from broadcaster.key_files import KEY_FILES
 from broadcaster.keys import KeyStore
 from protocol.errors import ConfigError
 from protocol.signing import fingerprint
 from protocol.trust import Trust
 from protocol.words import fingerprint_words
+from slatecast.cli.auditing import write_down
 from slatecast.cli.context import Context, keys_option
+from slatecast.cli.mosquitto import mosquitto
 from slatecast.cli.tables import facts_table, output_console
 from slatecast.cli.trust_file import write_trust
 
@@ -66,6 +69,7 @@ def director(context: Context) -> None:
     """
     store = KeyStore.open(context.keys)
     store.rotate_director()
+    write_down(context.library, store, AuditEvent.KEYS_ROTATED, key="director")
     _show(store)
 
 
@@ -77,6 +81,7 @@ def rotate_image(context: Context, forget_old: bool) -> None:
     """Make a new key that signs images; what earlier ones signed can still be cast."""
     store = KeyStore.open(context.keys)
     store.rotate_image(keep_old=not forget_old)
+    write_down(context.library, store, AuditEvent.KEYS_ROTATED, key="image")
     _show(store)
 
 
@@ -94,6 +99,7 @@ def revoke(context: Context, name: tuple[str, ...], yes: bool) -> None:
             raise ConfigError("revoking an image key needs --yes when nobody can be asked")
         click.confirm(f"Revoke {_words(key)}? What only this key signed can then not be cast", abort=True)
     store.revoke_image(fingerprint(key))
+    write_down(context.library, store, AuditEvent.KEYS_ROTATED, key="image", revoked=_words(key))
     click.echo(f"revoked image key {_words(key)}")
 
 
@@ -160,3 +166,6 @@ def _words(key: bytes) -> str:
 def _certificate_digest(trust: Trust) -> str:
     """SHA-256 of the authority's certificate, as other tools print it."""
     return x509.load_pem_x509_certificate(trust.authority).fingerprint(SHA256()).hex()
+
+
+keys.add_command(mosquitto)

@@ -10,7 +10,7 @@ import pytest
 from broadcaster.broker import LOOPBACK
 from tests.broadcaster.library.disks import MIB, needs, run, tree
 from tests.brokers import Mosquitto
-from tests.end_to_end.room import OLD_BYTE, Room, free_port, is_bootable
+from tests.end_to_end.room import OLD_BYTE, Room, Running, free_port, is_bootable
 from tests.lab import Lab, missing_requirement
 from tests.receiver.loop_device import loop_device, mounted, needs_root, sparse_file
 
@@ -194,40 +194,55 @@ class TestNetwork:
         with socket.create_server((LOOPBACK, 0)) as taken:
             port = taken.getsockname()[1]
             complaint = room.cast(source, "--port", port).complaint(UNREACHABLE)
+            assert f"port {port} of 127.0.0.1: Address already in use; choose another" in complaint
+            complaint = room.cast(source, "--broker-port", port).complaint(UNREACHABLE)
             assert f"the broker cannot listen on 127.0.0.1 port {port}: Address already in use" in complaint
             complaint = room.cast(source, "--metrics-port", port).complaint(UNREACHABLE)
             assert complaint.startswith(f"metrics port {port}: Address already in use")
-            receiver = room.receive(room.target("seat"), "127.0.0.1:1", "--metrics-port", port)
+            cast = room.cast(source)
+            receiver = room.receive(room.target("seat"), cast.door(), "--metrics-port", port)
             assert receiver.complaint(UNREACHABLE).startswith(f"metrics port {port}: Address already in use")
 
-    @pytest.mark.parametrize("role", ["cast", "receive"])
-    def test_nobody_listens_where_the_broker_should_be(self, room: Room, role: str) -> None:
+    def test_nobody_listens_where_the_broker_should_be(self, room: Room) -> None:
         port = free_port()
-        if role == "cast":
-            process = room.cast(room.source(), "--broker", f"mqtt://127.0.0.1:{port}")
-        else:
-            process = room.receive(room.target("seat"), f"127.0.0.1:{port}", "--wait", 1)
-        assert f"broker mqtt://127.0.0.1:{port} refuses the connection" in process.complaint(UNREACHABLE)
+        process = room.cast(room.source(), "--broker", f"mqtt://127.0.0.1:{port}")
+        assert f"broker mqtt://127.0.0.1:{port} refuses the connection" in complaint_of(process)
 
-    @pytest.mark.parametrize("role", ["cast", "receive"])
+    def test_nobody_listens_where_the_broadcaster_should_be(self, room: Room) -> None:
+        port = free_port()
+        process = room.receive(room.target("seat"), f"127.0.0.1:{port}", "--wait", 1)
+        assert f"127.0.0.1:{port}" in process.complaint(UNREACHABLE)
+
     @pytest.mark.asyncio
-    async def test_a_broker_that_wants_a_password(
-        self, room: Room, role: str, mosquitto: Callable[..., Mosquitto]
-    ) -> None:
+    async def test_a_broker_that_wants_a_password(self, room: Room, mosquitto: Callable[..., Mosquitto]) -> None:
         broker = mosquitto("allow_anonymous false")
         await broker.start()
-        target = room.target("seat")
-        if role == "cast":
-            process = room.cast(room.source(), "--broker", broker.address)
-        else:
-            process = room.receive(target, str(broker.address), "--wait", 1)
-        assert "refuses us" in process.complaint(UNREACHABLE)
+        assert "refuses us" in complaint_of(room.cast(room.source(), "--broker", broker.address))
+
+    def test_a_broker_in_the_place_of_the_broadcaster(self, room: Room) -> None:
+        cast, target = room.cast(room.source()), room.target("seat")
+        host, _, port = cast.broker().removeprefix("mqtts://").rpartition(":")
+        process = room.receive(target, f"{host}:{port}", "--wait", 1)
+        assert process.finish() in {REFUSED, UNREACHABLE}
         assert set(target.read_bytes()) == {OLD_BYTE}
+
+    def test_a_token_that_is_not_the_casts(self, room: Room) -> None:
+        cast, target = room.cast(room.source()), room.target("seat")
+        process = room.receive(target, cast.door(), "--token", "somebody else's word")
+        assert "the token is not this broadcaster's" in process.complaint(REFUSED)
+        assert set(target.read_bytes()) == {OLD_BYTE}
+        cast.errors.until("presented a wrong token")
 
     def test_no_broadcaster_answers_by_multicast_dns(self, room: Room) -> None:
         with Lab(0) as lab:
             receiver = room.receive(room.target("seat"), None, "--wait", 0.5, interface="eth0", host=lab.broadcaster)
             assert "no broadcaster answers on interface eth0" in receiver.complaint(UNREACHABLE)
+
+
+def complaint_of(cast: Running) -> str:
+    """The complaint of a cast that was warned of its plain broker before."""
+    assert cast.finish() == UNREACHABLE
+    return cast.errors.text.replace("\n", " ")
 
 
 class TestUsage:
@@ -239,7 +254,8 @@ class TestUsage:
             ("cast", "image", "--rate", "9"),
             ("cast", "image", "--expect", "0"),
             ("cast", "image", "--broker", "http://broker"),
-            ("cast", "image", "--broker", "broker", "--port", "1883"),
+            ("cast", "image", "--broker", "broker", "--broker-port", "1883"),
+            ("cast", "image", "--token", "abc"),
             ("cast", "image", "--report", "missing/report.json"),
             ("receive",),
             ("receive", "--target", "disk.disk", "--server", "a:b:c"),

@@ -63,10 +63,10 @@ class TestCast:
 
 
 class TestReceive:
-    def test_while_it_waits_for_the_broker(self, room: Room) -> None:
+    def test_while_it_waits_for_the_broadcaster(self, room: Room) -> None:
         target = room.target("seat")
         receiver = room.receive(target, f"127.0.0.1:{free_port()}")
-        receiver.errors.until("^waiting for the broker")
+        receiver.errors.until("^waiting for the broadcaster")
         assert receiver.interrupt() == "interrupted"
         assert set(target.read_bytes()) == {OLD_BYTE}
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.bitmap import bits_of, decode_bitmap, encode_bitmap, ranges_of
+from protocol.bitmap import bits_of, coarsened, decode_bitmap, encode_bitmap, ranges_of
 from protocol.errors import MessageError
 from protocol.messages import MAX_BITMAP_BLOCKS, Bitmap
 from protocol.ranges import RangeSet
@@ -91,3 +91,18 @@ def test_fuzz_any_bytes_are_a_bitmap_or_malformed(data: bytes, count: int) -> No
     except MessageError:
         return
     assert bits >> count == 0
+
+
+@pytest.mark.parametrize("bits", [0, 1, 0b1011, int("10" * 500, 2), int("1000000" * 300, 2), int("1" * 900, 2)])
+@pytest.mark.parametrize("max_ranges", [1, 7, 100])
+def test_coarsening_keeps_every_member_and_bounds_the_ranges(bits: int, max_ranges: int) -> None:
+    coarse = coarsened(bits, max_ranges)
+    assert coarse & bits == bits
+    assert coarse.bit_length() == bits.bit_length()
+    assert len(list(ranges_of(coarse).ranges())) <= max_ranges
+    assert coarsened(coarse, max_ranges) == coarse
+
+
+def test_what_has_few_ranges_is_left_as_it_is() -> None:
+    bits = bits_of([(3, 9), (20, 21), (1000, 5000)])
+    assert coarsened(bits, 3) == bits

@@ -73,10 +73,14 @@ def test_a_session_that_ended_without_us_is_forgotten(orders: Orders) -> None:
     announced = announcement()
     orders.announced(announced)
     orders.ticket(ticket(announcement(tsi=OTHER_TSI)))
-    orders.withdrawn(announced.tsi)
-    orders.withdrawn(OTHER_TSI)
+    for tsi in (announced.tsi, OTHER_TSI):
+        orders.ended(tsi)
+        assert orders.has_ended(tsi)
     assert not orders.lacks_ticket
-    assert orders.announced(announcement(tsi=OTHER_TSI)) is None
+    for again in (announced, announcement(tsi=OTHER_TSI)):
+        assert orders.announced(again) is None
+        assert orders.ticket(ticket(again)) is None
+    assert not orders.lacks_ticket
 
 
 def test_the_memory_is_bounded(orders: Orders) -> None:
