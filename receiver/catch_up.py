@@ -5,20 +5,15 @@ nothing to fetch, and tries again when the lane fails. It never gives up: whoeve
 """
 
 import asyncio
-import importlib
 import logging
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, wait_random_exponential
 
 from protocol.errors import TransportError
 from receiver.events import Want
-
-if TYPE_CHECKING:
-    from receiver.catch_up_source import CatchUpSource
 
 FETCHES: Final = 2
 """[blocks] under way: while one travels the broadcaster encodes the other; the lane allows four per address."""
@@ -45,22 +40,6 @@ class BlockSource(Protocol):
     async def fetch_digests(self, toi: int, sbn: int, esis: range) -> bytes | None:
         """What these symbols must hash to; otherwise as ``fetch``."""
         ...
-
-
-async def open_source(
-    url: str, tsi: str, encoding_symbol_length: int, tls: ssl.SSLContext | None
-) -> "CatchUpSource":
-    """The catch-up lane that an announcement names, to be entered by the caller.
-
-    Loads the HTTP library, in a thread: 0.1 s and 16 MB that most receivers never need.
-
-    Raises:
-        MessageError: the url is not https://address:port of one host.
-    """
-    await asyncio.to_thread(importlib.import_module, "receiver.catch_up_source")
-    from receiver.catch_up_source import CatchUpSource  # noqa: PLC0415 - loaded only by a receiver that catches up
-
-    return CatchUpSource(url, tsi, encoding_symbol_length, tls)
 
 
 class CatchUpLoop:

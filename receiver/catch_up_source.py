@@ -1,4 +1,4 @@
-"""Fetches single blocks from a broadcaster's catch-up lane by HTTPS. Import it late: ``receiver.catch_up`` does.
+"""Fetches single blocks from a broadcaster's catch-up lane by HTTPS.
 
 The url comes from a message of any origin and the answers from any host, so both are held to what they may be: one host
 by its address, no redirect, no proxy, no more bytes than the symbols asked for have, and an end to all waiting. What

@@ -14,7 +14,8 @@ from protocol.messages import Announcement
 from protocol.seal import Seal
 from protocol.symbol_digests import false_symbols
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH
-from receiver.catch_up import CatchUpLoop, open_source
+from receiver.catch_up import CatchUpLoop
+from receiver.catch_up_source import CatchUpSource
 from receiver.events import Want
 from receiver.session import ReceiverSession
 
@@ -53,7 +54,7 @@ class LaneIntake:
         await self._is_needed.wait()
         url, tsi = self._announcement.catch_up_url, self._announcement.tsi
         try:
-            source = await open_source(url, tsi, self._symbol_length, self._tls())
+            source = CatchUpSource(url, tsi, self._symbol_length, self._tls())
         except MessageError as error:
             _logger.warning("%s: this seat cannot catch up", error)
             return

@@ -1,6 +1,7 @@
 """One cast with everything around it: keys, control, discovery, broadcast, metrics and the picture on the terminal."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -102,7 +103,8 @@ class _Cast:
                     credentials=self._control.credentials(broker, self._signature),
                     on_order=self._audit.ordered,
                 )
-                async with broadcast.link(BROADCASTER), broadcast:
+                # A name of its own for each cast: a broker ends the connection of whoever has the same one.
+                async with broadcast.link(f"{BROADCASTER}-{secrets.token_hex(8)}"), broadcast:
                     self._audit.started(
                         broadcast.session.announcement,
                         expected_seats=self._config.policy.expected_seats,

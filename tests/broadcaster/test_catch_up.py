@@ -24,7 +24,7 @@ from protocol.errors import IntegrityError, LibraryError, MessageError, Transpor
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.tls import pinned_context, server_context
 from protocol.seal import Seal
-from receiver.catch_up import open_source
+from receiver.catch_up_source import CatchUpSource
 from receiver.decoder import recover_stored
 from receiver.identity import ReceiverIdentity
 from tests.brokers import receiver_tls_identity
@@ -123,7 +123,7 @@ def path_to(toi: int, sbn: int, esis: range | None = None) -> str:
 async def test_a_receiver_opens_what_it_fetches_like_what_the_group_brings(use_ipv6: bool) -> None:
     async with (
         lane_of(use_ipv6=use_ipv6) as lane,
-        await open_source(lane.url, TSI, L, None) as source,
+        CatchUpSource(lane.url, TSI, L, None) as source,
     ):
         datagram_count = 0
         for toi, stored_blocks in ((0, [IMAGE.manifest.encode()]), (1, IMAGE.stored)):
@@ -156,24 +156,24 @@ async def test_with_tls_it_serves_those_with_a_certificate() -> None:
     ]
     async with lane_of(tls=tls) as lane:
         assert lane.url.startswith("https://")
-        async with await open_source(lane.url, TSI, L, pinned_context(authority.certificate, identity)) as source:
+        async with CatchUpSource(lane.url, TSI, L, pinned_context(authority.certificate, identity)) as source:
             expected = encoder().encode(
                 Transmission(1, 0, encoder().disk_object().source_block_length(0), range(3), is_first_pass=True)
             )
             assert await source.fetch(1, 0, range(3)) == bytes(expected.datagrams)
         for stranger in strangers:
-            async with await open_source(lane.url, TSI, L, pinned_context(authority.certificate, stranger)) as source:
+            async with CatchUpSource(lane.url, TSI, L, pinned_context(authority.certificate, stranger)) as source:
                 with pytest.raises(TransportError, match=r"^catch-up lane https://.* certificate"):
                     await source.fetch(1, 0, range(3))
         other = pinned_context(Authority.create().certificate, identity)
-        async with await open_source(lane.url, TSI, L, other) as source:
+        async with CatchUpSource(lane.url, TSI, L, other) as source:
             with pytest.raises(TransportError, match=r"^catch-up lane https://.* not trusted"):
                 await source.fetch(1, 0, range(3))
         assert lane.requests_served == 1
         with pytest.raises(MessageError, match="TLS"):
-            await open_source(lane.url, TSI, L, None)
+            CatchUpSource(lane.url, TSI, L, None)
         with pytest.raises(MessageError, match="TLS"):
-            await open_source(lane.url.replace("https", "http"), TSI, L, other)
+            CatchUpSource(lane.url.replace("https", "http"), TSI, L, other)
 
 
 async def test_the_body_is_the_datagrams_of_the_group_to_the_byte() -> None:
@@ -248,7 +248,7 @@ async def test_a_damaged_block_is_told_once_and_the_others_are_served() -> None:
     reads: list[int] = []
     damages = Damages()
     async with lane_of(encoder(read_stored).encode, damages=damages) as lane:
-        async with await open_source(lane.url, TSI, L, None) as source:
+        async with CatchUpSource(lane.url, TSI, L, None) as source:
             assert await asyncio.gather(*(source.fetch(1, sbn) for sbn in (3, 3, 3, 4, 4))) == [None] * 5
             assert await source.fetch(1, 5) is not None
         assert [found[:2] for found in damages.found] == [(1, 3), (1, 4)]
@@ -416,7 +416,7 @@ async def test_who_hangs_up_makes_room_for_another(monkeypatch: pytest.MonkeyPat
         await reader.readexactly(1000)  # at this rate the rest takes ten seconds
         writer.transport.abort()
         lane.rate_bits_per_second = GIGABIT
-        async with await open_source(lane.url, TSI, 1416, None) as source:
+        async with CatchUpSource(lane.url, TSI, 1416, None) as source:
             assert await source.fetch(1, 1) == bytes(BIG * 1450)
         assert lane.requests_served == 1
 

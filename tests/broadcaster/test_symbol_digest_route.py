@@ -15,7 +15,7 @@ from protocol.errors import IntegrityError, TransportError
 from protocol.link.interfaces import InterfaceInfo
 from protocol.seal import Seal
 from protocol.symbol_digests import SYMBOL_DIGEST_LENGTH, digests_of, esis_to_compare, false_symbols
-from receiver.catch_up import CatchUpLoop, open_source
+from receiver.catch_up import CatchUpLoop
 from receiver.catch_up_source import CatchUpSource
 from receiver.events import Want
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH as L
@@ -70,7 +70,7 @@ async def lane(*, tells: bool = True) -> AsyncIterator[tuple[Source, CatchUpLane
             on_damaged=lambda *_: None,
             symbol_digests=source.encoder.symbol_digests if tells else None,
         )
-        async with lane, await open_source(lane.url, TSI, L, None) as client:
+        async with lane, CatchUpSource(lane.url, TSI, L, None) as client:
             yield source, lane, client
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from protocol.errors import MessageError, TransportError
 from receiver import catch_up
-from receiver.catch_up import FETCHES, CatchUpLoop, open_source
+from receiver.catch_up import FETCHES, CatchUpLoop
+from receiver.catch_up_source import CatchUpSource
 from receiver.events import Want
 
 pytestmark = pytest.mark.asyncio
@@ -197,10 +198,10 @@ async def test_being_cancelled_ends_the_wait_after_a_failure(monkeypatch: pytest
 
 
 async def test_a_source_is_opened_for_a_good_url_only() -> None:
-    async with await open_source("http://127.0.0.1:9", "00" * 8, 1416, None) as source:
+    async with CatchUpSource("http://127.0.0.1:9", "00" * 8, 1416, None) as source:
         assert source.bytes_received == 0
     with pytest.raises(MessageError):
-        await open_source("http://lab.example:80", "00" * 8, 1416, None)
+        CatchUpSource("http://lab.example:80", "00" * 8, 1416, None)
 
 
 @pytest.mark.slow
