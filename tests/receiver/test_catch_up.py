@@ -34,6 +34,9 @@ class Lane:
         if is_open:
             self.go.set()
 
+    async def fetch_digests(self, toi: int, sbn: int, esis: range) -> bytes | None:
+        raise AssertionError("nobody has asked for digests")
+
     async def fetch(self, toi: int, sbn: int, esis: range | None = None) -> bytes | None:
         self.asked.append(Want(toi, sbn, esis))
         self.under_way += 1
@@ -202,10 +205,3 @@ async def test_a_source_is_opened_for_a_good_url_only() -> None:
         assert source.bytes_received == 0
     with pytest.raises(MessageError):
         CatchUpSource("http://lab.example:80", "00" * 8, 1416, None)
-
-
-@pytest.mark.slow
-async def test_a_receiver_that_keeps_up_loads_no_http() -> None:
-    code = "import sys, receiver.catch_up, receiver.service; sys.exit('aiohttp' in sys.modules)"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
-    assert await process.wait() == 0
