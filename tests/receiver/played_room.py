@@ -49,6 +49,7 @@ from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage, draw_i
 LO = resolve_interface("lo")
 IMAGE: SimulatedImage = draw_image(random.Random(1), 40, 0.5)
 SECRET = bytes(32)
+PORT = 27_183
 BLOCKS = range(len(IMAGE.manifest))
 _NUMBERS = itertools.count(1)
 
@@ -58,14 +59,17 @@ Said = TypeVar("Said", ReceiverReport, MissingBlocks, Presence)
 def announcement(**changes: object) -> Announcement:
     """A session of its own."""
     tsi = random.SystemRandom().getrandbits(64)
+    group = group_for(tsi, ipv6=False)
+    with MulticastSender(LO, group, PORT) as sender:
+        source = sender.source  # loopback may send from the address of another interface
     made = build_announcement(
         IMAGE.manifest,
         tsi=tsi,
         image_key=IMAGE_KEY.public,
         image_signature=IMAGE_KEY.sign(Purpose.IMAGE, IMAGE.manifest.digest),
-        group=group_for(tsi, ipv6=False),
-        port=27_183,
-        source="127.0.0.1",
+        group=group,
+        port=PORT,
+        source=source,
         oti=FecOti(encoding_symbol_length=ENCODING_SYMBOL_LENGTH),
     )
     return msgspec.structs.replace(made, **changes)
