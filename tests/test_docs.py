@@ -17,6 +17,8 @@ import pytest
 from msgspec import inspect
 from prometheus_client.core import Metric
 
+from broadcaster.access import ROLES, SAID_BY_RECEIVERS, SAID_TO_ALL
+from broadcaster.audit import AuditEntry, AuditEvent
 from broadcaster.metrics import BroadcasterMetrics
 from broadcaster.rate import RateControl
 from broadcaster.readiness import StartPolicy
@@ -24,9 +26,10 @@ from broadcaster.report import SeatReport, SessionReport
 from broadcaster.service import Broadcast
 from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
-from protocol import PROTOCOL_VERSION, manifest, messages, wire
+from protocol import PROTOCOL_VERSION, certificate, enrolment, manifest, messages, ticket, trust, wire
 from protocol.link.metrics_endpoint import MetricsEndpoint
 from protocol.link.multicast import DATA_PORT
+from protocol.signing import Purpose
 from receiver.arming import Arming
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
@@ -103,7 +106,7 @@ def in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each ty
             return f"integer, {least} to {_power(bound - 1 if most is None and bound is not None else most)}"
         case inspect.BytesType(min_length=least, max_length=most):
             return f"{most} bytes in base64" if least == most else f"up to {most} bytes in base64"
-        case inspect.StrType(pattern=str(pattern)):
+        case inspect.StrType(pattern=str(pattern), max_length=None):
             return f"{''.join(re.findall(r'{(.*)}', pattern))} hex digits"
         case inspect.StrType(max_length=most):
             return f"text, up to {most} characters"
@@ -132,15 +135,40 @@ TOP_LEVEL = [
     messages.ReceiverReport,
     messages.RepairRequest,
     messages.MissingBlocks,
+    messages.SignedTicket,
+    messages.SignedCertificate,
+]
+INSIDE = [
+    messages.ImageSummary,
+    messages.FecOti,
+    ticket.Ticket,
+    ticket.DiskPolicy,
+    certificate.Certificate,
+    trust.Rotation,
+    enrolment.Hello,
+    enrolment.Offer,
+    enrolment.Confirm,
+    enrolment.Verdict,
 ]
 
 
-@pytest.mark.parametrize("part", [*TOP_LEVEL, messages.ImageSummary, messages.FecOti], ids=lambda part: part.__name__)
+@pytest.mark.parametrize("part", [*TOP_LEVEL, *INSIDE], ids=lambda part: part.__name__)
 def test_every_field_of_a_message_with_its_type_and_bounds(part: type[Any]) -> None:
+    assert described(part.__name__) == fields_in_words(part)
+
+
+def test_every_field_of_a_trust() -> None:
+    assert described("Trust of a broadcaster") == fields_in_words(trust.Trust)
+
+
+def described(heading: str) -> list[list[str]]:
+    return [row[:2] for row in table(section(PROTOCOL, heading))]
+
+
+def fields_in_words(part: type[Any]) -> list[list[str]]:
     kind = inspect.type_info(part)
     assert isinstance(kind, inspect.StructType)
-    documented = [row[:2] for row in table(section(PROTOCOL, part.__name__))]
-    assert documented == [[field.name, in_words(field.type)] for field in kind.fields]
+    return [[field.name, in_words(field.type)] for field in kind.fields]
 
 
 @pytest.mark.parametrize("part", TOP_LEVEL, ids=lambda part: part.__name__)
@@ -162,6 +190,33 @@ def test_every_phase_and_state_in_order(words: type[messages.SessionPhase | mess
     assert [row[0] for row in table(section(PROTOCOL, words.__name__))] == [word.value for word in words]
 
 
+def test_every_purpose_of_a_signature() -> None:
+    assert [row[0] for row in table(section(PROTOCOL, "Signatures and keys"))] == [each.value for each in Purpose]
+
+
+def test_routes_of_enrolment() -> None:
+    text = section(PROTOCOL, "Enrolment")
+    assert all(f"POST {path} " in text for path in (enrolment.ENROLMENT_PATH, enrolment.confirm_path("{receiver_id}")))
+
+
+def test_every_state_and_reason_of_a_verdict() -> None:
+    words = {each.value for each in (*enrolment.VerdictState, *enrolment.Refusal) if each.value}
+    assert words <= code_words(section(PROTOCOL, "Verdict"))
+
+
+def test_rules_of_access() -> None:
+    roles, receivers = table(section(PROTOCOL, "Who may say and hear what"))
+    assert code_words(roles[0]) == set(ROLES)
+    assert code_words(receivers[1]) == set(SAID_BY_RECEIVERS)
+    assert code_words(receivers[2]) == set(SAID_TO_ALL)
+
+
+def test_every_entry_of_the_audit_log() -> None:
+    fields, events = section(PROTOCOL, "AuditEntry").split("| event | fields |")
+    assert [row[0] for row in table(fields)] == list(AuditEntry.__struct_fields__)
+    assert [row[0] for row in table(f"\n| event | fields |{events}")] == [event.value for event in AuditEvent]
+
+
 def test_version() -> None:
     assert f"The protocol version is {PROTOCOL_VERSION}." in PROTOCOL
 
@@ -176,7 +231,7 @@ def test_constant_has_the_documented_value(name: str, module: str, value: str) -
     actual = getattr(importlib.import_module(module), name)
     number, _, unit = value.partition(" ")
     factor = {"KiB": 1 << 10, "MiB": 1 << 20, "%": 0.01}.get(unit.split(" ")[0], 1)
-    assert float(number.replace(",", "")) * factor == pytest.approx(actual)
+    assert float(number.replace(",", "")) * factor == pytest.approx(float(actual))  # a header's value is text
 
 
 def test_every_timing_constant_is_documented() -> None:
@@ -327,6 +382,22 @@ def test_named_files_exist(path: Path) -> None:
     words = code_words(path.read_text(encoding="utf-8"))
     named = {word for word in words if re.fullmatch(rf"(?:{'|'.join(PACKAGES)}|tests|benches|docs)/[\w/]+\.\w+", word)}
     assert not {word for word in named if not (ROOT / word).exists()}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_named_tests_exist(path: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", path.read_text(encoding="utf-8"))
+    assert not [(file, name) for file, name in named if name not in tests_in(ROOT / file)]
+
+
+def test_every_promise_names_its_tests() -> None:
+    rows = table(section((ROOT / "docs/security.md").read_text(encoding="utf-8"), "Promises"))
+    assert all(re.search(r"`tests/[\w/]+\.py::test_\w+`", row[-1]) for row in rows)
+
+
+def tests_in(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs/images").glob("*.svg")), ids=lambda path: path.name)
