@@ -387,7 +387,7 @@ def test_named_files_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_named_tests_exist(path: Path) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", path.read_text(encoding="utf-8"))
-    assert not [(file, name) for file, name in named if name not in tests_in(ROOT / file)]
+    assert not [(file, name) for file, name in named if name not in functions_in(ROOT / file)]
 
 
 def test_every_promise_names_its_tests() -> None:
@@ -395,7 +395,7 @@ def test_every_promise_names_its_tests() -> None:
     assert all(re.search(r"`tests/[\w/]+\.py::test_\w+`", row[-1]) for row in rows)
 
 
-def tests_in(path: Path) -> set[str]:
+def functions_in(path: Path) -> set[str]:
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
