@@ -2,10 +2,11 @@
 
 Every receiver has a token bucket for its messages and another one for nonsense (strikes). One that empties either is
 quarantined: its messages are dropped before they are decoded, for ten seconds at first and twice as long each further
-time. An honest receiver never comes near: it sends 2 reports and up to 10 repair requests a second. Pure: it is handed
-``now``, sends nothing and logs nothing. Memory is bounded over invented names: the accounts that were quiet the longest
-go first. A receiver id costs nothing to invent, so this bounds what one id does; how much one connection may say at
-all is the broker's to bound.
+time. Only what is proved to be its own is held against it: of what is merely said in its name, some is looked at and
+the rest dropped. An honest receiver never comes near: it sends 2 reports and up to 10 repair requests a second. Pure:
+it is handed ``now``, sends nothing and logs nothing. Memory is bounded over invented names: the accounts that were
+quiet the longest go first. A receiver id costs nothing to invent, so this bounds what one id does; how much one
+connection may say at all is the broker's to bound.
 """
 
 from collections import OrderedDict
@@ -17,6 +18,13 @@ MESSAGES_PER_SECOND: Final = 40.0
 
 MESSAGE_BURST: Final = 200.0
 """[messages] at once: what a disk lacks (a message for each 256 GiB), and what waited while the broker was away."""
+
+UNPROVED_PER_SECOND: Final = 500.0
+"""[messages/s] in one receiver's name whose signatures are checked: a twentieth of a core, and twelve times what it may
+say, so that it is heard now and then while somebody floods in its name."""
+
+UNPROVED_BURST: Final = 1000.0
+"""[messages] of them at once: more than a room's broker keeps for us while we are away."""
 
 STRIKE_BURST: Final = 20.0
 """[strikes] at once: requests that were true when they were sent, for example before the broadcaster began anew."""
@@ -67,6 +75,7 @@ class _Bucket:
 class _Account:
     """What one receiver has done lately."""
 
+    unproved: _Bucket
     messages: _Bucket
     strikes: _Bucket
     burst_began: float = 0.0
@@ -99,8 +108,22 @@ class MessageBudget:
         """Quarantines begun, of any receiver."""
         return self._quarantined_count
 
+    def admit_unproved(self, receiver_id: str, now: float) -> bool:
+        """Whether to check who said a message in this receiver's name. Cheap: a flood calls it for each message."""
+        account = self._account(receiver_id, now)
+        is_admitted = now >= account.quarantined_until
+        if is_admitted:
+            account.unproved.fill(now)
+            is_admitted = account.unproved.tokens >= 1
+            account.unproved.tokens -= is_admitted
+        else:
+            account.burst_count += 1
+            account.last_message = now
+        self._rejected_count += not is_admitted
+        return is_admitted
+
     def admit(self, receiver_id: str, now: float) -> bool:
-        """Count one message that arrives, and say whether to decode it. Cheap: a flood calls it for each message."""
+        """Count one message that this receiver has said, which is proved, and say whether to heed it."""
         account = self._account(receiver_id, now)
         if now >= account.quarantined_until:
             account.messages.fill(now)
@@ -142,10 +165,12 @@ class MessageBudget:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 self._accounts.popitem(last=False)
             account = self._accounts[receiver_id] = _Account(
-                _Bucket(MESSAGE_BURST, MESSAGES_PER_SECOND), _Bucket(STRIKE_BURST, STRIKES_PER_SECOND)
+                _Bucket(UNPROVED_BURST, UNPROVED_PER_SECOND),
+                _Bucket(MESSAGE_BURST, MESSAGES_PER_SECOND),
+                _Bucket(STRIKE_BURST, STRIKES_PER_SECOND),
             )
-            account.messages.fill(now)
-            account.strikes.fill(now)
+            for bucket in (account.unproved, account.messages, account.strikes):
+                bucket.fill(now)
         else:
             self._accounts.move_to_end(receiver_id)
         return account

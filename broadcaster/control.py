@@ -1,7 +1,8 @@
 """What one broadcast hears and says over MQTT: only what is proved reaches the session, and whoever was admitted gets
 its order.
 
-    link --payloads--> admit (rate) --> proved by the sender's key --> certificates, tickets, session
+    link --payloads--> admit (rate) --> proved by the sender's key --> new, and not too many --> certificates, tickets,
+    session
 """
 
 import asyncio
@@ -11,11 +12,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
-from broadcaster.admissions import Admissions
+from broadcaster.admissions import MAX_ADMITTED, Admissions
 from broadcaster.alarms import Alarms
 from broadcaster.budget import MessageBudget
 from broadcaster.certificates import Certificates
 from broadcaster.credentials import CastCredentials
+from broadcaster.freshness import Freshness, Numbered
 from broadcaster.session import SenderSession
 from protocol.errors import MessageError, SealError, SignatureError
 from protocol.link.message_stream import Voice, received_messages, sender_of
@@ -35,6 +37,10 @@ from protocol.ticket import sign_ticket
 
 FAREWELL_SECONDS: Final = 2.0
 """[s] How long the last words (session ended, announcement withdrawn) may take to reach the broker."""
+
+TICKET_GAP: Final = 0.5
+"""[s] Between two tickets for the same receiver, half of what one waits that lacks its own: a presence can be repeated
+by anybody who reads a broker without access rules."""
 
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +68,8 @@ class RoomControl:
         self._session_secret = session_secret
         self._on_order = on_order
         self._admissions = Admissions(credentials.director.public)
+        self._freshness = Freshness()
+        self._tickets_due: dict[str, float] = {}
         self._alarms = Alarms()
         self._session: SenderSession | None = None
         self._certificates: Certificates | None = None
@@ -98,6 +106,8 @@ class RoomControl:
     async def messages(self) -> AsyncIterator[Message]:
         """What admitted receivers say, after tickets, certificates and alarms were seen to; for one consumer."""
         async for message in received_messages(self._link, self._admissions.key_for):
+            if isinstance(message, Numbered) and not self._is_heeded(message):
+                continue
             if isinstance(message, Presence) and message.is_online:
                 self._give_ticket(message)
             elif isinstance(message, SignedCertificate):
@@ -130,6 +140,12 @@ class RoomControl:
         session, keys = self._session, self._admissions.keys_of(presence.receiver_id)
         if session is None or keys is None or session.phase is SessionPhase.ENDED:
             return
+        now = time.monotonic()
+        if now < self._tickets_due.get(presence.receiver_id, now):
+            return
+        if len(self._tickets_due) >= MAX_ADMITTED:
+            self._tickets_due.clear()
+        self._tickets_due[presence.receiver_id] = now + TICKET_GAP
         try:
             ticket = sign_ticket(session.announcement, keys, self._session_secret, self._credentials.director)
         except SealError as error:
@@ -144,12 +160,16 @@ class RoomControl:
         except (SignatureError, MessageError) as error:
             self.strike(signed.receiver_id, str(error))
 
+    def _is_heeded(self, message: Numbered) -> bool:
+        """What is old says nothing, and is not held against the receiver: anybody may have repeated it."""
+        return self._freshness.is_new(message) and self.budget.admit(message.receiver_id, time.monotonic())
+
     def _admit(self, topic: str) -> bool:
         receiver_id = sender_of(topic)
         if receiver_id is None:
             return True
         is_our_own = topic == ticket_topic(receiver_id)
-        return not is_our_own and self.budget.admit(receiver_id, time.monotonic())
+        return not is_our_own and self.budget.admit_unproved(receiver_id, time.monotonic())
 
     def _if_open(self, call: Callable[[], None]) -> None:
         if self._session is not None:

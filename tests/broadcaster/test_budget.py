@@ -11,6 +11,8 @@ from broadcaster.budget import (
     MESSAGE_BURST,
     MESSAGES_PER_SECOND,
     STRIKE_BURST,
+    UNPROVED_BURST,
+    UNPROVED_PER_SECOND,
     MessageBudget,
 )
 from tests.sample_messages import receiver_id
@@ -45,6 +47,26 @@ def test_flood_is_cut_off_counted_and_named() -> None:
     assert budget.reason(ADA, 101.0) == "quarantined: 10,000 messages in 1 s"
     flood(budget, 101.0, 2.0)
     assert budget.reason(ADA, 103.0) == "quarantined: 30,000 messages in 3 s"
+
+
+def test_what_somebody_says_in_its_name_is_bounded_and_not_held_against_a_receiver() -> None:
+    budget = MessageBudget()
+    looked_at = sum(budget.admit_unproved(ADA, number / 10_000) for number in range(20_000))
+    assert looked_at == pytest.approx(UNPROVED_BURST + 2 * UNPROVED_PER_SECOND, abs=2)
+    assert budget.rejected_count == 20_000 - looked_at
+    assert budget.quarantined_count == 0
+    assert budget.reason(ADA, 2.0) is None
+    assert budget.admit(ADA, 2.0)
+    assert budget.admit_unproved(BOB, 2.0)
+    assert budget.admit_unproved(ADA, 2.01)
+
+
+def test_nothing_is_looked_at_in_the_name_of_one_that_is_quarantined() -> None:
+    budget = MessageBudget()
+    flood(budget, 0.0)
+    assert not budget.admit_unproved(ADA, 2.0)
+    assert budget.reason(ADA, 2.0) == "quarantined: 10,001 messages in 2 s"
+    assert budget.admit_unproved(ADA, FIRST_QUARANTINE + 1)
 
 
 def test_others_are_heard_during_a_flood() -> None:
