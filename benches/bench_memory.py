@@ -11,7 +11,6 @@ own digests. The cast is interrupted once the receiver has written for a while: 
 import argparse
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,15 +22,20 @@ from rich.console import Console
 from rich.table import Table
 
 from benches.machine import describe_machine, print_machine
+from benches.slatecast_contender import KEYS, at_home
 from benches.usage import watch
+from broadcaster.keys import KeyStore
 from broadcaster.library.codec import DEFAULT_LEVEL, pack
+from broadcaster.library.image_signature import sign_digest
 from broadcaster.library.library import Library
 from protocol import PROTOCOL_VERSION
 from protocol.digests import StoredDigest, raw_digest
 from protocol.manifest import CHUNK_SIZE, Manifest, ManifestHeader, StoredChunk, build_manifest
 
 LIMITS_MIB: Final = {"broadcaster": 300, "receiver": 350}
-BROKER_PORT: Final = 18_830
+DOOR: Final = 18_830
+"""Port where the receiver enrols."""
+
 PATIENCE: Final = 120.0
 
 
@@ -45,14 +49,16 @@ def main() -> None:
     console = Console()
     print_machine(console, describe_machine())
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="slatecast-bench-") as folder:
-        manifest = _add_synthetic(Path(folder) / "library", options.gibibytes << 30)
+        manifest = _add_synthetic(Path(folder), options.gibibytes << 30)
         console.print(f"manifest of {manifest.encoded_length:,} bytes, {len(manifest):,} chunks", highlight=False)
         _measure(Path(folder), manifest, options.seconds, console)
 
 
-def _add_synthetic(root: Path, disk_size: int) -> Manifest:
-    """A library with one image of ``disk_size`` bytes; every chunk is stored, in one file."""
-    library = Library.open_or_create(root)
+def _add_synthetic(folder: Path, disk_size: int) -> Manifest:
+    """A library with one signed image of ``disk_size`` bytes; every chunk is stored, in one file."""
+    library = Library.open_or_create(folder / "library")
+    image_key = KeyStore.open_or_create(folder / KEYS).image
+    assert image_key is not None
     raw = b"slatecast bench " * (CHUNK_SIZE // 16)
     stored = pack(raw, DEFAULT_LEVEL)
     digest, stored_digest = raw_digest(raw), StoredDigest.for_disk(disk_size, 512, CHUNK_SIZE)
@@ -85,7 +91,7 @@ def _add_synthetic(root: Path, disk_size: int) -> Manifest:
     with library.writing(), library.store.batch() as batch:
         batch.write(digest, stored)
         batch.commit()
-        library.publish(manifest)
+        library.publish(manifest, sign_digest(manifest.digest, image_key))
         batch.keep()
     return manifest
 
@@ -94,10 +100,10 @@ def _measure(folder: Path, manifest: Manifest, seconds: float, console: Console)
     target = folder / "target.disk"
     with target.open("wb") as disk:
         disk.truncate(manifest.header.disk_size)
-    program = [sys.executable, "-m", "slatecast"]
+    program = at_home(folder)
     cast = [*program, "--library", str(folder / "library"), "cast", "synthetic", "--interface", "lo"]
-    cast += ["--port", str(BROKER_PORT), "--rate", "1G"]
-    receive = [*program, "receive", "--target", str(target), "--server", f"127.0.0.1:{BROKER_PORT}", "--once"]
+    cast += ["--port", str(DOOR), "--rate", "1G"]
+    receive = [*program, "receive", "--target", str(target), "--server", f"127.0.0.1:{DOOR}", "--once"]
     receive += ["--interface", "lo"]
     commands = {"receiver": receive, "broadcaster": cast}
     quiet = subprocess.DEVNULL

@@ -38,12 +38,11 @@ class Rehearsal:
         self.targets = [room.target(f"seat-{number}", IMAGE_BYTES) for number in range(2)]
         self._report = room.folder / "report.json"
         self.cast = room.cast(self.source, "--expect", 2, "--rate", RATE, "--report", self._report, *options)
-        self.broker = self.cast.door()
-        self.receivers = [room.receive(target, self.broker, seat=target.stem) for target in self.targets]
+        self.receivers = [room.receive(target, self.cast.door(), seat=target.stem) for target in self.targets]
 
     def until_some_is_there(self) -> None:
         """Wait until a seat holds a tenth, and not all."""
-        watch = self.room.watch(self.broker)
+        watch = self.room.watch(self.cast.broker())
         report = watch.until(
             ReceiverReport, lambda report: report.blocks_total > 0 and report.blocks_missing < 0.9 * report.blocks_total
         )

@@ -17,6 +17,7 @@ WALL_CLOCK = {"time", "time_ns", "localtime", "gmtime", "ctime", "now", "utcnow"
 """Names that tell the date, of the modules time and datetime; monotonic and perf_counter do not."""
 
 DATED = {
+    "broadcaster/cast_audit.py": "the audit log says when",
     "broadcaster/library/adding.py": "an image says when it was made",
     "broadcaster/saved_cast.py": "what a crash has left behind is removed after days",
 }
