@@ -83,18 +83,18 @@ class Receiver:
         for task in tasks:
             task.add_done_callback(self._task_ended)
         try:
-            announcement, order = await self._next_order()
+            ordered = await self._next_order()
+            announcement = ordered.announcement
             _logger.info("session %s: image %s", announcement.tsi, announcement.image.name)
             # A session that is joined again goes on counting, or what is said would look old to the broadcaster.
             last_sequence = 0 if self.session is None else self.session.last_sequence
             self._active = ActiveSession(
-                announcement,
-                order,
+                ordered,
                 self._config,
                 self._identity,
                 self._enrolment,
                 self._voice,
-                last_sequence,
+                last_sequence=last_sequence,
                 has_begun=self._has_begun(announcement.tsi),
             )
             self.session = self._active.session

@@ -112,9 +112,9 @@ def test_there_is_one_gate_and_one_way_to_the_disk() -> None:
     def places(text: str) -> list[str]:
         return [name for name, source in sorted(sources.items()) for _ in range(source.count(text))]
 
-    assert places("DiskDevice.open(") == ["receiver/active_session.py"]
+    assert places("DiskDevice.open(") == ["receiver/disk_work.py"]
     assert places("DiskWriter(") == ["receiver/deployment.py"]
-    assert places(".begin_writing(") == ["receiver/active_session.py"]
+    assert places(".begin_writing(") == ["receiver/disk_work.py"]
     gate, opening = "        self._begin_writing(len(self._proved))\n", "DiskWriter(self._open_device(), manifest)"
     assert f"{gate}        writer = {opening}" in sources["receiver/deployment.py"]
 

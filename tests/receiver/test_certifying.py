@@ -10,6 +10,7 @@ from receiver.active_session import ActiveSession
 from receiver.certifying import certify
 from receiver.config import ReceiverConfig
 from receiver.identity import ReceiverIdentity
+from receiver.orders import AnnouncedOrder
 from tests.certified import signer
 from tests.sample_messages import DIRECTOR, IMAGE_KEY, announcement, report
 
@@ -65,11 +66,11 @@ async def test_the_certificate_leaves_before_each_final_report() -> None:
     config = ReceiverConfig("seat-1", "/dev/sda", resolve_interface("lo"))
     enrolment: Any = None  # nothing is fetched here
     voice: Any = listener
-    active = ActiveSession(announcement(), order, config, identity, enrolment, voice)
+    active = ActiveSession(AnnouncedOrder(announcement(), order), config, identity, enrolment, voice)
     active._publish(report(1, state=ReceiverState.VERIFYING))
     assert [qos for _, qos in listener.said] == [0]
     key, keys = signer(1)
-    active._certificate = certify(
+    active._work.certificate = certify(
         announcement(), keys, key, seat="seat-1", target="/dev/sda", serial="", verified_bytes=1, blocks=1
     )
     for _ in range(2):
