@@ -60,7 +60,7 @@ MAX_RETAINED: Final = 8192
 MAX_RETAINED_BYTES: Final = 64 << 20
 """[bytes] of them all: six hundred announcements of the largest image."""
 
-MAX_FILTERS: Final = 1024
+MAX_FILTERS: Final = 4096
 """[topic filters] that differ, of all connections: each message is compared with each; roles use about ten."""
 
 MAX_CONNECTIONS_PER_RECEIVER: Final = 4
