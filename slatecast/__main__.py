@@ -11,6 +11,7 @@
 Bad input never prints a traceback: one line on standard error says what is wrong and what to do.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -40,6 +41,9 @@ EXIT_UNFINISHED: Final = 4
 EXIT_INTEGRITY: Final = 5
 EXIT_UNREACHABLE: Final = 6
 EXIT_INTERRUPTED: Final = 130
+
+SHOWN_OF_A_PATH: Final = 60
+"""[characters] of one that is too long for the system; enough to see which one it is."""
 
 _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
     (ConfigError, EXIT_USAGE),
@@ -122,6 +126,8 @@ def _as_typed(options: dict[str, Any], command: click.Command, context: click.Co
             raise click.BadParameter(f"{where}{key} is neither an option nor a table of options")
         elif not isinstance(value, str | int | float):
             raise click.BadParameter(f"{where}{key} must be a text or a number")
+        elif "\0" in str(value):  # which no command line can hold, so nothing behind expects it
+            raise click.BadParameter(f"{where}{key} must not hold a NUL character")
         else:
             typed[known[name]] = value if isinstance(value, bool) else str(value)
     return typed
@@ -168,6 +174,12 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output is gone; closing the pipe quietly is what pipelines expect.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_USAGE
+    except OSError as error:
+        # Any look at a path may end like this, before anything is done with it.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _say(f"{str(error.filename)[:SHOWN_OF_A_PATH]}...: {error.strerror}; choose a shorter one")
         code = EXIT_USAGE
     sys.exit(code or 0)
 

@@ -156,7 +156,10 @@ class _Cast:
                 f"resuming session {announcement.tsi}, which ended without a farewell after "
                 f"{seconds_in_words(record.earlier_seconds)}; --new begins a new one"
             )
-        say(f"receivers with this token need no operator: {self._setting.control.token}")
+        if self._setting.control.is_token_new:
+            say(f"receivers with this token need no operator: {self._setting.control.token}")
+        else:
+            say("receivers with the token that was given need no operator")
         say(
             f"session {announcement.tsi}: {announcement.image.name} to group {announcement.group} "
             f"on {self._config.interface.name} at {rate_in_words(self._config.rate_bits_per_second)}, "

@@ -46,6 +46,8 @@ class ControlSetting:
     """of the front door; None takes the standard one, or a free one when that is taken"""
     broker_port: int | None = None
     """of the embedded broker; None as for ``port``"""
+    is_token_new: bool = False
+    """nobody knows the token yet, so it must be shown; one that was given is not repeated into terminals and logs"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from protocol.messages import ReceiverState
 from protocol.pairing import WORDS_SEED_LENGTH, new_token, normalized_token
 from slatecast.casting import START_RATE, CastSetting, default_rate, run_cast
 from slatecast.cli.context import Context, library_option
-from slatecast.cli.parameters import Rate, ca_file_option
+from slatecast.cli.parameters import Rate, ca_file_option, keep_from_children
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report, say
 from slatecast.control import ControlSetting
@@ -43,14 +43,24 @@ from slatecast.control import ControlSetting
 )
 @click.option("--new", is_flag=True, help="Begin anew instead of resuming a cast of IMAGE that was killed.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
-@click.option("--broker", metavar="URL", help="Use this broker, mqtt[s]://user@host, instead of the embedded one.")
+@click.option(
+    "--broker",
+    metavar="URL",
+    callback=keep_from_children,
+    help="Use this broker, mqtt[s]://user@host, instead of the embedded one.",
+)
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port where receivers enrol.  [default: 8884 or a free one]"
 )
 @click.option(
     "--broker-port", type=click.IntRange(1, 65535), help="Port of the embedded broker.  [default: 8883 or a free one]"
 )
-@click.option("--token", metavar="WORD", help="Receivers with this token need no operator.  [default: four new words]")
+@click.option(
+    "--token",
+    metavar="WORD",
+    callback=keep_from_children,
+    help="Receivers with this token need no operator.  [default: four new words]",
+)
 @click.option("--ipv6", is_flag=True, help="Multicast over IPv6.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @ca_file_option
@@ -98,7 +108,7 @@ def cast(
         use_ipv6=ipv6,
         max_rate_bits_per_second=max_rate,
     )
-    control = ControlSetting(word, address, ca_file, port, broker_port)
+    control = ControlSetting(word, address, ca_file, port, broker_port, is_token_new=token is None)
     setting = CastSetting(control, metrics_port, resumes=not new)
     outcome = run_cast(library, manifest, keys, config, setting)
     if report is not None:

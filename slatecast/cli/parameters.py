@@ -1,5 +1,6 @@
-"""Parameter types that several commands share."""
+"""Parameter types that several commands share, and how a secret among them is kept."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,13 @@ class Rate(click.ParamType[int]):
         if rate < MIN_RATE:
             self.fail(f"{value!r} is only {rate} bit/s: write 900M for 900 Mbit/s", param, ctx)
         return rate
+
+
+def keep_from_children(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Callback of an option that holds a secret: whatever this process starts does not inherit it."""
+    if context.auto_envvar_prefix and parameter.name:
+        os.environ.pop(f"{context.auto_envvar_prefix}_{parameter.name.upper()}", None)
+    return value
 
 
 ca_file_option: Final = click.option(

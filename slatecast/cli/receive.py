@@ -23,6 +23,7 @@ from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
 from receiver.target_rule import resolve_target
 from slatecast.cli.pairing import Pairing, patiently, read_trust
+from slatecast.cli.parameters import keep_from_children
 from slatecast.cli.receiver_display import receiver_display
 
 EXIT_CODES = {
@@ -41,7 +42,12 @@ EXIT_CODES = {
     help="The disk to overwrite: a path, serial=..., wwn=..., model=..., or auto for the only fixed disk.",
 )
 @click.option("--server", metavar="HOST[:PORT]", help="The broadcaster; without it multicast DNS finds it.")
-@click.option("--token", metavar="WORD", help="Enrolment token of the broadcaster: nobody has to compare words.")
+@click.option(
+    "--token",
+    metavar="WORD",
+    callback=keep_from_children,
+    help="Enrolment token of the broadcaster: nobody has to compare words.",
+)
 @click.option(
     "--trust",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

@@ -1,7 +1,9 @@
+import os
+
 import click
 import pytest
 
-from slatecast.cli.parameters import Rate
+from slatecast.cli.parameters import Rate, keep_from_children
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,18 @@ def test_what_is_no_rate_is_told_how_to_write_one(text: str) -> None:
 def test_a_forgotten_unit_is_told(text: str) -> None:
     with pytest.raises(click.BadParameter, match=r"is only \d+ bit/s"):
         Rate().convert(text, None, None)
+
+
+def test_a_secret_option_is_not_inherited_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "given by the environment")
+    monkeypatch.setenv("TEST_OTHER", "kept")
+
+    @click.command(context_settings={"auto_envvar_prefix": "TEST"})
+    @click.option("--token", callback=keep_from_children)
+    @click.option("--other")
+    def command(token: str, other: str) -> None:
+        assert (token, other) == ("given by the environment", "kept")
+        assert "TEST_TOKEN" not in os.environ
+        assert os.environ["TEST_OTHER"] == "kept"
+
+    command.main([], standalone_mode=False)
