@@ -2,11 +2,15 @@
 
     python -m tests.network_faults.injector forge   GROUP PORT SOURCE SECONDS RATE BROADCASTER [KIND ...]
     python -m tests.network_faults.injector insider GROUP PORT SOURCE SECONDS RATIO < what the ticket tells, as JSON
+    python -m tests.network_faults.injector record  GROUP PORT SOURCE SILENCE FILE
+    python -m tests.network_faults.injector replay  GROUP PORT SOURCE SECONDS RATE FILE [TSI]
 
 ``forge`` knows no key. It hears the group, copies headers from what it hears and sends RATE bits a second of forgeries
 of each KIND in turn. ``insider`` knows the session secret: it puts false symbols with good tags into RATIO of the
-blocks that it hears, and says "lying" when it begins. Both take SOURCE for the address that their datagrams seem to
-come from, and say "hearing" when they have joined. At the end they print what they sent, as JSON.
+blocks that it hears, and says "lying" when it begins. ``record`` keeps all that the group says until it was silent for
+so many seconds; ``replay`` says it again and again, in the name of another session if it is told one. All take SOURCE
+for the address that their datagrams seem to come from, and say "hearing" when they are ready. At the end they print
+what they did, as JSON.
 """
 
 import json
@@ -29,6 +33,9 @@ from protocol.seal import Seal
 from protocol.wire import HEADER_LENGTH, MAX_REPAIR_SYMBOLS, TAG_LENGTH, decode_header
 from tests.forgeries import KINDS, forge
 from tests.lab import INTERFACE
+
+_TSI: Final = slice(0, 8)
+"""Where a datagram's header tells the session."""
 
 SOURCE_PORT: Final = 40_000
 
@@ -188,10 +195,53 @@ def _lie(group: str, port: int, source: str, seconds: float, ratio: float) -> di
     return {"datagrams": sent, "blocks": len(blocks), "blocks_lied_about": sum(blocks.values())}
 
 
+def _record(group: str, port: int, source: str, silence: float, file: Path) -> dict[str, float]:
+    """Keep what SOURCE sends, from its first datagram to its silence."""
+    recorded: list[bytes] = []
+    with hearing(group, port, source) as heard:
+        print("hearing", flush=True)
+        heard_at = time.monotonic()
+        while not recorded or time.monotonic() < heard_at + silence:
+            if datagrams := heard():
+                recorded += datagrams
+                heard_at = time.monotonic()
+            else:
+                time.sleep(0.001)
+    file.write_text("\n".join(map(bytes.hex, recorded)))
+    return {"datagrams": len(recorded), "bytes": sum(map(len, recorded))}
+
+
+def _replay(
+    group: str, port: int, source: str, seconds: float, *, rate: float, file: Path, tsi: str = ""
+) -> dict[str, float]:
+    """Say at a rate what was recorded, again and again."""
+    recorded = [bytes.fromhex(line) for line in file.read_text().splitlines()]
+    if tsi:
+        recorded = [datagram[: _TSI.start] + bytes.fromhex(tsi) + datagram[_TSI.stop :] for datagram in recorded]
+    sent = {"datagrams": 0, "bytes": 0}
+    with spoofed_sender(group, port, source) as sender:
+        print("hearing", flush=True)
+        now = began = time.monotonic()
+        while now < began + seconds:
+            while sent["bytes"] * 8 < (now - began) * rate:
+                datagram = recorded[sent["datagrams"] % len(recorded)]
+                sender.send(datagram)
+                sent["datagrams"] += 1
+                sent["bytes"] += len(datagram)
+            time.sleep(0.002)
+            now = time.monotonic()
+    return {**sent, "recorded": len(recorded)}
+
+
 def main() -> None:
-    """Do one or the other."""
+    """Do one of these."""
     what, group, port, source, seconds, number, *more = sys.argv[1:]
-    if what == "forge":
+    if what == "record":
+        done = _record(group, int(port), source, float(seconds), Path(number))
+    elif what == "replay":
+        file, *tsi = more
+        done = _replay(group, int(port), source, float(seconds), rate=float(number), file=Path(file), tsi="".join(tsi))
+    elif what == "forge":
         broadcaster, *kinds = more
         done = _forge(
             group,
