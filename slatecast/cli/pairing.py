@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -12,9 +11,9 @@ from rich.panel import Panel
 from rich.text import Text
 from tenacity import AsyncRetrying, AttemptManager, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from protocol.errors import ConfigError, MessageError, TransportError
+from protocol.errors import ConfigError, TransportError
 from protocol.link.front_door_address import FrontDoorAddress
-from protocol.trust import MAX_TRUST_LENGTH, Trust, decode_trust
+from protocol.trust import Trust
 from receiver import known_broadcasters
 from receiver.enrolment import Enrolment, enrol
 from receiver.identity import ReceiverIdentity
@@ -38,21 +37,6 @@ async def patiently(wait: float) -> AsyncIterator[AttemptManager]:
         yield attempt
 
 
-def read_trust(file: Path) -> Trust:
-    """The broadcaster that a trust file names.
-
-    Raises:
-        ConfigError: it is no such file.
-    """
-    try:
-        with file.open("rb") as opened:
-            return decode_trust(opened.read(MAX_TRUST_LENGTH + 1))
-    except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror or error}") from None
-    except MessageError as error:
-        raise ConfigError(f"{file} is no trust file ({error}): make one with 'slatecast keys export-trust'") from None
-
-
 class Pairing:
     """What this seat has to prove its broadcaster with, and the screen that asks for the rest."""
 
@@ -61,6 +45,8 @@ class Pairing:
         self._trust = trust
         self._console = console
         self._is_waiting = False
+        self.words = ""
+        """that the operator compared; empty where nothing had to be compared"""
 
     async def enrol(self, identity: ReceiverIdentity, where: FrontDoorAddress, seat: str, wait: float) -> Enrolment:
         """Be let in, once the broadcaster is there.
@@ -101,6 +87,7 @@ class Pairing:
             self._console.print(f"waiting for the broadcaster at {where}", highlight=False, markup=False)
 
     def _show(self, seat: str, words: str) -> None:
+        self.words = words
         if self._console.is_terminal:
             text = Text.assemble(
                 (f"{seat}\n\n", "bold"),

@@ -17,14 +17,14 @@ from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import MqttLink
 from protocol.messages import ReceiverState
 from receiver.config import DEFAULT_COUNTDOWN, ReceiverConfig, SessionOutcome
-from receiver.enrolment import Enrolment
 from receiver.identity import ReceiverIdentity
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
 from receiver.target_rule import resolve_target
-from slatecast.cli.pairing import Pairing, patiently, read_trust
+from slatecast.cli.pairing import Pairing, patiently
 from slatecast.cli.parameters import keep_from_children
 from slatecast.cli.receiver_display import receiver_display
+from slatecast.cli.trust_file import read_trust
 
 EXIT_CODES = {
     ReceiverState.VERIFIED: 0,
@@ -93,7 +93,8 @@ def receive(
     disk = resolve_target(target).path
     given = FrontDoorAddress.parse(server) if server else None
     known = None if trust is None else read_trust(trust)
-    pairing = Pairing(token, known, Console(stderr=True))
+    console = Console(stderr=True)
+    pairing = Pairing(token, known, console)
 
     async def find_and_receive() -> int:
         where = given or await _discover(interface, wait)
@@ -101,30 +102,21 @@ def receive(
         identity = ReceiverIdentity.draw()
         enrolment = await pairing.enrol(identity, where, seat, wait)
         config = ReceiverConfig(seat, disk, resolved, is_delta=not full, countdown_seconds=countdown)
-        return await _receive(config, identity, enrolment, once=once, wait=wait, metrics_port=metrics_port)
+        receiver = Receiver(config, identity, enrolment)
+        with ReceiverMetrics(receiver, metrics_port), receiver_display(receiver, console, pairing.words):
+            return await _receive(receiver, config, console, once=once, wait=wait)
 
     return asyncio.run(find_and_receive())
 
 
-async def _receive(
-    config: ReceiverConfig,
-    identity: ReceiverIdentity,
-    enrolment: Enrolment,
-    *,
-    once: bool,
-    wait: float,
-    metrics_port: int | None,
-) -> int:
-    console = Console(stderr=True)
-    receiver = Receiver(config, identity, enrolment)
-    with ReceiverMetrics(receiver, metrics_port), receiver_display(receiver, console):
-        async with _patient_link(receiver, wait) as link:
-            while True:
-                outcome = await receiver.run_session(link)
-                _say(console, config.seat, config.target, outcome)
-                if once:
-                    receiver.say_goodbye()
-                    return EXIT_CODES.get(outcome.state, 4)
+async def _receive(receiver: Receiver, config: ReceiverConfig, console: Console, *, once: bool, wait: float) -> int:
+    async with _patient_link(receiver, wait) as link:
+        while True:
+            outcome = await receiver.run_session(link)
+            _say(console, config.seat, config.target, outcome)
+            if once:
+                receiver.say_goodbye()
+                return EXIT_CODES.get(outcome.state, 4)
 
 
 async def _discover(interface_name: str | None, wait: float) -> FrontDoorAddress:
@@ -148,6 +140,7 @@ async def _patient_link(receiver: Receiver, wait: float) -> AsyncIterator[MqttLi
 
 def _say(console: Console, seat: str, target: str, outcome: SessionOutcome) -> None:
     words = {
+        ReceiverState.ARMING: "was not written",
         ReceiverState.READY: "was not written",
         ReceiverState.VERIFIED: "is written and verified",
         ReceiverState.REFUSED: "was refused, nothing was written",

@@ -22,6 +22,7 @@ from slatecast.cli.receive import EXIT_CODES, _say, receive
         ),
         (SessionOutcome(ReceiverState.FAILED, "disk: write failed", True), "failed and is marked incomplete: disk: wr"),
         (SessionOutcome(ReceiverState.DAMAGED, "disk: chunk", True), "is damaged and marked incomplete: disk: chunk"),
+        (SessionOutcome(ReceiverState.ARMING, "the broadcaster fell silent", True), "was not written: the broadcaster"),
         (SessionOutcome(ReceiverState.READY, "the broadcaster fell silent", False), "was not written: the broadcaster"),
         (SessionOutcome(ReceiverState.RECEIVING, "the broadcaster ended the session", False), "is incomplete: the br"),
     ],
