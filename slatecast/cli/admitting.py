@@ -26,7 +26,7 @@ from protocol.errors import ConfigError
 from slatecast.cli.room_display import say
 
 MAX_LINE: Final = 256
-"""[bytes] read at once; the longest answer has six."""
+"""[bytes] read at once, and kept of a line that does not end; the longest answer has ten."""
 
 WRONG_TOKEN_INTERVAL: Final = 5.0
 """[s] At most one line about wrong tokens in so long: whoever guesses must not fill the screen."""
@@ -42,6 +42,8 @@ class Admitting:
         self._write = write
         self._room: WaitingRoom | None = None
         self._numbers: dict[str, int] = {}
+        self._unfinished = b""
+        """of a line that was read in part"""
         self._told_of_guesses_at = float("-inf")
 
     @property
@@ -116,9 +118,12 @@ class Admitting:
         text = os.read(descriptor, MAX_LINE)
         if not text:
             asyncio.get_running_loop().remove_reader(descriptor)
-            return
-        for line in text.decode(errors="replace").splitlines():
-            self.answer(line)
+        # A pipe gives what there is: half a number would be another one.
+        *lines, self._unfinished = (self._unfinished + (text or b"\n")).split(b"\n")
+        if len(self._unfinished) > MAX_LINE:
+            lines, self._unfinished = [*lines, self._unfinished[:MAX_LINE]], b""
+        for line in lines:
+            self.answer(line.decode(errors="replace"))
 
     def _number(self, applicant: Applicant) -> int:
         return self._numbers.setdefault(applicant.receiver_id, len(self._numbers) + 1)
