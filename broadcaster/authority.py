@@ -72,7 +72,7 @@ class Authority:
             key = load_pem_private_key(private_key, password=None)
             own = x509.load_pem_x509_certificate(certificate)
             public = own.public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):  # TypeError: the key is encrypted
             raise ConfigError("the authority's key or certificate is damaged: restore both from a backup") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or public != key.public_key():
             raise ConfigError("the authority's key is not that of its certificate: restore both from the same backup")

@@ -1,10 +1,11 @@
+import base64
 from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from broadcaster.authority import Authority
@@ -107,6 +108,16 @@ def test_what_does_not_fit_is_refused(authority: Authority) -> None:
         with pytest.raises(ConfigError, match="restore both") as caught:
             Authority.load(certificate, private_key)
         assert "\n" not in str(caught.value)
+
+
+def test_a_certificate_of_a_version_that_there_is_not_is_damaged(authority: Authority) -> None:
+    version = b"\xa0\x03\x02\x01\x02"  # [0] INTEGER 2, which is version 3 (RFC 5280 section 4.1.2.1)
+    encoded = read(authority.certificate).public_bytes(Encoding.DER)
+    assert encoded.count(version) == 1
+    mutated = base64.encodebytes(encoded.replace(version, version[:-1] + b"\x05"))
+    pem = b"-----BEGIN CERTIFICATE-----\n" + mutated + b"-----END CERTIFICATE-----\n"
+    with pytest.raises(ConfigError, match="damaged: restore both"):
+        Authority.load(pem, authority.private_key)
 
 
 @pytest.mark.parametrize("name", ["", "Broadcaster", "a b", "ab" * 16, "broadcaster\n", "é"])
