@@ -60,13 +60,14 @@ class Room:
         self.session = Bench(now=time.monotonic()).session
         self.orders: list[tuple[str, str]] = []
         self.links_lost = asyncio.Event()
-        self.control = RoomControl(
-            broker.address, CREDENTIALS, SECRET, lambda who, seat: self.orders.append((who, seat))
-        )
+        self.control = RoomControl(broker.address, CREDENTIALS, SECRET, self._ordered)
         self.broadcaster_link = self.control.link("broadcaster", self.links_lost.set, lambda: None)
         self.link = MqttLink(broker.address, "seats")
         self._heard: list[Message] = []
         self._news = asyncio.Event()
+
+    def _ordered(self, receiver_id: str, seat: str) -> None:
+        self.orders.append((receiver_id, seat))
 
     def say_hello(self, receiver: ReceiverIdentity, *, director: SigningKey = DIRECTOR, **changes: Any) -> None:
         keys = receiver.keys
@@ -157,9 +158,13 @@ async def test_nobody_else_does(broker: RunningBroker) -> None:
         lab.say_hello(identity(2), admission=sign_admission(identity(3).keys, DIRECTOR))
         lab.say_hello(identity(3), receiver_id=identity(4).receiver_id)
         lab.say_hello(identity(5), boot_nonce=b"n" * 16)
-        impostor = ReceiverIdentity(STRANGER, identity(6).opening_key, identity(6).keys.boot_nonce)
+        robbed = identity(6)  # whose presence was overheard, with its admission
+        impostor = ReceiverIdentity(STRANGER, robbed.opening_key, robbed.keys.boot_nonce)
         lab.say_hello(
-            impostor, **{"identity_key": identity(6).keys.identity_key, "receiver_id": identity(6).receiver_id}
+            impostor,
+            identity_key=robbed.keys.identity_key,
+            receiver_id=robbed.receiver_id,
+            admission=sign_admission(robbed.keys, DIRECTOR),
         )
         lab.say_hello(identity(7), is_online=False)
         heard = await lab.until_all_is_heard()

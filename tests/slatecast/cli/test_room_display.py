@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from broadcaster.rate import RateControl
 from broadcaster.readiness import StartPolicy
@@ -144,7 +145,7 @@ def test_read_back_has_a_bar_of_its_own(session: SenderSession, monkeypatch: pyt
 
 def test_without_a_terminal_nothing_is_drawn(session: SenderSession, capsys: pytest.CaptureFixture[str]) -> None:
     broadcast = SimpleNamespace(session=session, bytes_sent=0)
-    with room_display(broadcast, Console(stderr=True)):  # type: ignore[arg-type]  # as above
+    with room_display(broadcast, Console(stderr=True), Text("who waits")):  # type: ignore[arg-type]  # as above
         pass
     assert capsys.readouterr() == ("", "")
 
