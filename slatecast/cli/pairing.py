@@ -84,7 +84,7 @@ class Pairing:
     def _say_if_waiting(self, attempt: AttemptManager, where: FrontDoorAddress) -> None:
         if attempt.retry_state.attempt_number > 1 and not self._is_waiting:
             self._is_waiting = True
-            self._console.print(f"waiting for the broadcaster at {where}", highlight=False, markup=False)
+            self._say(f"waiting for the broadcaster at {where}")
 
     def _show(self, seat: str, words: str) -> None:
         self.words = words
@@ -96,11 +96,11 @@ class Pairing:
             )
             self._console.print(Panel(text, expand=False, padding=(1, 4)))
         else:
-            self._console.print(
-                f"seat {seat} asks to be let in; the operator's screen must show: {words}",
-                highlight=False,
-                markup=False,
-            )
+            self._say(f"seat {seat} asks to be let in; the operator's screen must show: {words}")
+
+    def _say(self, text: str) -> None:
+        """One line, however long: what reads a log looks for whole lines."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     async def _ask(self, words: str) -> bool:
         """Whether the person here says that the operator's screen shows the same words."""
