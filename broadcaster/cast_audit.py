@@ -96,7 +96,7 @@ class CastAudit:
         )
 
     def admitted(self, receiver_id: str, seat: str, how: str) -> None:
-        """A receiver was let into the room; ``how`` is token, words or remembered."""
+        """A receiver was let into the room; ``how`` is token or operator."""
         self._write(AuditEvent.RECEIVER_ADMITTED, {**self._session, "receiver": receiver_id, "seat": seat, "how": how})
 
     def ordered(self, receiver_id: str, seat: str) -> None:

@@ -136,7 +136,7 @@ class _Cast:
         self._admitting.on_event(event)
         if isinstance(event, Settled) and event.applicant.state is VerdictState.ADMITTED:
             applicant = event.applicant
-            how = "token" if applicant.token_proof else "words"
+            how = "token" if applicant.token_proof else "operator"
             self._audit.admitted(applicant.receiver_id, applicant.seat, how)
 
     def _record(self) -> CastRecord:

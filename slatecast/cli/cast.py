@@ -21,7 +21,7 @@ from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverState
 from protocol.pairing import WORDS_SEED_LENGTH, new_token, normalized_token
 from slatecast.casting import START_RATE, CastSetting, default_rate, run_cast
-from slatecast.cli.context import Context, library_option
+from slatecast.cli.context import Context, keys_option, library_option
 from slatecast.cli.parameters import Rate, ca_file_option, keep_from_children
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report, say
@@ -65,6 +65,7 @@ from slatecast.control import ControlSetting
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 @ca_file_option
 @library_option
+@keys_option
 @click.pass_obj
 def cast(
     context: Context,

@@ -17,7 +17,7 @@ from protocol.signing import fingerprint
 from protocol.trust import Trust
 from protocol.words import fingerprint_words
 from slatecast.cli.auditing import write_down
-from slatecast.cli.context import Context, keys_option
+from slatecast.cli.context import Context, keys_option, library_option
 from slatecast.cli.mosquitto import mosquitto
 from slatecast.cli.tables import facts_table, output_console
 from slatecast.cli.trust_file import write_trust
@@ -60,6 +60,7 @@ def rotate() -> None:
 
 
 @rotate.command()
+@library_option
 @keys_option
 @click.pass_obj
 def director(context: Context) -> None:
@@ -75,11 +76,14 @@ def director(context: Context) -> None:
 
 @rotate.command("image")
 @click.option("--forget-old", is_flag=True, help="Trust no earlier image key; every image must be signed again.")
+@library_option
 @keys_option
 @click.pass_obj
 def rotate_image(context: Context, forget_old: bool) -> None:
     """Make a new key that signs images; what earlier ones signed can still be cast."""
     store = KeyStore.open(context.keys)
+    if store.image is None:
+        click.echo(f"the new image key lies in {store.folder}; move it to where the old one is kept", err=True)
     store.rotate_image(keep_old=not forget_old)
     write_down(context.library, store, AuditEvent.KEYS_ROTATED, key="image")
     _show(store)
@@ -88,6 +92,7 @@ def rotate_image(context: Context, forget_old: bool) -> None:
 @keys.command()
 @click.argument("name", metavar="FINGERPRINT", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@library_option
 @keys_option
 @click.pass_obj
 def revoke(context: Context, name: tuple[str, ...], yes: bool) -> None:

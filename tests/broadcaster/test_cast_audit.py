@@ -43,7 +43,7 @@ def test_a_cast_is_written_down_from_beginning_to_end(tmp_path: Path) -> None:
     log = log_in(tmp_path)
     with CastAudit(log, DIRECTOR, lambda: NOW) as audit:
         audit.started(announcement(), expected_seats=4)
-        audit.admitted(SEAT_1, "seat-1", "words")
+        audit.admitted(SEAT_1, "seat-1", "operator")
         audit.ordered(SEAT_1, "seat-1")
         audit.ordered(SEAT_1, "seat-1")
         report = asyncio.run(audit.finished(unsigned_report(1, 2)))
@@ -65,7 +65,7 @@ def test_a_cast_is_written_down_from_beginning_to_end(tmp_path: Path) -> None:
         "expected_seats": 4,
         "resumed": 0,
     }
-    assert admitted == {"session": TSI, "receiver": SEAT_1, "seat": "seat-1", "how": "words"}
+    assert admitted == {"session": TSI, "receiver": SEAT_1, "seat": "seat-1", "how": "operator"}
     assert ordered == {"session": TSI, "receiver": SEAT_1, "seat": "seat-1"}
     assert seat_1 == {
         "session": TSI,
