@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from broadcaster.library.outside_files import refuse_outside_files
 from broadcaster.library.store import full_library
 from broadcaster.library.system_tools import last_line, need_tool, run_tool, tool_environment
 from protocol.errors import SourceError
@@ -199,6 +200,7 @@ def _refuse_mounted(path: Path) -> None:
 def _unfold(path: Path, virtual_format: str, unfolded: Path, library_root: Path, progress: Progress) -> None:
     """Let qemu-img write the raw disk, sparse; refuses damaged files and files that pull in other files."""
     origin = str(path)
+    refuse_outside_files(path, virtual_format)
     qemu_img = need_tool("qemu-img")
     described = run_tool(qemu_img, "info", "-f", virtual_format, "--output=json", origin)
     if described.returncode != 0:
