@@ -85,6 +85,7 @@ class _Cast:
         self._config = config
         self._setting = setting
         self._signature = signed_by(library, manifest, keys.trust)
+        self._image = _in_words(library, manifest)
         self._control = Control(config.interface, keys, setting.control)
         self._admitting = Admitting(config.policy.expected_seats)
         self._audit = CastAudit(AuditLog(library.root / AUDIT_FILE, keys.director), keys.director)
@@ -161,7 +162,15 @@ class _Cast:
         else:
             say("receivers with the token that was given need no operator")
         say(
-            f"session {announcement.tsi}: {announcement.image.name} to group {announcement.group} "
+            f"session {announcement.tsi}: {self._image} to group {announcement.group} "
             f"on {self._config.interface.name} at {rate_in_words(self._config.rate_bits_per_second)}, "
             f"broker {broker}, enrolment at {door}; waiting for {self._config.policy.expected_seats} seats"
         )
+
+
+def _in_words(library: Library, manifest: Manifest) -> str:
+    """Name and version; going back to an older one is allowed, and should not happen unseen."""
+    header = manifest.header
+    newest = max(library.versions(header.name), default=header.version)
+    older = f" (OLDER than version {newest})" if header.version < newest else ""
+    return f"{header.name} version {header.version}{older}"
