@@ -34,7 +34,7 @@ from protocol.wire import HEADER_LENGTH, MAX_REPAIR_SYMBOLS, TAG_LENGTH, decode_
 from tests.forgeries import KINDS, forge
 from tests.lab import INTERFACE
 
-_TSI: Final = slice(0, 8)
+_TSI: Final = slice(4, 12)
 """Where a datagram's header tells the session."""
 
 SOURCE_PORT: Final = 40_000
