@@ -1,7 +1,7 @@
 """Signed messages on the MQTT link: the one place where a role meets the payloads of its peers.
 
-It passes on what ``protocol.envelope`` proves and ``protocol.messages`` accepts, and drops the rest, since a peer may be
-hostile or of another version.
+It passes on what ``protocol.envelope`` proves and ``protocol.messages`` accepts, and drops the rest, since a peer may
+be hostile or of another version.
 """
 
 import logging

@@ -6,7 +6,7 @@ from protocol.messages import Announcement, SignedTicket
 from protocol.sealed_box import OpeningKey
 from protocol.signing import SigningKey
 from protocol.ticket import ReceiverKeys, sign_ticket
-from receiver.orders import MAX_WAITING, Orders
+from receiver.orders import MAX_WAITING, AnnouncedOrder, Orders
 from tests.sample_messages import DIRECTOR, IMAGE_KEY, OTHER_TSI, announcement
 
 IDENTITY = SigningKey(b"r" * 32)
@@ -27,8 +27,14 @@ def ticket(announced: Announcement, director: SigningKey = DIRECTOR) -> SignedTi
 @pytest.mark.parametrize("is_ticket_first", [True, False])
 def test_announcement_and_ticket_make_an_order_in_any_order_and_once(orders: Orders, is_ticket_first: bool) -> None:
     announced = announcement()
-    steps = [lambda: orders.announced(announced), lambda: orders.ticket(ticket(announced))]
-    first, second = reversed(steps) if is_ticket_first else steps
+
+    def announce() -> AnnouncedOrder | None:
+        return orders.announced(announced)
+
+    def give_ticket() -> AnnouncedOrder | None:
+        return orders.ticket(ticket(announced))
+
+    first, second = (give_ticket, announce) if is_ticket_first else (announce, give_ticket)
     assert first() is None
     order = second()
     assert order is not None

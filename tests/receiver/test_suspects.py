@@ -1,7 +1,8 @@
 from protocol.blocks import BlockBuffer
+from protocol.wire import ENCODING_SYMBOL_LENGTH as L
 from receiver.events import Want
 from receiver.suspects import LANE_PATIENCE, MISMATCHES_BY_GROUP, Suspects
-from tests.receiver.seat import K, L, add_symbols
+from tests.receiver.seat import K, add_symbols
 
 
 def whole(sbn: int, *repair: int) -> BlockBuffer:
