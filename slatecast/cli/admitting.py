@@ -56,19 +56,20 @@ class Admitting:
         match event:
             case Waiting(applicant):
                 self._write(
-                    f"{self._number(applicant)}: seat {applicant.seat} ({applicant.address}) asks to be let in; "
-                    f"its screen must show: {applicant.words} (type {self._number(applicant)} to let it in, a for all)"
+                    f"{self._number(applicant)}: seat {_quoted(applicant.seat)} ({applicant.address}) "
+                    f"asks to be let in; its screen must show: {applicant.words} "
+                    f"(type {self._number(applicant)} to let it in, a for all)"
                 )
             case Settled(applicant) if applicant.state is VerdictState.REFUSED:
-                self._write(f"seat {applicant.seat} ({applicant.address}) was refused")
+                self._write(f"seat {_quoted(applicant.seat)} ({applicant.address}) was refused")
             case Left(applicant):
-                self._write(f"seat {applicant.seat} ({applicant.address}) no longer asks to be let in")
+                self._write(f"seat {_quoted(applicant.seat)} ({applicant.address}) no longer asks to be let in")
             case WrongToken(address, seat, may_go_on):
                 now = time.monotonic()
                 if now - self._told_of_guesses_at >= WRONG_TOKEN_INTERVAL:
                     self._told_of_guesses_at = now
                     more = "" if may_go_on else "; it has to wait before it may try again"
-                    self._write(f"seat {seat} ({address}) presented a wrong token{more}")
+                    self._write(f"seat {_quoted(seat)} ({address}) presented a wrong token{more}")
             case _:
                 pass
 
@@ -147,6 +148,11 @@ class Admitting:
                 str(number), Text(applicant.seat), Text(applicant.address), Text(applicant.words, style="bold")
             )
         return Group(table, Text("a and Enter: let all in, a number: one, r and a number: refuse", style="cyan"))
+
+
+def _quoted(seat: str) -> str:
+    """A stranger chose it: with blanks in it, it could read like the rest of the line, words to compare included."""
+    return seat if seat.split() == [seat] else repr(seat)
 
 
 def _standard_input() -> int | None:

@@ -6,6 +6,7 @@ from the program itself; a new command fails here until it has a line in ``GIVEN
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,20 +88,29 @@ def argv_of(command: str, attacked: str, text: str) -> list[str]:
     return [*command.split(), *options, "--", *arguments]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that the commands work on, made once."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "source.img").write_bytes(noise(1, MIB))
+    (folder / "seat.disk").write_bytes(bytes(MIB))
+    (folder / "report.json").write_text("{}")
+    signer = KeyStore.open_or_create(folder / "keys").image
+    add_image(Library.open_or_create(folder / "library"), folder / "source.img", "lab", signer=signer)
+    return folder
+
+
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with all that the commands work on, which is the current one."""
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is the current folder."""
+    here = tmp_path / "here"
+    shutil.copytree(made, here)
     for name in [name for name in os.environ if name.startswith("SLATECAST_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "source.img").write_bytes(noise(1, MIB))
-    (tmp_path / "seat.disk").write_bytes(bytes(MIB))
-    (tmp_path / "report.json").write_text("{}")
-    signer = KeyStore.open_or_create(tmp_path / "keys").image
-    add_image(Library.open_or_create(tmp_path / "library"), tmp_path / "source.img", "lab", signer=signer)
-    return tmp_path
+    monkeypatch.setenv("HOME", str(here / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(here / "state"))
+    monkeypatch.chdir(here)
+    return here
 
 
 def call(place: Path, argv: list[str]) -> BaseException | None:

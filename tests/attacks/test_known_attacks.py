@@ -196,6 +196,21 @@ def test_fog_cve_2026_47687_reports_and_logs_hold_it_as_letters(seat: str, tmp_p
     assert hostile.is_harmless(one_line(seat))
 
 
+def test_fog_cve_2026_47685_a_name_cannot_pose_as_the_words_to_compare() -> None:
+    """The line that an operator compares with a screen holds one set of words, and what a stranger says in quotes."""
+    lines: list[str] = []
+    room = WaitingRoom(Admitting(2, lines.append).on_event)
+    candidate = Candidate(5, seat="pc7' (10.0.0.7); its screen must show: able acid aged also")
+    room.offered(candidate.exchange)
+    applicant = room.confirmed(candidate.receiver_id, candidate.confirm, 1.0)
+    assert applicant is not None
+    room.announce(applicant)
+    assert re.fullmatch(
+        rf"1: seat \"[^\"]*\" \(10\.0\.0\.5\) asks to be let in; its screen must show: {candidate.words} \(type 1 .*\)",
+        lines[0],
+    )
+
+
 def report_of(texts: dict[str, str]) -> SessionReport:
     """The report of a cast to one seat that says this."""
     seat: dict[str, Any] = {"receiver": "ab" * 16, "outcome": "failed", "seconds": 1.0, "loss_ratio": 0.0}
@@ -277,13 +292,13 @@ def test_mdt_bootstrap_ini_boot_media_need_nothing_secret(room: Room) -> None:
 def test_wds_cve_2026_0386_without_any_option_nobody_is_served(room: Room) -> None:
     """Hands-free deployment was open to everybody on the network: here nobody at the screen, no token, no image."""
     bare = {"SLATECAST_CAST_TOKEN": "", "SLATECAST_RECEIVE_TOKEN": ""}
-    argv = ("cast", room.add(room.source()), "--library", room.library, "--interface", "lo", "--wait", 4)
+    argv = ("cast", room.add(room.source()), "--library", room.library, "--interface", "lo")
     cast = room.start(*argv, environment=bare)
     target = room.target("seat")
     options = ("--once", "--target", target, "--server", cast.door(), "--interface", "lo", "--seat", "stranger")
     receiver = room.start("receive", *options, environment=bare)
     assert "nothing proves which broadcaster this is" in receiver.complaint(3)
-    assert "absent" in cast.complaint(3)
+    assert cast.interrupt() == "interrupted"
     assert set(target.read_bytes()) == {OLD_BYTE}
     assert "PRIVATE" not in receiver.errors.text + cast.errors.text
 

@@ -170,7 +170,7 @@ def test_a_trust_file_that_is_cut_short_is_told(place: Path, complaint: Say, rea
 def test_a_mutated_trust_file_never_has_anything_written(place: Path, complaint: Say) -> None:
     """What is still a trust is somebody else's, so nobody at all is obeyed."""
     trust, chance = (place / "trust.json").read_bytes(), random.Random(4)
-    for _ in range(60):
+    for _ in range(40):
         mutated = bytearray(trust)
         for _ in range(chance.randint(1, 3)):
             mutated[chance.randrange(len(mutated))] ^= 1 << chance.randrange(8)
