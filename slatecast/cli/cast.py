@@ -92,11 +92,11 @@ def cast(
     """
     if broker and broker_port:
         raise ConfigError("--broker-port is the embedded broker's; put the port of another broker into --broker")
+    word = given_token(token)
     address = BrokerAddress.parse(broker) if broker else None
     if report is not None and not report.absolute().parent.is_dir():
         raise ConfigError(f"--report {report}: the folder {report.absolute().parent} does not exist")
     resolved = _resolve_interface(interface, address)
-    word = given_token(token)
     keys = KeyStore.open_or_create(context.keys)
     library = Library.open_or_create(context.library)
     with progress_bars() as progress:

@@ -305,6 +305,7 @@ async def test_a_broadcaster_that_was_killed_resumes_the_session(
         status = await seat.until(SessionPhase.MANIFEST)
         assert status.sequence >> 32 > generation
         seat._sequence = 100  # what it said before is known
+        seat.say_hello()  # a broadcaster that was started anew knows nobody
         with listening(broadcast) as arrived:
             seat.misses(RangeSet([(2, 3)]), len(manifest))
             await seat.until(SessionPhase.DISK)

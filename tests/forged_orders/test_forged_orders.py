@@ -108,8 +108,9 @@ class Disk:
     def __init__(self) -> None:
         self.opened_for: list[str] = []
 
-    def session(self, announcement: Announcement, *_: Any, **__: Any) -> Any:
+    def session(self, ordered: AnnouncedOrder, *_: Any, **__: Any) -> Any:
         """In place of ActiveSession, which alone opens disks."""
+        announcement = ordered.announcement
 
         async def run() -> SessionOutcome:
             self.opened_for.append(announcement.tsi)
