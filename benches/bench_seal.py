@@ -79,8 +79,10 @@ class Copied(Sealed):
         return self._unsealed(Sealed.sending(self, lab, source, folder))
 
     def _unsealed(self, command: Command) -> Command:
-        assert tuple(command[: len(PROGRAM)]) == PROGRAM
-        return [sys.executable, "-m", "benches.unsealed", self.kernel, *command[len(PROGRAM) :]]
+        begin = len(self.program) - len(PROGRAM)
+        assert tuple(command[begin : len(self.program)]) == PROGRAM
+        unsealed = [sys.executable, "-m", "benches.unsealed", self.kernel]
+        return [*command[:begin], *unsealed, *command[len(self.program) :]]
 
 
 def figures_of(runs: dict[str, list[Outcome]]) -> list[Figure]:
