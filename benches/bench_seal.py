@@ -81,7 +81,7 @@ class Copied(Sealed):
     def _unsealed(self, command: Command) -> Command:
         begin = len(self.program) - len(PROGRAM)
         assert tuple(command[begin : len(self.program)]) == PROGRAM
-        unsealed = [sys.executable, "-m", "benches.unsealed", self.kernel]
+        unsealed: Command = [sys.executable, "-m", "benches.unsealed", self.kernel]
         return [*command[:begin], *unsealed, *command[len(self.program) :]]
 
 
