@@ -25,7 +25,7 @@ demo: .venv/demo.stamp ## cast a sample disk (or IMAGE=path) to SEATS=8 receiver
 test: .venv/test.stamp ## check, then run every test that this machine and user can run
 	@sh scripts/install-packages test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -q
+	@sh scripts/run-tests $(BIN)/python
 
 check: .venv/test.stamp ## formatting, lint and types
 	$(BIN)/ruff format --check $(CHECKED)
