@@ -25,6 +25,7 @@ RATE = 10_000
 """[messages/s] that the forger tries to say."""
 
 FLOOD_SECONDS = 5.0
+SHORT_FLOOD_SECONDS = 3.0  # the counters are read after it, and the cast that has them ends after five
 
 METRICS_PORT = 9100
 
@@ -85,7 +86,7 @@ def test_a_flood_in_another_name_is_not_held_against_it(classroom: Callable[...,
     announcement = watch.until(Announcement)
     rehearsal.seat(victim)
     report = watch.until(ReceiverReport)
-    asked = (cast.broker(), announcement.tsi, RATE, FLOOD_SECONDS, report.receiver_id)
+    asked = (cast.broker(), announcement.tsi, RATE, SHORT_FLOOD_SECONDS, report.receiver_id)
     forger = Forger(rehearsal, forging, what, *asked)
     rehearsal.seat(seats[1])
     forger.process.errors.until("speaking")
