@@ -25,6 +25,7 @@ from typing import Final, Self
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
+from broadcaster.handshakes import LISTEN_BACKLOG
 from protocol.errors import ConfigError, TransportError
 from protocol.link.mqtt import DEFAULT_PORT, BrokerAddress
 from protocol.link.tls import TlsIdentity
@@ -48,9 +49,6 @@ SETTLED_AFTER: Final = 10.0
 
 PORT_POLL: Final = 0.02
 """[seconds] between two looks whether a port that is waited for is free."""
-
-LISTEN_BACKLOG: Final = 128
-"""[connections] that may wait at once: a room that is switched on together."""
 
 
 _logger = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from broadcaster.library.library import sync_folder
 from protocol.errors import ConfigError
 
 DIRECTOR_KEY: Final = "director.key"
@@ -99,9 +100,9 @@ class KeyFolder:
                 if name in files and name != TRUST:
                     _write(self.path / (name + _STAGED), files[name], 0o600 if name in _PRIVATE else 0o644)
             _write(self.path / _UNDECIDED, files[TRUST], 0o644)
-            _sync(self.path)
+            sync_folder(self.path)
             (self.path / _UNDECIDED).rename(self.path / _DECISION)
-            _sync(self.path)
+            sync_folder(self.path)
             self._complete()
 
     def _recover(self) -> None:
@@ -114,10 +115,10 @@ class KeyFolder:
     def _complete(self) -> None:
         for name in KEY_FILES:
             if name == TRUST:
-                _sync(self.path)
+                sync_folder(self.path)
             if (self.path / (name + _STAGED)).exists():
                 (self.path / (name + _STAGED)).rename(self.path / name)
-        _sync(self.path)
+        sync_folder(self.path)
 
 
 def read_key_file(path: Path, *, is_private: bool) -> bytes | None:
@@ -165,11 +166,3 @@ def _write(path: Path, data: bytes, mode: int) -> None:
         file.write(data)
         file.flush()
         os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

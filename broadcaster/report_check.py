@@ -18,7 +18,7 @@ from protocol import signing
 from protocol.admission import check_admission
 from protocol.certificate import Certificate, check_certificate
 from protocol.errors import MessageError, SignatureError
-from protocol.messages import Key, Nonce, ReceiverState, SignedCertificate
+from protocol.messages import ReceiverState, SignedCertificate
 from protocol.signing import Purpose
 from protocol.ticket import ReceiverKeys
 
@@ -34,14 +34,6 @@ class SeatVerdict(NamedTuple):
     is_good: bool
     text: str
     """what was proved, or what is wrong, in words"""
-
-
-class _Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a seat that must have the form of keys before they are used as such."""
-
-    identity_key: Key
-    sealing_key: Key
-    boot_nonce: Nonce
 
 
 _DECODER: Final = msgspec.json.Decoder(SessionReport)
@@ -116,13 +108,11 @@ def _proof(report: SessionReport, seat: SeatReport, *, is_alone: bool) -> str:
 
 
 def _admitted_keys(report: SessionReport, seat: SeatReport) -> ReceiverKeys:
+    named = {name: getattr(seat, name) for name in ReceiverKeys.__struct_fields__}
     try:
-        plain = msgspec.convert(
-            {name: getattr(seat, name) for name in _Keys.__struct_fields__}, _Keys, builtin_types=(bytes,)
-        )
+        keys = msgspec.convert(named, ReceiverKeys, builtin_types=(bytes,))
     except msgspec.ValidationError:
         raise MessageError("has keys that are no keys") from None
-    keys = ReceiverKeys(identity_key=plain.identity_key, sealing_key=plain.sealing_key, boot_nonce=plain.boot_nonce)
     if keys.receiver_id != seat.receiver:
         raise SignatureError("is not the receiver whose keys are given")
     check_admission(keys, seat.admission, report.director_key)

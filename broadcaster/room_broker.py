@@ -61,7 +61,8 @@ MAX_RETAINED_BYTES: Final = 64 << 20
 """[bytes] of them all: six hundred announcements of the largest image."""
 
 MAX_FILTERS: Final = 4096
-"""[topic filters] that differ, of all connections: each message is compared with each; roles use about ten."""
+"""[topic filters] that differ, of all connections: one of each seat for its tickets, and about ten of the roles. Each
+message is compared with each."""
 
 MAX_CONNECTIONS_PER_RECEIVER: Final = 4
 """[connections] with one receiver's certificate: it needs one, and a second while the first is half-open."""

@@ -20,6 +20,7 @@ from protocol.errors import MessageError, TransportError
 from protocol.symbol_digests import SYMBOL_DIGEST_LENGTH
 from protocol.wire import HEADER_LENGTH, MAX_SOURCE_BLOCK_LENGTH, TAG_LENGTH
 from receiver.catch_up import FETCHES
+from receiver.http_session import strict_session
 
 CONNECT_TIMEOUT: Final = 5.0
 """[s] A broadcaster on the LAN that takes longer to accept a connection is as good as gone."""
@@ -45,11 +46,6 @@ LONGEST_RETRY_AFTER: Final = 5.0
 _OK: Final = 200
 _GONE: Final = 410
 _BUSY: Final = 503
-
-_MAX_LINE: Final = 1024
-"""[bytes] Of the status line and of one header; the lane's are shorter than 80."""
-
-_MAX_HEADERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +75,9 @@ class CatchUpSource:
 
     async def __aenter__(self) -> Self:
         """Get ready; nothing is connected yet."""
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=FETCHES, keepalive_timeout=REUSE_SECONDS, ssl=self._tls or True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "slatecast", "Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
-            auto_decompress=False,
-            trust_env=False,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
-            max_headers=_MAX_HEADERS,
+        self._http = strict_session(
+            aiohttp.TCPConnector(limit=FETCHES, keepalive_timeout=REUSE_SECONDS, ssl=self._tls or True),
+            aiohttp.ClientTimeout(total=FETCH_TIMEOUT, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
         )
         return self
 

@@ -16,6 +16,7 @@ from yarl import URL
 from protocol.enrolment import ENROLMENT_PATH, MAX_ANSWER_LENGTH, confirm_path
 from protocol.errors import ConfigError, RefusedError, TransportError
 from protocol.link.tls import unproved_context
+from receiver.http_session import strict_session
 
 CONNECT_TIMEOUT: Final = 5.0
 """[s] A broadcaster on the LAN that takes longer to accept a connection is as good as gone."""
@@ -29,10 +30,6 @@ _FORBIDDEN: Final = 403
 _GONE: Final = 410
 _BUSY: Final = 503
 
-_MAX_LINE: Final = 1024
-"""[bytes] Of the status line and of one header; a front door's are shorter than 80."""
-
-_MAX_HEADERS: Final = 32
 _NOT_IN_HOSTS: Final = frozenset(" /\\@?#")
 
 
@@ -70,17 +67,11 @@ class EnrolmentLink:
 
     async def __aenter__(self) -> Self:
         """Get ready; nothing is connected yet."""
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=1, ssl=unproved_context()),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "slatecast", "Accept-Encoding": "identity", "Content-Type": "application/json"},
-            timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+        self._http = strict_session(
+            aiohttp.TCPConnector(limit=1, ssl=unproved_context()),
+            aiohttp.ClientTimeout(total=ANSWER_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+            headers={"Content-Type": "application/json"},
             response_class=_Response,
-            auto_decompress=False,
-            trust_env=False,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
-            max_headers=_MAX_HEADERS,
         )
         return self
 

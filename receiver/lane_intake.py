@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class LaneIntake:
-    """The lane of one session, while ``run`` runs; nothing is loaded or connected before ``need`` is called."""
+    """The lane of one session, while ``run`` runs; nothing is connected before ``need`` is called."""
 
     def __init__(
         self,

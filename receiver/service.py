@@ -35,6 +35,9 @@ PRESENCE_INTERVAL: Final = 5.0
 TICKET_INTERVAL: Final = 1.0
 """[s] How often a receiver that lacks the ticket of an announced session says that it is there: that asks for it."""
 
+OTHER_TICKETS: Final = 0.3
+"""[s] For the tickets of other sessions that are announced, once one has come: all were asked for by one presence."""
+
 MAX_REFUSALS: Final = 32
 """[reasons] that are shown; who writes to the broker could invent more."""
 
@@ -123,12 +126,29 @@ class Receiver:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICKET_INTERVAL):
                     ordered = await self._ordered.get()
-                    if not self._orders.has_ended(ordered.announcement.tsi):
-                        return ordered
+                if (chosen := await self._chosen(ordered)) is not None:
+                    return chosen
             if self._failure is not None:
                 raise self._failure
             if self._orders.lacks_ticket:
                 self._say_hello()
+
+    async def _chosen(self, ordered: AnnouncedOrder) -> AnnouncedOrder | None:
+        """Of the sessions that this receiver is ordered into, the one that its neighbours choose too.
+
+        Two casts that wait for the whole room would wait for ever if each got half of it.
+        """
+        if self._orders.lacks_ticket:
+            await asyncio.sleep(OTHER_TICKETS)
+        offers = [ordered]
+        while not self._ordered.empty():
+            offers.append(self._ordered.get_nowait())
+        offers = [each for each in offers if not self._orders.has_ended(each.announcement.tsi)]
+        chosen = min(offers, key=lambda offer: offer.announcement.tsi, default=None)
+        for offer in offers:
+            if offer is not chosen:
+                self._ordered.put_nowait(offer)
+        return chosen
 
     async def _stay_present(self) -> None:
         """A broadcaster that was restarted, or a broker that forgot, must learn who we are."""

@@ -29,7 +29,7 @@ from protocol.manifest import Manifest
 from slatecast.cli.admitting import Admitting
 from slatecast.cli.room_display import room_display, say
 from slatecast.cli.words import rate_in_words, seconds_in_words
-from slatecast.control import BROADCASTER, Control, ControlSetting, RoomBroker
+from slatecast.control import BROADCASTER, BrokerInUse, Control, ControlSetting
 
 LINK_SHARE: Final = 0.9
 """Of the link speed when no rate is given: the rest is for control, repair and the class next door."""
@@ -113,7 +113,7 @@ class _Cast:
                     )
                     return await self._audit.finished(await self._open_to_receivers(broadcast, record, broker))
 
-    async def _open_to_receivers(self, broadcast: Broadcast, record: CastRecord, broker: RoomBroker) -> SessionReport:
+    async def _open_to_receivers(self, broadcast: Broadcast, record: CastRecord, broker: BrokerInUse) -> SessionReport:
         interface = self._config.interface
         async with (
             self._control.front_door(broker, self._happened) as door,

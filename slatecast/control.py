@@ -51,7 +51,7 @@ class ControlSetting:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomBroker:
+class BrokerInUse:
     """The broker to use, and how to trust it."""
 
     address: BrokerAddress
@@ -72,7 +72,7 @@ class Control:
         self._server = keys.authority.server_identity()
         self._us = keys.authority.role_identity(BROADCASTER)
 
-    def credentials(self, broker: RoomBroker, signature: ImageSignature) -> CastCredentials:
+    def credentials(self, broker: BrokerInUse, signature: ImageSignature) -> CastCredentials:
         """What a cast of the signed image speaks and serves with."""
         return CastCredentials(
             director=self._keys.director,
@@ -83,7 +83,7 @@ class Control:
         )
 
     @asynccontextmanager
-    async def broker(self, earlier_port: int | None) -> AsyncIterator[RoomBroker]:
+    async def broker(self, earlier_port: int | None) -> AsyncIterator[BrokerInUse]:
         """The given broker, or an embedded one. ``earlier_port`` is where the seats of a resumed cast look for it.
 
         Raises:
@@ -94,10 +94,12 @@ class Control:
             yield self._external(self._setting.broker)
             return
         async with self._embedded(earlier_port) as broker:
-            yield RoomBroker(broker.address, pinned_context(self._authority, self._us), self._authority)
+            yield BrokerInUse(broker.address, pinned_context(self._authority, self._us), self._authority)
 
     @asynccontextmanager
-    async def front_door(self, broker: RoomBroker, on_event: Callable[[RoomEvent], object]) -> AsyncIterator[FrontDoor]:
+    async def front_door(
+        self, broker: BrokerInUse, on_event: Callable[[RoomEvent], object]
+    ) -> AsyncIterator[FrontDoor]:
         """The front door, on its standard port if that is free and no other was asked for.
 
         Raises:
@@ -118,18 +120,18 @@ class Control:
         ) as door:
             yield door
 
-    def _external(self, address: BrokerAddress) -> RoomBroker:
+    def _external(self, address: BrokerAddress) -> BrokerInUse:
         if not address.tls:
             _logger.warning(
                 "broker %s has no TLS: anybody on the network can read what the room says, and disturb it; "
                 "'slatecast keys mosquitto' makes a configuration that is safe",
                 address,
             )
-            return RoomBroker(address, None, None)
+            return BrokerInUse(address, None, None)
         ca_file = self._setting.ca_file
         try:
             authority = self._authority if ca_file is None else ca_file.read_bytes()
-            return RoomBroker(address, pinned_context(authority, self._us), authority)
+            return BrokerInUse(address, pinned_context(authority, self._us), authority)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError(f"CA file {ca_file}: {reason}; name a PEM file of certificates") from None

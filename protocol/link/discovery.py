@@ -1,6 +1,6 @@
 """Finding the broadcaster by multicast DNS (RFC 6762, RFC 6763), so that a receiver needs no address to be typed.
 
-The broadcaster advertises where its broker listens, on one interface; a receiver asks on one interface. An answer is
+The broadcaster advertises where its front door is, on one interface; a receiver asks on one interface. An answer is
 a hint from the network and nothing more: whoever answers can refuse service, not change what is written. Two answers
 are not chosen between: the operator does that.
 """
@@ -31,7 +31,7 @@ MAX_INSTANCE_LENGTH: Final = 63
 async def advertise(
     interface: InterfaceInfo, port: int, properties: Mapping[str, str] | None = None
 ) -> AsyncIterator[None]:
-    """Answer those who look for a broadcaster on ``interface``, with its address and the broker's ``port``.
+    """Answer those who look for a broadcaster on ``interface``, with its address and the front door's ``port``.
 
     Raises:
         TransportError: the interface takes no multicast DNS.
@@ -59,7 +59,7 @@ async def advertise(
 
 
 async def find_broadcaster(wait: float, interface: InterfaceInfo | None = None) -> tuple[str, int]:
-    """Host and port of the broker of the only broadcaster that answers within ``wait`` seconds.
+    """Host and port of the front door of the only broadcaster that answers within ``wait`` seconds.
 
     Asks on ``interface``, or on every interface that has an IPv4 address.
 

@@ -89,6 +89,8 @@ class TestOperators:
             room.cast(source, "--broker", broker.address, "--expect", 2, "--library", room.folder / f"library-{number}")
             for number in range(2)
         ]
+        for cast in casts:
+            cast.errors.until("waiting for 2 seats")
         targets = [room.target(f"seat-{number}") for number in range(2)]
         argv = ("receive", "--server", casts[0].door(), "--interface", "lo")
         receivers = [room.start(*argv, "--target", target, "--seat", target.stem) for target in targets]

@@ -27,6 +27,9 @@ RATE = 10_000
 FLOOD_SECONDS = 5.0
 SHORT_FLOOD_SECONDS = 3.0  # the counters are read after it, and the cast that has them ends after five
 
+VICTIMS_LOSS = 0.02
+"""It must ask for repair itself, and lose less than the 5 % that make a straggler of it."""
+
 METRICS_PORT = 9100
 
 BROKER_PORT = 1883
@@ -79,7 +82,7 @@ def test_a_flood_in_another_name_is_not_held_against_it(classroom: Callable[...,
     rehearsal = classroom(3)
     *seats, forging = rehearsal.lab.receivers
     victim = seats[0]
-    victim.set_loss(0.05)
+    victim.set_loss(VICTIMS_LOSS)
     broker = start_mosquitto(rehearsal)
     cast = rehearsal.cast(*("--expect", len(seats), "--broker", broker, "--metrics-port", METRICS_PORT), rate="16M")
     watch = rehearsal.watch()
@@ -96,7 +99,7 @@ def test_a_flood_in_another_name_is_not_held_against_it(classroom: Callable[...,
     print(done, f"overhead {outcome.overhead:.1%}", {seat: each["seconds"] for seat, each in outcome.seats.items()})
     assert done["messages"] > 1000
     assert quarantines == 0
-    assert all(each["reason"] == "" for each in outcome.seats.values())
+    assert {seat: each["reason"] for seat, each in outcome.seats.items() if each["reason"]} == {}
     others_did_not_notice(rehearsal, outcome, seats[1:])
     assert outcome.overhead < 0.2, "only what the victim has lost is sent again"
 

@@ -99,10 +99,12 @@ class Operator:
         self._unread: list[Message] = []
         """of other kinds than what was waited for"""
 
-    def announce(self, announcement: Announcement) -> None:
-        """And order the receiver to take part."""
-        self._voice.say(announcement, retain=True)
-        self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR))
+    def announce(self, *announcements: Announcement) -> None:
+        """And order the receiver to take part in each."""
+        for announcement in announcements:
+            self._voice.say(announcement, retain=True)
+        for announcement in announcements:
+            self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR))
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._link.publish(topic, payload)

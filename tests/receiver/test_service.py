@@ -99,6 +99,22 @@ async def test_sessions_are_taken_one_after_the_other(broker: RunningBroker, tar
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("is_reversed", [False, True])
+async def test_of_two_sessions_every_receiver_takes_the_same(
+    broker: RunningBroker, target: Path, is_reversed: bool
+) -> None:
+    async with room(broker, target) as (receiver, link, operator):
+        first, second = sorted([announcement(), announcement()], key=lambda session: session.tsi)
+        operator.announce(*((second, first) if is_reversed else (first, second)))
+        async with taking_part(receiver, link) as outcome:
+            assert (await operator.next_report(first, second)).tsi == first.tsi
+            operator.say(first, SessionPhase.ENDED)
+            await outcome
+        async with taking_part(receiver, link):
+            await operator.next_report(second)
+
+
+@pytest.mark.asyncio
 async def test_a_broadcaster_that_falls_silent_is_left_and_may_come_back(
     broker: RunningBroker, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from protocol.link.mqtt import DEFAULT_TLS_PORT, BrokerAddress, MqttLink
 from protocol.link.tls import pinned_context
 from receiver.enrolment import enrol
 from receiver.identity import ReceiverIdentity
-from slatecast.control import BROADCASTER, Control, ControlSetting, RoomBroker
+from slatecast.control import BROADCASTER, BrokerInUse, Control, ControlSetting
 from tests.certificates import certificate
 from tests.end_to_end.room import free_port
 
@@ -119,7 +119,7 @@ async def test_another_broker_must_have_a_certificate_of_the_authority_that_is_n
 async def test_another_broker_without_tls_is_warned_of(keys: KeyStore, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         async with control(keys, broker="mqtt://broker.example").broker(None) as broker:
-            assert broker == RoomBroker(BrokerAddress.parse("mqtt://broker.example"), None, None)
+            assert broker == BrokerInUse(BrokerAddress.parse("mqtt://broker.example"), None, None)
     assert "broker mqtt://broker.example:1883 has no TLS" in caplog.text
     assert "'slatecast keys mosquitto' makes a configuration that is safe" in caplog.text
 
@@ -138,7 +138,7 @@ async def test_a_ca_file_that_is_none(keys: KeyStore, tmp_path: Path, content: b
 
 # --- the front door --------------------------------------------------------------------------------------------------
 
-BROKER = RoomBroker(BrokerAddress("192.0.2.1", 8883, tls=True), None, certificate())
+BROKER = BrokerInUse(BrokerAddress("192.0.2.1", 8883, tls=True), None, certificate())
 
 
 @pytest.mark.system
