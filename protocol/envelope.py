@@ -23,8 +23,12 @@ OVERHEAD: Final = len(_SEPARATOR) + _ENCODED_LENGTH
 
 def signed_payload(message: Message, key: SigningKey) -> bytes:
     """What is published on ``topic_of(message)``."""
-    body = encode_message(message)
-    signature = key.sign(Purpose.CONTROL, _signed_bytes(topic_of(message), body))
+    return signed_body(topic_of(message), encode_message(message), key)
+
+
+def signed_body(topic: str, body: bytes, key: SigningKey) -> bytes:
+    """The payload that says ``body`` on ``topic``."""
+    signature = key.sign(Purpose.CONTROL, _signed_bytes(topic, body))
     return body + _SEPARATOR + base64.b64encode(signature)
 
 
@@ -40,6 +44,27 @@ def open_payload(topic: str, payload: bytes, key_for: Callable[[Message], bytes 
         SignatureError: no signature, a wrong one, or nobody who may speak here: whose fault it is cannot be told.
         MessageError: not a message of this topic.
     """
+    body, signature = _body_and_signature(payload)
+    message = decode_message(topic, body)
+    key = key_for(message)
+    if key is None:
+        raise SignatureError(f"{type(message).__name__} of somebody who was not admitted")
+    signing.verify(key, Purpose.CONTROL, _signed_bytes(topic, body), signature)
+    return message
+
+
+def open_body(topic: str, payload: bytes, key: bytes) -> bytes:
+    """The body in a payload of any origin, proved to be said on ``topic`` by the holder of ``key`` (Ed25519).
+
+    Raises:
+        SignatureError: no signature, or a wrong one.
+    """
+    body, signature = _body_and_signature(payload)
+    signing.verify(key, Purpose.CONTROL, _signed_bytes(topic, body), signature)
+    return body
+
+
+def _body_and_signature(payload: bytes) -> tuple[bytes, bytes]:
     body, separator, encoded = payload[:-OVERHEAD], payload[-OVERHEAD:][:1], payload[-_ENCODED_LENGTH:]
     if not body or separator != _SEPARATOR:
         raise SignatureError("payload without a signature")
@@ -49,12 +74,7 @@ def open_payload(topic: str, payload: bytes, key_for: Callable[[Message], bytes 
         raise SignatureError("payload without a signature") from None
     if base64.b64encode(signature) != encoded:  # bits that base64 does not use, which nothing else would prove
         raise SignatureError("payload without a signature")
-    message = decode_message(topic, body)
-    key = key_for(message)
-    if key is None:
-        raise SignatureError(f"{type(message).__name__} of somebody who was not admitted")
-    signing.verify(key, Purpose.CONTROL, _signed_bytes(topic, body), signature)
-    return message
+    return body, signature
 
 
 def _signed_bytes(topic: str, body: bytes) -> bytes:
