@@ -177,6 +177,8 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, tag="presence", forbid
 
     receiver_id: ReceiverId
     """fingerprint of ``identity_key``"""
+    machine: ShortText
+    """stable name of the PC, as it claims: the MAC address of its interface, or what it was given"""
     seat: ShortText
     is_online: bool
     identity_key: Key

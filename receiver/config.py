@@ -25,6 +25,8 @@ class ReceiverConfig:
     """keep what the disk already holds; False writes everything"""
     countdown_seconds: float = DEFAULT_COUNTDOWN
     """for which the first write can be stopped at the seat"""
+    machine: str = ""
+    """stable name of this PC, whatever its id is at this start; empty where the seat's name is all there is"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,7 @@ class Receiver:
         keys = self._identity.keys
         return Presence(
             receiver_id=keys.receiver_id,
+            machine=self._config.machine or self._config.seat,
             seat=self._config.seat,
             is_online=is_online,
             identity_key=keys.identity_key,

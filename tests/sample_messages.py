@@ -77,6 +77,7 @@ def status(sequence: int = 1, **changes: Any) -> SessionStatus:
 def presence(number: int = 1, **changes: Any) -> Presence:
     plain = Presence(
         receiver_id=receiver_id(number),
+        machine=f"machine-{number}",
         seat=f"seat-{number}",
         is_online=True,
         identity_key=bytes([number % 256]) * 32,

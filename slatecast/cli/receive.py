@@ -18,6 +18,7 @@ from protocol.link.mqtt import MqttLink
 from protocol.messages import ReceiverState
 from receiver.config import DEFAULT_COUNTDOWN, ReceiverConfig, SessionOutcome
 from receiver.identity import ReceiverIdentity
+from receiver.machine import machine_name
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
 from receiver.target_rule import resolve_target
@@ -62,6 +63,11 @@ EXIT_CODES = {
 )
 @click.option("--interface", metavar="IF", help="Interface or address that the multicast arrives on.")
 @click.option("--seat", metavar="NAME", default=socket.gethostname, show_default="host name", help="Name of this seat.")
+@click.option(
+    "--machine",
+    metavar="NAME",
+    help="Name that this PC keeps from start to start.  [default: MAC address of the interface]",
+)
 @click.option("--full", is_flag=True, help="Write everything, also what the disk already holds.")
 @click.option("--once", is_flag=True, help="Exit after one session.")
 @click.option(
@@ -77,6 +83,7 @@ def receive(
     countdown: float,
     interface: str | None,
     seat: str,
+    machine: str | None,
     full: bool,
     once: bool,
     wait: float,
@@ -90,6 +97,8 @@ def receive(
     """
     if not 1 <= len(seat) <= 64 or not seat.isprintable():
         raise ConfigError("--seat must be 1 to 64 printable characters")
+    if machine is not None and (not 1 <= len(machine) <= 64 or not machine.isprintable()):
+        raise ConfigError("--machine must be 1 to 64 printable characters")
     disk = resolve_target(target).path
     given = FrontDoorAddress.parse(server) if server else None
     known = None if trust is None else read_trust(trust)
@@ -101,7 +110,14 @@ def receive(
         resolved = resolve_interface(interface, towards=where.host)
         identity = ReceiverIdentity.draw()
         enrolment = await pairing.enrol(identity, where, seat, wait)
-        config = ReceiverConfig(seat, disk, resolved, is_delta=not full, countdown_seconds=countdown)
+        config = ReceiverConfig(
+            seat,
+            disk,
+            resolved,
+            is_delta=not full,
+            countdown_seconds=countdown,
+            machine=machine or machine_name(resolved, seat),
+        )
         receiver = Receiver(config, identity, enrolment)
         with ReceiverMetrics(receiver, metrics_port), receiver_display(receiver, console, pairing.words):
             return await _receive(receiver, config, console, once=once, wait=wait)

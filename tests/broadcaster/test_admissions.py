@@ -17,6 +17,7 @@ def keys(number: int) -> ReceiverKeys:
 def presence(receiver: ReceiverKeys, director: SigningKey = DIRECTOR) -> Presence:
     return Presence(
         receiver_id=receiver.receiver_id,
+        machine="machine",
         seat="seat",
         is_online=True,
         identity_key=receiver.identity_key,

@@ -78,6 +78,7 @@ class Insider:
         keys = self.identity.keys
         return Presence(
             receiver_id=keys.receiver_id,
+            machine=seat,
             seat=seat,
             is_online=True,
             identity_key=keys.identity_key,

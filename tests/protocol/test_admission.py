@@ -18,6 +18,7 @@ ADMISSION = sign_admission(SEAT.keys, DIRECTOR)
 def presence(keys: ReceiverKeys = SEAT.keys, admission: bytes = ADMISSION) -> Presence:
     return Presence(
         receiver_id=keys.receiver_id,
+        machine="machine",
         seat="seat",
         is_online=True,
         identity_key=keys.identity_key,

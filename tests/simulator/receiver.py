@@ -450,6 +450,7 @@ class SimulatedReceiver:
     def _presence(self, *, is_online: bool) -> Presence:
         return Presence(
             receiver_id=self.receiver_id,
+            machine=self.seat,
             seat=self.seat,
             is_online=is_online,
             identity_key=bytes(32),

@@ -77,6 +77,7 @@ MESSAGES = (
         {
             "type": "presence",
             "receiver_id": RECEIVERS[0],
+            "machine": "52:54:00:12:34:56",
             "seat": "Übungsraum 3, Platz 7",
             "is_online": True,
             "identity_key": _bytes(1),

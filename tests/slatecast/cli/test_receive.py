@@ -43,6 +43,12 @@ def test_a_seat_has_a_name_that_fits_a_screen(seat: str) -> None:
     assert isinstance(result.exception, ConfigError)
 
 
+@pytest.mark.parametrize("machine", ["", "x" * 65, "two\nlines", "\x1b[31m"])
+def test_so_has_a_machine(machine: str) -> None:
+    result = CliRunner().invoke(receive, ["--target", "disk", "--machine", machine])
+    assert isinstance(result.exception, ConfigError)
+
+
 @pytest.mark.parametrize("target", ["missing", "serial=no-such-disk", "/"])
 def test_the_target_is_looked_at_before_anything_else(target: str) -> None:
     result = CliRunner().invoke(receive, ["--target", target, "--server", "not an address"])
