@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from broadcaster.audit import AUDIT_FILE, AuditLog
 from broadcaster.cast_audit import CastAudit
 from broadcaster.cast_config import CastConfig
 from broadcaster.cast_record import CastRecord
+from broadcaster.control_side import BROADCASTER, BrokerInUse, Control, ControlSetting
 from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
 from broadcaster.library.signing import signed_by
@@ -23,22 +23,11 @@ from broadcaster.waiting_room import RoomEvent, Settled
 from protocol.enrolment import VerdictState
 from protocol.link.discovery import advertise
 from protocol.link.front_door_address import FrontDoorAddress
-from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import BrokerAddress
 from protocol.manifest import Manifest
 from slatecast.cli.admitting import Admitting
 from slatecast.cli.room_display import room_display, say
 from slatecast.cli.words import rate_in_words, seconds_in_words
-from slatecast.control import BROADCASTER, BrokerInUse, Control, ControlSetting
-
-LINK_SHARE: Final = 0.9
-"""Of the link speed when no rate is given: the rest is for control, repair and the class next door."""
-
-START_RATE: Final = 900_000_000
-"""[bit/s] Where a cast without a given rate begins: most seats have gigabit ports, whatever the server has."""
-
-UNKNOWN_LINK_RATE: Final = 900_000_000
-"""[bit/s] Where the interface does not tell its speed (loopback, virtual): nine tenths of gigabit Ethernet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +56,6 @@ def run_cast(
     cast = _Cast(library, manifest, keys, config, setting)
     with library.in_use(manifest):
         return asyncio.run(cast.run())
-
-
-def default_rate(interface: InterfaceInfo) -> int:
-    """Bits per second when none is given."""
-    if interface.speed_bits_per_second is None:
-        return UNKNOWN_LINK_RATE
-    return int(interface.speed_bits_per_second * LINK_SHARE)
 
 
 class _Cast:

@@ -7,7 +7,8 @@ import click
 import msgspec
 from rich.console import Console
 
-from broadcaster.cast_config import CastConfig
+from broadcaster.cast_config import START_RATE, CastConfig, default_rate
+from broadcaster.control_side import ControlSetting
 from broadcaster.keys import KeyStore
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.library import Library
@@ -20,12 +21,11 @@ from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.messages import ReceiverState
 from protocol.pairing import WORDS_SEED_LENGTH, new_token, normalized_token
-from slatecast.casting import START_RATE, CastSetting, default_rate, run_cast
+from slatecast.casting import CastSetting, run_cast
 from slatecast.cli.context import Context, keys_option, library_option
 from slatecast.cli.parameters import Rate, ca_file_option, keep_from_children
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report, say
-from slatecast.control import ControlSetting
 
 
 @click.command()

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from broadcaster.cast_config import CastConfig
+from broadcaster.control_side import ControlSetting
 from broadcaster.keys import KeyStore
 from broadcaster.library.adding import find_or_add
 from broadcaster.library.exporting import export_image
@@ -32,7 +33,6 @@ from slatecast.cli.progress import progress_bars
 from slatecast.cli.room_display import print_report
 from slatecast.cli.words import bytes_in_words
 from slatecast.comparison import compare_disk
-from slatecast.control import ControlSetting
 from slatecast.sample_disk import build_sample_disk
 
 DEMO_RATE: Final = 400_000_000

@@ -1,4 +1,3 @@
-import dataclasses
 import random
 import re
 import socket
@@ -13,6 +12,7 @@ from broadcaster.audit import AUDIT_FILE, AuditEvent
 from broadcaster.audit_check import read_entries
 from broadcaster.broker import LOOPBACK
 from broadcaster.cast_config import CastConfig
+from broadcaster.control_side import ControlSetting
 from broadcaster.keys import KeyStore
 from broadcaster.library.adding import add_image
 from broadcaster.library.image_signature import sign_digest
@@ -26,19 +26,12 @@ from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import DEFAULT_TLS_PORT, BrokerAddress
 from protocol.link.multicast import DATA_PORT
 from protocol.signing import SigningKey
-from slatecast.casting import LINK_SHARE, UNKNOWN_LINK_RATE, CastSetting, default_rate, run_cast
-from slatecast.control import ControlSetting
+from slatecast.casting import CastSetting, run_cast
 from tests.end_to_end.room import free_port
 from tests.sample_messages import TSI
 
 LO = resolve_interface("lo")
 TOKEN = "legal-winner-thank-year"
-
-
-def test_the_default_rate_is_a_share_of_the_link() -> None:
-    link = dataclasses.replace(LO, speed_bits_per_second=2_500_000_000)
-    assert default_rate(link) == int(2_500_000_000 * LINK_SHARE)
-    assert default_rate(LO) == UNKNOWN_LINK_RATE
 
 
 @contextmanager

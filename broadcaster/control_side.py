@@ -34,10 +34,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ControlSetting:
-    """Where a cast's control goes, and who may take part."""
+    """Where control traffic goes, and who may take part."""
 
-    token: str
-    """receivers that present it need no operator"""
+    token: str | None
+    """receivers that present it need no operator; None leaves all of them to the operator"""
     broker: BrokerAddress | None = None
     """another broker than the embedded one"""
     ca_file: Path | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from broadcaster.broker import LOOPBACK
+from broadcaster.control_side import BROADCASTER, BrokerInUse, Control, ControlSetting
 from broadcaster.keys import KeyStore
 from broadcaster.library.image_signature import sign_digest
 from protocol.errors import ConfigError, TransportError
@@ -17,7 +18,6 @@ from protocol.link.mqtt import DEFAULT_TLS_PORT, BrokerAddress, MqttLink
 from protocol.link.tls import pinned_context
 from receiver.enrolment import enrol
 from receiver.identity import ReceiverIdentity
-from slatecast.control import BROADCASTER, BrokerInUse, Control, ControlSetting
 from tests.certificates import certificate
 from tests.end_to_end.room import free_port
 
