@@ -1,0 +1,1 @@
+"""`slatecast serve`: broker, broadcaster and console as one service, from one configuration file."""
