@@ -56,7 +56,13 @@ def who_orders() -> dict[str, str]:
 class CastAudit:
     """The entries of one cast. Enter it before the first; each method but ``finished`` returns at once."""
 
-    def __init__(self, log: AuditLog, director: SigningKey, clock: Callable[[], datetime] = utc_now) -> None:
+    operator: str
+    """who orders from now on, by the name that the console knows; empty where no console does"""
+
+    def __init__(
+        self, log: AuditLog, director: SigningKey, clock: Callable[[], datetime] = utc_now, *, operator: str = ""
+    ) -> None:
+        self.operator = operator
         self._log = log
         self._director = director
         self._clock = clock
@@ -87,6 +93,7 @@ class CastAudit:
             {
                 **self._session,
                 **who_orders(),
+                **self._operator(),
                 "image": image.name,
                 "version": image.version,
                 "manifest_digest": announcement.manifest_digest.hex(),
@@ -103,7 +110,8 @@ class CastAudit:
         """A receiver is given its ticket; that it is given it again is not written down."""
         if (receiver_id, seat) not in self._ordered:
             self._ordered.add((receiver_id, seat))
-            self._write(AuditEvent.ORDER_GIVEN, {**self._session, "receiver": receiver_id, "seat": seat})
+            fields = {"receiver": receiver_id, "seat": seat}
+            self._write(AuditEvent.ORDER_GIVEN, {**self._session, **self._operator(), **fields})
 
     async def finished(self, report: SessionReport) -> SessionReport:
         """The cast has come to ``report``: write that down, and give the report back signed, with the log's head."""
@@ -123,6 +131,9 @@ class CastAudit:
         except TimeoutError:
             _logger.warning("the report names no audit entry: %s takes too long", self._log.path)
         return seal_report(report, self._director, head)
+
+    def _operator(self) -> dict[str, str]:
+        return {"operator": self.operator} if self.operator else {}
 
     def _write(self, event: AuditEvent, fields: Mapping[str, str | int]) -> Future[str]:
         """Hand one entry to the writer; the future gives the head, or an empty text."""

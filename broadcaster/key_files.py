@@ -1,6 +1,7 @@
 """The files of a key store: read with suspicion, and changed all together or not at all.
 
     director.key, image.key, authority.key     private keys in PEM, 0600
+    console.key                                the same; nobody is told to trust it, so it belongs to no set
     authority.crt, trust.json                  public
     NAME.new                                   staged for the change that is under way
     lock                                       flock: one process at a time reads or changes the set
@@ -29,12 +30,15 @@ TRUST: Final = "trust.json"
 KEY_FILES: Final = (DIRECTOR_KEY, IMAGE_KEY, AUTHORITY_KEY, AUTHORITY_CERTIFICATE, TRUST)
 """In the order in which a change puts them in place: the trust, which names all others, comes last."""
 
-_PRIVATE: Final = frozenset({DIRECTOR_KEY, IMAGE_KEY, AUTHORITY_KEY})
+CONSOLE_KEY: Final = "console.key"
+"""Not one of KEY_FILES: it is made when it is first asked for, and no trust names it."""
+
+_PRIVATE: Final = frozenset({DIRECTOR_KEY, IMAGE_KEY, AUTHORITY_KEY, CONSOLE_KEY})
 _LOCK: Final = "lock"
 _STAGED: Final = ".new"
 _DECISION: Final = TRUST + _STAGED
 _UNDECIDED: Final = TRUST + ".part"
-_OURS: Final = {_LOCK, _UNDECIDED, *KEY_FILES, *(name + _STAGED for name in KEY_FILES)}
+_OURS: Final = {_LOCK, _UNDECIDED, *(name + end for name in (*KEY_FILES, CONSOLE_KEY) for end in ("", _STAGED))}
 _MAX_LENGTH: Final = 64 * 1024
 """[bytes] of a key file; stops a device or an image that was named by mistake from being read whole."""
 
@@ -104,6 +108,19 @@ class KeyFolder:
             (self.path / _UNDECIDED).rename(self.path / _DECISION)
             sync_folder(self.path)
             self._complete()
+
+    def add_alone(self, name: str, data: bytes) -> None:
+        """Put a file there that belongs to no set. Needs ``locked``.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        staged = self.path / (name + _STAGED)
+        with key_errors(self.path):
+            staged.unlink(missing_ok=True)
+            _write(staged, data, 0o600 if name in _PRIVATE else 0o644)
+            staged.rename(self.path / name)
+            sync_folder(self.path)
 
     def _recover(self) -> None:
         if (self.path / _DECISION).exists():

@@ -3,6 +3,8 @@
 Two Ed25519 keys that cannot do each other's work: the director orders disks to be overwritten, the image key says which
 images may be written. The image key may be taken to another place once it was made; then images are added unsigned
 and signed where it is. The authority issues the certificates of TLS. ``trust`` is the public side of all of them.
+A third Ed25519 key signs what operators order at the console: the broadcaster alone knows its public half, receivers
+need not, so it stands in no trust.
 
 It refuses what somebody else could have read or put there, and what does not fit together. No text here, and no
 representation, holds anything secret.
@@ -24,6 +26,7 @@ from broadcaster.authority import Authority
 from broadcaster.key_files import (
     AUTHORITY_CERTIFICATE,
     AUTHORITY_KEY,
+    CONSOLE_KEY,
     DIRECTOR_KEY,
     IMAGE_KEY,
     TRUST,
@@ -50,12 +53,29 @@ class KeyStore:
     def __init__(self, folder: KeyFolder) -> None:
         """Reads the keys; needs ``folder.locked``."""
         self._folder = folder
+        self._console: SigningKey | None = None
         self._load()
 
     @property
     def folder(self) -> Path:
         """Where the keys are."""
         return self._folder.path
+
+    @property
+    def console(self) -> SigningKey:
+        """Signs what operators order at the console; made when it is first asked for.
+
+        Raises:
+            ConfigError: it must not be used, or cannot be made.
+        """
+        if self._console is None:
+            with self._folder.locked():
+                pem = self._folder.read(CONSOLE_KEY)
+                if pem is None:
+                    pem = _encode(_draw())
+                    self._folder.add_alone(CONSOLE_KEY, pem)
+                self._console = _decode(pem, self.folder / CONSOLE_KEY)
+        return self._console
 
     @classmethod
     def open(cls, folder: Path) -> "KeyStore":

@@ -124,7 +124,7 @@ def _show(store: KeyStore) -> None:
     trust = store.trust
     lines = [("folder", str(store.folder)), ("director", _words(trust.director_key))]
     lines += [(_image_title(store, key), _words(key)) for key in trust.image_keys]
-    lines.append(("authority", _certificate_digest(trust)))
+    lines += [("authority", _certificate_digest(trust)), ("console", _words(store.console.public))]
     lines.append(("changes", f"{trust.serial - 1} since the keys were made"))
     absent = _absent(store)
     lines.append(("kept elsewhere", ", ".join(absent) if absent else "nothing"))
@@ -147,6 +147,7 @@ def _as_dict(store: KeyStore) -> dict[str, Any]:
         "director": describe(store.trust.director_key),
         "image_keys": [{**describe(key), "is_here": key == signer} for key in store.trust.image_keys],
         "authority": _certificate_digest(store.trust),
+        "console": describe(store.console.public),
         "serial": store.trust.serial,
         "absent": _absent(store),
     }

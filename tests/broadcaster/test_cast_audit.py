@@ -178,3 +178,15 @@ def test_who_orders_is_the_user_of_the_process(monkeypatch: pytest.MonkeyPatch) 
 
 def test_time_is_told_with_its_zone() -> None:
     assert utc_now().tzinfo is UTC
+
+
+def test_who_ordered_at_the_console_is_named_with_every_wipe(tmp_path: Path) -> None:
+    log = log_in(tmp_path)
+    with CastAudit(log, DIRECTOR, lambda: NOW, operator="anna") as audit:
+        audit.started(announcement(), expected_seats=2)
+        audit.operator = "bert"
+        audit.ordered(SEAT_1, "seat-1")
+        asyncio.run(audit.finished(unsigned_report(1)))
+    started, ordered, *_ = entries_of(log)
+    assert (started.event, started.fields["operator"]) == (AuditEvent.CAST_STARTED, "anna")
+    assert (ordered.event, ordered.fields["operator"]) == (AuditEvent.ORDER_GIVEN, "bert")

@@ -16,7 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broadcaster.authority import Authority
-from broadcaster.key_files import AUTHORITY_CERTIFICATE, AUTHORITY_KEY, DIRECTOR_KEY, IMAGE_KEY, KEY_FILES, TRUST
+from broadcaster.key_files import (
+    AUTHORITY_CERTIFICATE,
+    AUTHORITY_KEY,
+    CONSOLE_KEY,
+    DIRECTOR_KEY,
+    IMAGE_KEY,
+    KEY_FILES,
+    TRUST,
+)
 from broadcaster.keys import KeyStore, read_signing_key
 from protocol.errors import ConfigError
 from protocol.signing import Purpose, SigningKey, fingerprint, verify
@@ -304,3 +312,37 @@ def test_processes_that_create_at_once_end_with_one_set(tmp_path: Path) -> None:
     made = [process.stdout.read().strip() for process in processes if process.stdout is not None]
     assert [process.wait(60) for process in processes] == [0] * 4
     assert set(made) == {KeyStore.open(tmp_path / "keys").trust.director_key.hex()}
+
+
+def test_the_console_gets_its_key_when_it_is_first_asked_for_and_keeps_it(store: KeyStore) -> None:
+    before = tree(store.folder)
+    assert CONSOLE_KEY not in before
+    other_process = KeyStore.open(store.folder)
+    public = store.console.public
+    assert (store.folder / CONSOLE_KEY).stat().st_mode & 0o777 == 0o600
+    assert all(each.console.public == public for each in (store, other_process, KeyStore.open(store.folder)))
+    assert {**before, CONSOLE_KEY: b""} == {**tree(store.folder), CONSOLE_KEY: b""}
+    assert public not in (store.director.public, *store.trust.image_keys)
+
+
+def test_the_console_key_outlives_a_change_of_the_others(store: KeyStore) -> None:
+    public = store.console.public
+    store.rotate_director()
+    store.rotate_image()
+    assert KeyStore.open(store.folder).console.public == public == store.console.public
+
+
+def test_a_console_key_that_others_may_have_read_is_refused(store: KeyStore) -> None:
+    assert store.console
+    (store.folder / CONSOLE_KEY).chmod(0o644)
+    with pytest.raises(ConfigError, match=r"console\.key can be read by other users: chmod 600"):
+        _ = KeyStore.open(store.folder).console
+    put(store.folder / CONSOLE_KEY, b"nonsense")
+    with pytest.raises(ConfigError, match=r"console\.key is not an Ed25519 private key in PEM"):
+        _ = KeyStore.open(store.folder).console
+
+
+def test_a_console_key_that_was_half_made_is_made_again(store: KeyStore) -> None:
+    put(store.folder / f"{CONSOLE_KEY}.new", b"hal")
+    assert store.console.public == KeyStore.open(store.folder).console.public
+    assert not (store.folder / f"{CONSOLE_KEY}.new").exists()

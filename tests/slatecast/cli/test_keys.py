@@ -81,6 +81,8 @@ def test_show_for_programs(commands: Commands) -> None:
     assert [(key["words"], key["is_here"]) for key in shown["image_keys"]] == [(words(store.trust.image_keys[0]), True)]
     assert (shown["serial"], shown["absent"]) == (1, [])
     assert len(bytes.fromhex(shown["authority"])) == 32
+    console = KeyStore.open(commands.folder).console.public
+    assert shown["console"] == {"fingerprint": fingerprint(console).hex(), "words": words(console)}
 
 
 def test_show_says_what_is_kept_elsewhere(commands: Commands) -> None:
