@@ -106,7 +106,7 @@ class _Cast:
             self._setting.on_open(where)
             with (
                 self._admitting.open(door.waiting_room),
-                BroadcasterMetrics(broadcast, self._setting.metrics_port),
+                BroadcasterMetrics(lambda: [broadcast], self._setting.metrics_port),
                 room_display(broadcast, Console(stderr=True), self._admitting),
             ):
                 try:

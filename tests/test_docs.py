@@ -1,39 +1,25 @@
-"""Holds the documents to the code: layouts, messages, constants, commands, exit codes, metrics, error lines, links."""
+"""Holds the documents to the code: layouts, messages, constants, commands, exit codes, error lines, links."""
 
 import ast
 import importlib
-import random
 import re
 import struct
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from xml.etree import ElementTree
 
 import click
 import pytest
 from msgspec import inspect
-from prometheus_client.core import Metric
 
 from broadcaster.access import ROLES, SAID_BY_RECEIVERS, SAID_TO_ALL
 from broadcaster.audit import AuditEntry, AuditEvent
-from broadcaster.metrics import BroadcasterMetrics
-from broadcaster.rate import RateControl
-from broadcaster.readiness import StartPolicy
 from broadcaster.report import SeatReport, SessionReport
-from broadcaster.service import Broadcast
-from broadcaster.session import SenderSession
-from broadcaster.transmission import TransferObject
 from protocol import PROTOCOL_VERSION, certificate, enrolment, manifest, messages, ticket, trust, wire
-from protocol.link.metrics_endpoint import MetricsEndpoint
-from protocol.link.multicast import DATA_PORT
 from protocol.signing import Purpose
-from receiver.arming import Arming
-from receiver.metrics import ReceiverMetrics
-from receiver.service import Receiver
-from receiver.session import ReceiverSession
 from slatecast import __main__ as front_door
 
 ROOT = Path(__file__).parent.parent
@@ -294,55 +280,6 @@ def test_every_exit_code() -> None:
 @pytest.mark.parametrize("part", [SessionReport, SeatReport], ids=lambda part: part.__name__)
 def test_every_field_of_the_report(part: type[Any]) -> None:
     assert [row[0] for row in table(section(OPERATIONS, part.__name__))] == list(part.__struct_fields__)
-
-
-def test_every_metric() -> None:
-    announcement = messages.Announcement(
-        protocol_version=PROTOCOL_VERSION,
-        tsi="0" * 16,
-        image=messages.ImageSummary(name="lab", version=1, disk_size=512, logical_sector_size=512, stored_bytes=0),
-        group="239.192.0.1",
-        port=DATA_PORT,
-        oti=messages.FecOti(),
-        image_key=bytes(32),
-        image_signature=bytes(64),
-        source="192.0.2.1",
-        manifest_digest=bytes(32),
-        manifest_length=0,
-        manifest_block_digests=(),
-        catch_up_url="",
-    )
-    nothing = TransferObject(0, lambda _: 1)
-    sender = SenderSession(
-        announcement,
-        manifest_object=nothing,
-        disk_object=nothing,
-        policy=StartPolicy(1, 0.0),
-        rate=RateControl(1_000_000, 0.0),
-        now=0.0,
-    )
-    receiver = ReceiverSession(
-        announcement,
-        receiver_id="0" * 32,
-        seat="",
-        target="",
-        arming=Arming(0.0, 0.0),
-        rng=random.Random(0),
-        now=0.0,
-        buffer_limit=1 << 20,
-    )
-    budget = SimpleNamespace(rejected_count=0, quarantined_count=0)
-    broadcast = SimpleNamespace(session=sender, bytes_sent=0, catch_up_bytes=0, budget=budget, now=lambda: 0.0)
-    endpoints: list[MetricsEndpoint] = [
-        BroadcasterMetrics(cast(Broadcast, broadcast), None),
-        ReceiverMetrics(cast(Receiver, SimpleNamespace(session=receiver)), None),
-    ]
-    actual = [[exposed_name(each), each.type] for endpoint in endpoints for each in endpoint._registry.collect()]
-    assert sorted(row[:2] for row in table(section(OPERATIONS, "Metrics"))) == sorted(actual)
-
-
-def exposed_name(metric: Metric) -> str:
-    return f"{metric.name}_total" if metric.type == "counter" else metric.name
 
 
 def test_every_documented_error_line_is_in_the_code() -> None:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from broadcaster.metrics import OUTCOMES, BroadcasterMetrics
+from broadcaster.metrics import METRICS, OUTCOMES, BroadcasterMetrics
 from broadcaster.rate import RateControl
 from broadcaster.readiness import StartPolicy
 from broadcaster.session import SenderSession
@@ -61,7 +61,7 @@ def test_a_scrape_reads_the_session_as_it_is(session: SenderSession) -> None:
         session=session, bytes_sent=12_345, catch_up_bytes=678, budget=budget, now=lambda: 120.0
     )
     port = free_port()
-    with BroadcasterMetrics(broadcast, port):  # type: ignore[arg-type]  # all that the metrics look at
+    with BroadcasterMetrics(lambda: [broadcast], port):  # type: ignore[list-item]  # all that the metrics look at
         text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     values = {name: family.samples[0].value for name, family in families.items() if len(family.samples) == 1}
@@ -69,7 +69,7 @@ def test_a_scrape_reads_the_session_as_it_is(session: SenderSession) -> None:
         "slatecast_broadcaster_sent_bytes": 12_345,
         "slatecast_broadcaster_datagrams_sent": 1 + 3,
         "slatecast_broadcaster_repair_datagrams_sent": 0,
-        "slatecast_broadcaster_rate_bits_per_second": 100_000_000,
+        "slatecast_broadcaster_rate_bytes_per_second": 12_500_000,
         "slatecast_broadcaster_planned_blocks": 5,
         "slatecast_broadcaster_position_blocks": 1,
         "slatecast_broadcaster_damaged_blocks": 1,
@@ -80,4 +80,10 @@ def test_a_scrape_reads_the_session_as_it_is(session: SenderSession) -> None:
     }
     seats = {sample.labels["state"]: sample.value for sample in families["slatecast_broadcaster_seats"].samples}
     assert seats == {**dict.fromkeys(OUTCOMES, 0), "receiving": 2, "lost": 1}
+    assert {(name, family.type) for name, family in families.items()} == {
+        (each.name.removesuffix("_total"), each.type) for each in METRICS
+    }
+    assert {sample.labels["session"] for family in families.values() for sample in family.samples} == {
+        session.announcement.tsi
+    }
     assert all(family.documentation for family in families.values())

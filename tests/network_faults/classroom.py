@@ -144,8 +144,8 @@ def draw(seed: int) -> random.Random:
 
 
 def scrape(port: int) -> dict[str, float]:
-    """Value by name and the values of its labels."""
+    """Value by name, and by name and state where there is one."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
         families = text_string_to_metric_families(page.read().decode())
         samples = [sample for family in families for sample in family.samples]
-    return {" ".join((sample.name, *sample.labels.values())): sample.value for sample in samples}
+    return {f"{sample.name} {sample.labels.get('state', '')}".strip(): sample.value for sample in samples}

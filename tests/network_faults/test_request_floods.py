@@ -128,5 +128,5 @@ def scraped(rehearsal: Classroom, name: str) -> float:
     page = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{METRICS_PORT}/metrics').read().decode())"
     asked: Running = rehearsal.room.start_python("-c", page, host=rehearsal.lab.broadcaster)
     assert asked.finish() == 0, asked.errors.text
-    (line,) = [each for each in asked.output.text.splitlines() if each.startswith(f"slatecast_broadcaster_{name} ")]
+    (line,) = [each for each in asked.output.text.splitlines() if each.startswith(f"slatecast_broadcaster_{name}{{")]
     return float(line.rpartition(" ")[2])

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from broadcaster.announcement import build_announcement
 from protocol.messages import FecOti, ReceiverState
 from receiver.arming import Arming
-from receiver.metrics import ReceiverMetrics
+from receiver.metrics import METRICS, ReceiverMetrics
 from receiver.session import ReceiverSession
 from tests.end_to_end.room import free_port
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH, draw_image
@@ -65,6 +65,7 @@ def test_a_scrape_reads_the_session_as_it_is() -> None:
     session.poison.block_mismatched()
     session.poison.symbols_dropped(6)
     values = scrape(session)
+    assert {name.split()[0] for name in values} == {each.name for each in METRICS}
     states = {name.split()[1]: values.pop(name) for name in list(values) if " " in name}
     assert states == {state.value: float(state is ReceiverState.RECEIVING) for state in ReceiverState}
     assert values == {

@@ -1,0 +1,1 @@
+"""Grafana dashboards: room, session, broadcaster and fleet, generated from code; and what provisions them."""
