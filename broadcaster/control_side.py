@@ -72,13 +72,16 @@ class Control:
         self._server = keys.authority.server_identity()
         self._us = keys.authority.role_identity(BROADCASTER)
 
-    def credentials(self, broker: BrokerInUse, signature: ImageSignature) -> CastCredentials:
-        """What a cast of the signed image speaks and serves with."""
+    def credentials(self, broker: BrokerInUse, signature: ImageSignature, name: str = BROADCASTER) -> CastCredentials:
+        """What a cast of the signed image speaks and serves with, under this name in our own certificate."""
+        tls = broker.tls
+        if tls is not None and name != BROADCASTER and broker.authority is not None:
+            tls = pinned_context(broker.authority, self._keys.authority.role_identity(name))
         return CastCredentials(
             director=self._keys.director,
             image_key=signature.key,
             image_signature=signature.signature,
-            broker_tls=broker.tls,
+            broker_tls=tls,
             lane_tls=server_context(self._server, client_authority=self._authority),
         )
 

@@ -14,7 +14,7 @@ import pwd
 from pathlib import Path
 from typing import Final
 
-from broadcaster.access import ROLES, ROOT, SAID_BY_RECEIVERS, SAID_TO_ALL
+from broadcaster.access import ROLES, ROOT, SAID_BY_RECEIVERS, SAID_TO_ALL, SESSION_ROLES
 from broadcaster.authority import Authority
 from protocol.errors import ConfigError
 from protocol.link.mqtt import DEFAULT_TLS_PORT
@@ -80,7 +80,7 @@ def write_configuration(folder: Path, authority: Authority, *, port: int = DEFAU
 def access_rules() -> str:
     """The rules of broadcaster.access in the words of Mosquitto's acl_file; what is not allowed is denied."""
     lines = ["# Written by slatecast: who may say and hear what, by the name in the certificate.", ""]
-    for role in ROLES:
+    for role in (*ROLES, *SESSION_ROLES):
         lines += [f"user {role}", f"topic readwrite {ROOT}/#", ""]
     lines.append("# Everybody, where %u is the name: receivers")
     lines += [f"pattern read {ROOT}/sessions/+/{leaf}" for leaf in SAID_TO_ALL]

