@@ -1,0 +1,28 @@
+"use strict";
+// What only the browser can know: that the connection to the console is lost and for how long, and whether the tab is
+// seen. Everything else is drawn by the console.
+(() => {
+  const banner = () => document.querySelector("#popup span");
+  let lostAt = 0;
+  const inWords = (seconds) =>
+    seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
+  const say = () => {
+    if (!lostAt) return;
+    const since = new Date(lostAt).toLocaleTimeString();
+    const age = inWords(Math.round((Date.now() - lostAt) / 1000));
+    banner().textContent = `The console cannot be reached. What you see is of ${since}, ${age} ago.`;
+    document.getElementById("popup").setAttribute("role", "alert");
+  };
+  const lost = () => { lostAt = lostAt || Date.now(); document.body.classList.add("connection-lost"); say(); };
+  const back = () => { lostAt = 0; document.body.classList.remove("connection-lost"); };
+  const attach = () => {
+    if (!window.socket || !window.did_handshake) return setTimeout(attach, 50);
+    window.socket.on("disconnect", lost);
+    window.socket.on("connect", back);
+    setInterval(say, 1000);
+    const tell = () => emitEvent("slatecast-visibility", document.hidden);
+    document.addEventListener("visibilitychange", tell);
+    if (document.hidden) tell();
+  };
+  attach();
+})();

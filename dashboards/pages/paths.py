@@ -1,0 +1,41 @@
+"""Where each page is: the paths that pages link to. Pure."""
+
+from typing import Final
+from urllib.parse import quote
+
+ROOMS: Final = "/"
+ROOM: Final = "/rooms/{room:path}"
+"""the name of a room may hold any character, a slash as well"""
+SESSIONS: Final = "/sessions"
+SESSION: Final = "/sessions/{tsi}"
+START: Final = "/start"
+LIBRARY: Final = "/library"
+HISTORY: Final = "/history"
+AUDIT: Final = "/audit"
+HEALTH: Final = "/health-page"
+"""not /health, which is for machines and needs no login"""
+EDIT_ROOMS: Final = "/edit-rooms"
+LOGIN: Final = "/login"
+LOGOUT: Final = "/logout"
+
+
+def room_path(room: str) -> str:
+    """The page of a room."""
+    return f"/rooms/{quote(room, safe='')}"
+
+
+def session_path(tsi: str) -> str:
+    """The page of a session."""
+    return f"/sessions/{quote(tsi, safe='')}"
+
+
+def start_path(room: str = "", tsi: str = "") -> str:
+    """The page that starts a session in ``room``, or shows the plan ``tsi``."""
+    if tsi:
+        return f"{START}?tsi={quote(tsi, safe='')}"
+    return f"{START}?room={quote(room, safe='')}" if room else START
+
+
+def report_path(tsi: str, form: str) -> str:
+    """The report of a session that has ended; ``form`` is json or html."""
+    return f"{session_path(tsi)}/report.{form}"
