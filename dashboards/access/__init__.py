@@ -1,0 +1,1 @@
+"""Who may use the console: accounts, logins, tokens, and the guards that stand before every page and route."""
