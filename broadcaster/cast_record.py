@@ -9,7 +9,7 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -39,19 +39,25 @@ _logger = logging.getLogger(__name__)
 class CastRecord:
     """The record of one cast; ``resumed`` says whether it goes on where another process was killed."""
 
-    def __init__(self, store: CastStore, manifest: Manifest, earlier: OpenCast | None) -> None:
-        """``earlier`` is a cast of the same image on the same interface, or None to begin a new one."""
+    def __init__(self, store: CastStore, manifest: Manifest, earlier: OpenCast | None, *, hosting: bytes = b"") -> None:
+        """``earlier`` is a cast of the same image on the same interface, or None to begin a new one.
+
+        ``hosting`` is what the host of a session needs to take it up again; without it, what ``earlier`` has of it.
+        """
         self._store = store
         self._manifest = manifest
         self._open = earlier
         self._lock = threading.Lock()
         self._is_finished = False
+        self._is_suspended = False
         saved = None if earlier is None else earlier.saved
         self.resumed = saved
         self.tsi: Final = secrets.randbits(64) if saved is None else decode_tsi(saved.tsi)
         self.session_secret: Final = secrets.token_bytes(32) if saved is None else saved.session_secret
         self.group = "" if saved is None else saved.group
         """set by ``choose_group`` for a new cast"""
+        self.hosting = hosting or (b"" if saved is None else saved.hosting)
+        """what the host of this session keeps of it, opaque here; what is set is kept with the next state"""
         self.generation: Final = 1 if saved is None else saved.generation + 2
         """counts the starts of this session, from 1 on"""
 
@@ -90,6 +96,15 @@ class CastRecord:
         """Of the seats that were done before this process."""
         return () if self.resumed is None else self.resumed.certificates
 
+    @property
+    def dismissed_machines(self) -> tuple[str, ...]:
+        """Machines that the operator had stopped before this process."""
+        return () if self.resumed is None else self.resumed.dismissed_machines
+
+    def is_held(self, is_held: bool) -> bool:
+        """Whether the session is only planned: as it was before this process, or else ``is_held``."""
+        return is_held if self.resumed is None else not self.resumed.is_released
+
     def choose_group(self, interface: InterfaceInfo, *, use_ipv6: bool) -> None:
         """Find a group address that nobody is heard to send to, unless the cast has one; listens, so it blocks.
 
@@ -113,6 +128,12 @@ class CastRecord:
         session.repair_datagrams = self.resumed.repair_datagrams
         for report in self.resumed.reports:
             session.roster.restore(report, self.resumed.demotion_reasons.get(report.receiver_id, ""), now)
+        for receiver_id in self.resumed.dismissed:
+            session.dismiss(receiver_id, now)
+        for receiver_id in self.resumed.moved:
+            session.move_to_catch_up(receiver_id, now)
+        if self.resumed.is_paused:
+            session.pause(now)
 
     def snapshot(
         self,
@@ -126,6 +147,7 @@ class CastRecord:
         catch_up_bytes: int,
         now: float,
         certificates: tuple[SignedCertificate, ...] = (),
+        dismissed_machines: Iterable[str] = (),
     ) -> SavedCast:
         """The state as it now is."""
         header = self._manifest.header
@@ -156,13 +178,20 @@ class CastRecord:
             demotion_reasons={
                 seat.report.receiver_id: seat.was_slow_because for seat in seats if seat.was_slow_because
             },
+            is_released=not session.is_held,
+            is_paused=session.is_paused,
+            dismissed=session.roster.dismissed_ids(),
+            dismissed_machines=tuple(sorted(dismissed_machines)),
+            moved=session.moved_ids(),
+            hosting=self.hosting,
         )
 
     @contextlib.asynccontextmanager
     async def kept(
         self, state: Callable[[], SavedCast], on_saved: Callable[[SavedCast], object], has_news: asyncio.Event
     ) -> AsyncIterator[None]:
-        """Keep the record up to date; when the session ends, for whatever reason but our death, it is forgotten.
+        """Keep the record up to date; when the session ends, for whatever reason but our death, it is forgotten, unless
+        it was ``suspended``.
 
         Args:
             state: the state as it now is.
@@ -188,7 +217,22 @@ class CastRecord:
         finally:
             task.cancel()
             await asyncio.wait([task])
-            await asyncio.to_thread(self.finish)
+            if self._is_suspended:
+                await asyncio.to_thread(self.save, state())
+                await asyncio.to_thread(self.close)
+            else:
+                await asyncio.to_thread(self.finish)
+
+    def suspend(self) -> None:
+        """The session does not end when it is left: another process will take it up."""
+        self._is_suspended = True
+
+    def close(self) -> None:
+        """Leave the state for whoever looks for it."""
+        with self._lock:
+            self._is_finished = True
+            if self._open is not None:
+                self._open.close()
 
     def save(self, state: SavedCast) -> None:
         """Put the state on disk; blocks. After ``finish`` it does nothing."""

@@ -104,6 +104,8 @@ class CatchUpLane:
         self._is_secure = tls is not None
         self._listener = HttpListener(self._host, port, interface.index, self._answer, tls=tls)
         self._under_way: Counter[str] = Counter()
+        self.is_paused = False
+        """the lane is busy for everybody; what is under way is finished"""
         self.bytes_sent = 0
         """bytes of bodies handed to the kernel"""
         self.datagrams_sent = 0
@@ -202,7 +204,7 @@ class CatchUpLane:
     def _admitted(self, address: str) -> Iterator[bool]:
         # Receivers on this machine, those of a demo, share its address.
         is_crowded = self._under_way[address] >= MAX_REQUESTS_PER_ADDRESS and address != str(self._host)
-        if is_crowded or self.requests_under_way >= MAX_REQUESTS:
+        if self.is_paused or is_crowded or self.requests_under_way >= MAX_REQUESTS:
             yield False
             return
         self._under_way[address] += 1

@@ -52,7 +52,9 @@ class RoomControl:
         broker: where it goes.
         credentials: who we are.
         session_secret: 32 bytes, given to admitted receivers alone.
-        on_order: told receiver id and seat of each ticket that is given, repeated ones too.
+        on_order: told receiver id and seat of each ticket that lets a receiver write, repeated ones too.
+        is_wanted: whether this receiver is one of those that the session is for, asked of each presence that is proved.
+            Whoever is not wanted gets no ticket, and nothing that it says reaches the session.
     """
 
     def __init__(
@@ -61,12 +63,17 @@ class RoomControl:
         credentials: CastCredentials,
         session_secret: bytes,
         on_order: Callable[[str, str], object],
+        *,
+        is_wanted: Callable[[Presence], bool] = lambda presence: True,
     ) -> None:
         self.broker = broker
         self.budget = MessageBudget()
         self._credentials = credentials
         self._session_secret = session_secret
         self._on_order = on_order
+        self._is_wanted = is_wanted
+        self._wanted: dict[str, Presence] = {}
+        self._dismissed_machines: set[str] = set()
         self._admissions = Admissions(credentials.director.public)
         self._freshness = Freshness()
         self._tickets_due: dict[str, float] = {}
@@ -87,9 +94,12 @@ class RoomControl:
         self._voice = Voice(self._link, self._credentials.director)
         return self._link
 
-    def open(self, session: SenderSession, kept: Iterable[SignedCertificate]) -> None:
-        """The session is there; ``kept`` are the certificates of its earlier run."""
+    def open(
+        self, session: SenderSession, kept: Iterable[SignedCertificate], dismissed_machines: Iterable[str] = ()
+    ) -> None:
+        """The session is there; ``kept`` are the certificates of its earlier run, as are the machines it dismissed."""
         self._session = session
+        self._dismissed_machines.update(dismissed_machines)
         self._certificates = Certificates(session.announcement, self._admissions.keys_of)
         self._certificates.restore(kept)
 
@@ -106,6 +116,10 @@ class RoomControl:
     async def messages(self) -> AsyncIterator[Message]:
         """What admitted receivers say, after tickets, certificates and alarms were seen to; for one consumer."""
         async for message in received_messages(self._link, self._admissions.key_for):
+            if isinstance(message, Presence):
+                self._choose(message)
+            if getattr(message, "receiver_id", "") not in self._wanted:
+                continue
             if isinstance(message, Numbered) and not self._is_heeded(message):
                 continue
             if isinstance(message, Presence) and message.is_online:
@@ -117,6 +131,24 @@ class RoomControl:
                 if alarm:
                     _logger.warning("%s", alarm)
             yield message
+
+    def give_tickets(self) -> None:
+        """Give everybody that is there the ticket that now holds, at once."""
+        self._tickets_due.clear()
+        for presence in list(self._wanted.values()):
+            if presence.is_online:
+                self._give_ticket(presence)
+
+    def dismiss(self, receiver_id: str) -> None:
+        """Give this machine no ticket any more, under whatever id it comes back; what it still says is heard."""
+        presence = self._wanted.get(receiver_id)
+        if presence is not None:
+            self._dismissed_machines.add(presence.machine)
+
+    @property
+    def dismissed_machines(self) -> frozenset[str]:
+        """Machines that get no ticket any more."""
+        return frozenset(self._dismissed_machines)
 
     def speak(self, session: SenderSession) -> None:
         """Say all that is due."""
@@ -135,10 +167,23 @@ class RoomControl:
         """An admitted receiver said what makes no sense."""
         self.budget.strike(receiver_id, what, time.monotonic())
 
+    def _choose(self, presence: Presence) -> None:
+        """Note whether this receiver is one of ours, as it now presents itself."""
+        receiver_id = presence.receiver_id
+        is_known = receiver_id in self._wanted
+        if not self._is_wanted(presence) or (presence.machine in self._dismissed_machines and not is_known):
+            self._wanted.pop(receiver_id, None)
+            return
+        if not is_known and len(self._wanted) >= MAX_ADMITTED:
+            del self._wanted[next(iter(self._wanted))]
+        self._wanted[receiver_id] = presence
+
     def _give_ticket(self, presence: Presence) -> None:
         """Each time that a receiver says it is there: one that lacks its ticket says so more often."""
         session, keys = self._session, self._admissions.keys_of(presence.receiver_id)
         if session is None or keys is None or session.phase is SessionPhase.ENDED:
+            return
+        if presence.machine in self._dismissed_machines:
             return
         now = time.monotonic()
         if now < self._tickets_due.get(presence.receiver_id, now):
@@ -147,12 +192,19 @@ class RoomControl:
             self._tickets_due.clear()
         self._tickets_due[presence.receiver_id] = now + TICKET_GAP
         try:
-            ticket = sign_ticket(session.announcement, keys, self._session_secret, self._credentials.director)
+            ticket = sign_ticket(
+                session.announcement,
+                keys,
+                self._session_secret,
+                self._credentials.director,
+                may_write=not session.is_held,
+            )
         except SealError as error:
             self.strike(presence.receiver_id, str(error))
             return
         self._voice.say(ticket, supersedes=True)
-        self._on_order(presence.receiver_id, presence.seat)
+        if not session.is_held:
+            self._on_order(presence.receiver_id, presence.seat)
 
     def _take_certificate(self, signed: SignedCertificate) -> None:
         try:

@@ -16,6 +16,9 @@ STUCK_SPAN: Final = 3.0
 STUCK_RATIO: Final = 0.05
 """Share of the room's rate below which the lane gets nowhere: TCP at 10 % loss, and no port that is only slow."""
 
+MOVED: Final = "moved by the operator"
+"""Reason of a seat that is on the catch-up lane because the operator wants it there."""
+
 
 class Lanes:
     """Moves the seats of one session between group and catch-up lane."""
@@ -25,6 +28,8 @@ class Lanes:
         self._stragglers = StragglerWatch()
         self._stuck_since: tuple[str, float, int] | None = None
         """the last straggler: its receiver id, since when it is watched, s, and what it had fetched by then, bytes"""
+        self._moved: set[str] = set()
+        """receivers that the operator has moved"""
 
     def judge(self, seat: Seat, *, datagrams_sent: int, bytes_sent: int, now: float) -> bool:
         """Judge a seat by its newest report and by all that the group was sent; whether that moved it."""
@@ -41,10 +46,27 @@ class Lanes:
         return self._stragglers.memory_in_repair()
 
     def leave(self, seat: Seat) -> None:
-        """The seat wants nothing more of anybody."""
+        """The seat wants nothing more of anybody; one that the operator has moved stays there until it is settled."""
         self._stragglers.forget(seat.report.receiver_id)
-        seat.slow_because = ""
+        stays = seat.report.receiver_id in self._moved and not seat.is_settled and not seat.is_dismissed
+        seat.slow_because = seat.slow_because if stays else ""
         seat.must_leave_group = False
+
+    def move_for_good(self, seat: Seat) -> bool:
+        """The operator moves the seat to the catch-up lane; False when there is none."""
+        if self._has_catch_up:
+            self._moved.add(seat.report.receiver_id)
+            self._move(seat)
+        return self._has_catch_up
+
+    @property
+    def moved(self) -> frozenset[str]:
+        """Receivers that the operator has moved."""
+        return frozenset(self._moved)
+
+    def forget_pace(self) -> None:
+        """The lane has rested: nobody is stuck for that."""
+        self._stuck_since = None
 
     def forget_silent(self, roster: Roster, rate: RateControl, now: float) -> None:
         """Let a seat that is lost decide nothing any more; one that has to stay outside the group stays there."""
@@ -67,7 +89,8 @@ class Lanes:
             return False
         if len(slow) == 1 and not self._is_stuck(slow[0], rate_bits_per_second, now):
             return False
-        readmitted = [seat for seat in slow if self._stragglers.readmit(seat.report.receiver_id)]
+        may_return = (seat for seat in slow if seat.report.receiver_id not in self._moved)
+        readmitted = [seat for seat in may_return if self._stragglers.readmit(seat.report.receiver_id)]
         for seat in readmitted:
             self._move(seat)
         return bool(readmitted)
@@ -90,7 +113,8 @@ class Lanes:
         if not self._has_catch_up:
             return False
         straggler = self._stragglers.straggler(seat.report.receiver_id)
-        reason = "" if straggler is None else straggler.reason
+        by_order = MOVED if seat.report.receiver_id in self._moved else ""
+        reason = by_order or ("" if straggler is None else straggler.reason)
         has_moved = bool(reason) != seat.is_on_catch_up
         seat.slow_because = reason
         seat.was_slow_because = reason or seat.was_slow_because

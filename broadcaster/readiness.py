@@ -55,6 +55,12 @@ class Readiness:
         if self._manifest_left_at is None:
             self._manifest_left_at = now
 
+    def begin_anew(self, now: float) -> None:
+        """What was planned is started: until now nobody was waited for."""
+        self._half_known_at = None
+        if self._manifest_left_at is not None:
+            self._manifest_left_at = now
+
     def excuse(self, seconds: float) -> None:
         """For so long nobody could be heard: it does not count as patience."""
         if self._manifest_left_at is not None:

@@ -27,6 +27,9 @@ LONGEST_ARMING: Final = 630.0
 LOST: Final = "lost"
 STALLED: Final = "stalled"
 INCOMPLETE: Final = "incomplete"
+ABORTED: Final = "aborted"
+
+_ARMING: Final = frozenset({ReceiverState.PLANNED, ReceiverState.ARMING})
 
 
 @dataclass(slots=True)
@@ -61,6 +64,8 @@ class Seat:
     """whether multicast would only flood its link"""
     incomplete_because: str = ""
     """why it can never be complete, in words; empty when it can"""
+    dismissed_at: float | None = None
+    """s, when the operator stopped it"""
 
     @property
     def is_settled(self) -> bool:
@@ -69,8 +74,13 @@ class Seat:
 
     @property
     def is_arming(self) -> bool:
-        """Whether it counts down, and can still be stopped: nothing may be written there yet."""
-        return self.report.state is ReceiverState.ARMING
+        """Whether nothing may be written there yet: it is planned, or counts down and can still be stopped."""
+        return self.report.state in _ARMING
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether the operator has stopped it."""
+        return self.dismissed_at is not None
 
     @property
     def is_on_catch_up(self) -> bool:
@@ -78,9 +88,13 @@ class Seat:
         return bool(self.slow_because)
 
     def outcome(self, now: float) -> str:
-        """One word: a final state, ``lost``, ``stalled``, ``incomplete``, or the state it is in."""
+        """One word: a final state, ``lost``, ``stalled``, ``incomplete``, ``aborted`` when it was stopped and has not
+        said that it did, or the state it is in.
+        """
         if self.is_settled:
             return self.report.state.value
+        if self.dismissed_at is not None and now - self.dismissed_at > LEASE:
+            return ABORTED
         if self.incomplete_because:
             return INCOMPLETE
         if now - self.heard_at > LEASE:
@@ -91,13 +105,14 @@ class Seat:
 
     def is_awaited(self, now: float) -> bool:
         """Whether the session goes on for this seat."""
-        return not self.is_settled and self.outcome(now) not in (LOST, STALLED, INCOMPLETE)
+        return not self.is_settled and self.outcome(now) not in (LOST, STALLED, INCOMPLETE, ABORTED)
 
 
 class Roster:
-    """The seats of one session by receiver id."""
+    """The seats of one session by receiver id; while it ``is_held``, none has to get anywhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_held: bool = False) -> None:
+        self._is_held = is_held
         self._seats: dict[str, Seat] = {}
 
     def hear_report(self, report: ReceiverReport, now: float, *, is_progress_due: bool) -> Seat | None:
@@ -115,9 +130,9 @@ class Roster:
         elif report.sequence <= seat.report.sequence or seat.is_settled:
             return None
         self._note_life(seat, now)
-        is_arming = report.state is ReceiverState.ARMING
-        seat.arming_since = min(seat.arming_since, now) if is_arming else inf
-        if is_arming or not is_progress_due or _progress(report) != _progress(seat.report):
+        is_arming = report.state in _ARMING
+        seat.arming_since = min(seat.arming_since, now) if is_arming and not self._is_held else inf
+        if is_arming or self._is_held or not is_progress_due or _progress(report) != _progress(seat.report):
             seat.progressed_at = now
         seat.report = report
         if seat.is_settled:
@@ -130,7 +145,7 @@ class Roster:
         if seat is None:
             return None
         self._note_life(seat, now)
-        return seat if seat.is_awaited(now) else None
+        return seat if seat.is_awaited(now) and not seat.is_dismissed else None
 
     def hear_presence(self, presence: Presence, now: float) -> None:
         """Note that a receiver is there, or that its connection has ended."""
@@ -141,6 +156,19 @@ class Roster:
             self._note_life(seat, now)
         else:
             seat.is_offline = True
+
+    def release(self, now: float) -> None:
+        """The session is not held any more: seats have to get somewhere."""
+        self._is_held = False
+        self.expect_progress(now)
+
+    def dismiss(self, seat: Seat, now: float) -> None:
+        """The operator has stopped it; it has the time of a lease to say so."""
+        seat.dismissed_at = now if seat.dismissed_at is None else seat.dismissed_at
+
+    def dismissed_ids(self) -> tuple[str, ...]:
+        """Receivers that were stopped and whose final report is not here."""
+        return tuple(each for each, seat in self._seats.items() if seat.is_dismissed and not seat.is_settled)
 
     def expect_progress(self, now: float) -> None:
         """From now on a seat gets somewhere or stalls; also after nobody could be heard for a while."""
@@ -170,7 +198,7 @@ class Roster:
 
     def armed(self, now: float) -> list[Seat]:
         """Seats that may write and wait for the session to start; after a restart some may read back already."""
-        return [seat for seat in self.awaited(now) if not seat.is_arming]
+        return [seat for seat in self.awaited(now) if not seat.is_arming and not seat.is_dismissed]
 
     def awaited(self, now: float) -> list[Seat]:
         """Seats that the session goes on for."""
@@ -178,7 +206,7 @@ class Roster:
 
     def served(self, now: float) -> list[Seat]:
         """Of these, the seats that the group is there for."""
-        return [seat for seat in self.awaited(now) if not seat.is_on_catch_up]
+        return [seat for seat in self.awaited(now) if not seat.is_on_catch_up and not seat.is_dismissed]
 
     def silent(self, now: float) -> list[Seat]:
         """Seats that are lost, and would be awaited again if they spoke."""

@@ -14,7 +14,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -89,6 +89,17 @@ class SavedCast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """of the seats that are done, checked"""
     demotion_reasons: dict[ReceiverId, LongText] = {}
     """why a receiver is on the catch-up lane"""
+    is_released: bool = True
+    """seats may write; False while the session is only planned"""
+    is_paused: bool = False
+    dismissed: tuple[ReceiverId, ...] = ()
+    """receivers that the operator has stopped"""
+    dismissed_machines: tuple[ShortText, ...] = ()
+    """that get no ticket any more"""
+    moved: tuple[ReceiverId, ...] = ()
+    """receivers that the operator has moved to the catch-up lane"""
+    hosting: bytes = b""
+    """what the host of this session needs to take it up again, as the host alone reads it; empty for a single cast"""
 
 
 class OpenCast:
@@ -151,23 +162,40 @@ class CastStore:
     def find(self, manifest_digest: bytes, interface_name: str) -> OpenCast | None:
         """The newest unfinished cast of this image on this interface whose process is gone; from now on it is ours.
 
-        What is too old is removed on the way; what is no state of this version is put aside with one line.
+        Sessions of a host are not among them: ``find_hosted`` gives those. What is too old is removed on the way; what
+        is no state of this version is put aside with one line.
         """
+        for cast in self._abandoned():
+            saved = cast.saved
+            if not saved.hosting and (saved.manifest_digest, saved.interface_name) == (manifest_digest, interface_name):
+                return cast
+            cast.close()
+        return None
+
+    def find_hosted(self) -> list[OpenCast]:
+        """All unfinished sessions of a host whose process is gone, the newest first; from now on they are ours."""
+        hosted = []
+        for cast in self._abandoned():
+            if cast.saved.hosting:
+                hosted.append(cast)
+            else:
+                cast.close()
+        return hosted
+
+    def _abandoned(self) -> Iterator[OpenCast]:
+        """The casts whose process is gone, taken up one by one, the newest first."""
         try:
             names = [path.name for path in self._folder.iterdir()]
         except FileNotFoundError:
-            return None
+            return
         except OSError as error:
             _logger.warning("no interrupted cast can be looked for: %s: %s", self._folder, error.strerror or error)
-            return None
+            return
         _remove_litter(self._folder, names)
         for name in _newest_first(self._folder, (name for name in names if name.endswith(_STATE))):
             cast = self._take_up(name)
             if cast is not None:
-                if (cast.saved.manifest_digest, cast.saved.interface_name) == (manifest_digest, interface_name):
-                    return cast
-                cast.close()
-        return None
+                yield cast
 
     def create(self, saved: SavedCast) -> OpenCast:
         """Keep a new cast; where that cannot be, say so in one line and return one that keeps nothing."""

@@ -39,6 +39,7 @@ from protocol.link.multicast import DATA_PORT, MulticastSender
 from protocol.manifest import Manifest
 from protocol.messages import (
     FecOti,
+    Presence,
     ReceiverReport,
     SessionPhase,
     SignedCertificate,
@@ -82,9 +83,17 @@ class Broadcast:
         broker: BrokerAddress,
         credentials: CastCredentials,
         on_order: Callable[[str, str], object] = lambda receiver_id, seat: None,
+        is_held: bool = False,
+        is_wanted: Callable[[Presence], bool] = lambda presence: True,
     ) -> None:
-        """``on_order`` is told receiver id and seat of each ticket that is given."""
-        self._control = RoomControl(broker, credentials, record.session_secret, on_order)
+        """``on_order`` is told receiver id and seat of each ticket that lets a receiver write.
+
+        With ``is_held`` a new session is only planned until ``release``; one that resumes is what it was before.
+        ``is_wanted`` says of a presence whether the session is for that receiver (see ``RoomControl``).
+        """
+        self._control = RoomControl(broker, credentials, record.session_secret, on_order, is_wanted=is_wanted)
+        self._is_held = record.is_held(is_held)
+        self._is_suspended = False
         self._library = library
         self._manifest = manifest
         self._config = config
@@ -162,10 +171,12 @@ class Broadcast:
             now=now,
             generation=record.generation,
             is_recorded=True,
+            is_held=self._is_held,
             on_nonsense=self._control.strike,
         )
         record.restore(self.session, now)
-        self._control.open(self.session, record.certificates)
+        self._control.open(self.session, record.certificates, record.dismissed_machines)
+        self._lane.is_paused = self.session.is_paused
         self._transmitter = self._started_transmitter(sender, cap)
         stack.callback(self._transmitter.stop)
 
@@ -228,6 +239,58 @@ class Broadcast:
     def abort(self, reason: str) -> None:
         """End the session at once; ``run`` then returns the report."""
         self.session.abort(reason, time.monotonic())
+        self._wake.set()
+
+    def suspend(self) -> None:
+        """End ``run`` without a farewell and keep the record, so that a later start resumes; ``run`` then returns the
+        report as it stands. Receivers wait for as long as they do for a broadcaster that was killed.
+        """
+        self._is_suspended = True
+        self._record.suspend()
+        self._wake.set()
+
+    def release(self, expected_seats: int | None = None) -> None:
+        """Start a session that was only planned: every planned seat is ordered to write.
+
+        It begins when ``expected_seats`` are ready, beside those that are settled already; None for the policy's.
+        """
+        if self.session.is_held:
+            self.session.release(time.monotonic(), expected_seats)
+            self._changed()
+            self._control.give_tickets()
+
+    def pause(self) -> None:
+        """Send nothing, by multicast or by the catch-up lane, until ``resume``; no seat is judged meanwhile."""
+        self.session.pause(time.monotonic())
+        self._changed()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.session.resume(time.monotonic())
+        self._changed()
+
+    def dismiss(self, receiver_id: str) -> bool:
+        """Stop one seat and go on without it, now and when its machine comes back; False where it is unknown or done.
+
+        If writing has begun there, its disk stays marked as incomplete.
+        """
+        is_dismissed = self.session.dismiss(receiver_id, time.monotonic())
+        if is_dismissed:
+            self._control.dismiss(receiver_id)
+            self._changed()
+        return is_dismissed
+
+    def move_to_catch_up(self, receiver_id: str) -> bool:
+        """Let one seat fetch what it misses by unicast, for good; False where it is unknown or done, or has no lane."""
+        has_moved = self.session.move_to_catch_up(receiver_id, time.monotonic())
+        self._changed()
+        return has_moved
+
+    def _changed(self) -> None:
+        """The operator has changed something: everybody hears it, and a restart finds it."""
+        if self._lane is not None:
+            self._lane.is_paused = self.session.is_paused
+        self._has_news.set()
         self._wake.set()
 
     def report(self) -> SessionReport:
@@ -333,12 +396,13 @@ class Broadcast:
         try:
             while True:
                 self._control.speak(self.session)
-                if self.session.phase is SessionPhase.ENDED:
+                if self.session.phase is SessionPhase.ENDED or self._is_suspended:
                     return
                 await self._woken(max(0.0, self.session.next_timeout() - time.monotonic()))
         finally:
-            self.session.abort(INTERRUPTED, time.monotonic())
-            await self._control.farewell(self.session)
+            if not self._is_suspended:
+                self.session.abort(INTERRUPTED, time.monotonic())
+                await self._control.farewell(self.session)
 
     async def _woken(self, seconds: float) -> None:
         """Wait until something has happened, but not longer; what happened before the caller looked is not lost,
@@ -368,5 +432,6 @@ class Broadcast:
             bytes_on_wire=self.bytes_sent,
             catch_up_bytes=self.catch_up_bytes,
             certificates=self._control.certificates.all(),
+            dismissed_machines=self._control.dismissed_machines,
             now=time.monotonic(),
         )

@@ -9,6 +9,9 @@ Driven by three: the network (``receive_message``, ``control_lost``), the transm
     WAITING  --the wait is over and no seat is ready-->  ENDED
     any      --``abort``-->  ENDED
 
+A session that is held is only planned: it goes to MANIFEST with the first seat, so that all can look at their disks,
+and stays there until ``release``; then it begins as every other, when enough seats are ready.
+
 There is no barrier in the data path: within DISK a seat may join, leave and return at any moment. The first pass sends
 the union of what the seats miss (``plan``); what they miss after it is mended by requests (``repair``); seats that
 would slow the others fetch what they miss by themselves (``lanes``).
@@ -25,6 +28,7 @@ from broadcaster.readiness import Readiness, StartPolicy, told
 from broadcaster.repair import RepairQueue
 from broadcaster.repair_credit import RepairCredit
 from broadcaster.roster import Roster, Seat
+from broadcaster.steering import Steering
 from broadcaster.stragglers import is_judged
 from broadcaster.transmission import TransferObject, Transmission
 from protocol.bitmap import ranges_of
@@ -69,14 +73,16 @@ class SenderSession:
         now: float,
         generation: int = 1,
         is_recorded: bool = False,
+        is_held: bool = False,
         on_nonsense: Callable[[str, str], object] = lambda receiver_id, what: None,
     ) -> None:
         """``on_nonsense`` is told of a receiver that says what cannot be, and what that was.
 
         With ``is_recorded`` a final report is acknowledged only when ``recorded`` says that a restart would find it.
+        With ``is_held`` the session is only planned, and nothing may be written before ``release``.
         """
         self.announcement = announcement
-        self.roster = Roster()
+        self.roster = Roster(is_held=is_held)
         self.rate = rate
         self.phase = SessionPhase.WAITING
         self.end_reason = ""
@@ -86,8 +92,7 @@ class SenderSession:
         self.ended_at: float | None = None
         self.damaged: dict[int, str] = {}
         """blocks of the disk that cannot be sent, and why"""
-        self._policy = policy
-        self._opened_at = now
+        self._steering = Steering(policy, now, is_held=is_held)
         self._on_nonsense = on_nonsense
         self._datagram_length = HEADER_LENGTH + announcement.oti.encoding_symbol_length + TAG_LENGTH
         self._objects = (manifest_object, disk_object)
@@ -138,7 +143,8 @@ class SenderSession:
         self.roster.excuse_silence(now)
 
     def _receive_report(self, report: ReceiverReport, now: float) -> None:
-        is_progress_due = self._plans[TOI_DISK].is_over and self.phase in (SessionPhase.DISK, SessionPhase.ENDED)
+        is_over = self._plans[TOI_DISK].is_over and self.phase in (SessionPhase.DISK, SessionPhase.ENDED)
+        is_progress_due = is_over and not self.is_paused
         seat = self.roster.hear_report(report, now, is_progress_due=is_progress_due)
         if seat is None:
             return
@@ -147,6 +153,8 @@ class SenderSession:
             self._lanes.leave(seat)
             if report.state.is_final:
                 self._status_due_at = now
+            return
+        if self.is_paused or self.is_held or seat.is_dismissed:
             return
         if self.phase in (SessionPhase.MANIFEST, SessionPhase.DISK):
             self._judge(seat, now)
@@ -168,14 +176,7 @@ class SenderSession:
         seat = self.roster.hear(request.receiver_id, now)
         if seat is None or seat.is_on_catch_up or (request.toi == TOI_DISK and self.phase is not SessionPhase.DISK):
             return
-        block_count = self._objects[request.toi].block_count
-        length = self._objects[request.toi].source_block_length
-        is_nonsense = (
-            any(sbn >= block_count or deficit > length(sbn) for sbn, deficit in request.deficits)
-            or any(not first <= last < block_count for first, last in request.absent)
-            or any(sbn >= block_count for sbn, _ in request.missing_symbols)
-        )
-        if is_nonsense:
+        if self._objects[request.toi].contradicts(request):
             self._on_nonsense(request.receiver_id, "a repair request for blocks or symbols that do not exist")
             return
         missing_symbols = {sbn: int.from_bytes(bits, "little") for sbn, bits in request.missing_symbols}
@@ -208,7 +209,7 @@ class SenderSession:
     def next_transmission(self, now: float) -> Transmission | None:
         """The symbols to send next, or None while there is nothing to send."""
         self._advance(now)
-        if self.phase in (SessionPhase.WAITING, SessionPhase.ENDED):
+        if self.is_paused or self.phase in (SessionPhase.WAITING, SessionPhase.ENDED):
             return None
         toi = TOI_MANIFEST if self.phase is SessionPhase.MANIFEST else TOI_DISK
         in_first_pass = not self._plans[toi].is_handed_out
@@ -271,6 +272,72 @@ class SenderSession:
     def _bytes_sent(self) -> int:
         return self.datagrams_sent * self._datagram_length
 
+    # --- the operator --------------------------------------------------------------------------------------------
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is only planned: no seat may write."""
+        return self._steering.is_held
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is sent until ``resume``."""
+        return self._steering.is_paused
+
+    def release(self, now: float, expected_seats: int | None = None) -> None:
+        """Start what was only planned, with so many seats beside those that are settled; None for the policy's."""
+        if not self.is_held or self.phase is SessionPhase.ENDED:
+            return
+        self._steering.release(expected_seats, len(self.roster.settled_ids()), now)
+        self.roster.release(now)
+        self._readiness.begin_anew(now)
+        if self.phase is not SessionPhase.WAITING:
+            self.started_at = now
+        self._status_due_at = now
+
+    def pause(self, now: float) -> None:
+        """Send nothing until ``resume``; no seat is judged meanwhile, and none is given up for getting nowhere."""
+        if self.phase is not SessionPhase.ENDED:
+            self._steering.pause(now)
+            self._status_due_at = now
+
+    def resume(self, now: float) -> None:
+        """Go on."""
+        if not self.is_paused:
+            return
+        self._readiness.excuse(self._steering.resume(now))
+        self._lanes.forget_pace()
+        self.roster.expect_progress(now)
+        for seat in self.roster.seats():
+            self.rate.forget(seat.report.receiver_id)
+        self._status_due_at = now
+
+    def dismiss(self, receiver_id: str, now: float) -> bool:
+        """Stop one seat, and go on without it; False where it is unknown or settled."""
+        seat = self.roster.get(receiver_id)
+        if seat is None or seat.is_settled or self.phase is SessionPhase.ENDED:
+            return False
+        self.roster.dismiss(seat, now)
+        self.rate.forget(receiver_id)
+        self._lanes.leave(seat)
+        self._status_due_at = now
+        return True
+
+    def move_to_catch_up(self, receiver_id: str, now: float) -> bool:
+        """Let one seat fetch by itself for good; False where it is unknown or settled, or there is no such lane."""
+        seat = self.roster.get(receiver_id)
+        if seat is None or not seat.is_awaited(now) or seat.is_dismissed or not self._lanes.move_for_good(seat):
+            return False
+        self.rate.forget(receiver_id)
+        for queue in self._repairs:
+            queue.forget_deficits()
+        self._status_due_at = now
+        return True
+
+    def moved_ids(self) -> tuple[str, ...]:
+        """Receivers that were moved to the catch-up lane by ``move_to_catch_up``."""
+        return tuple(sorted(self._lanes.moved))
+
     # --- time ----------------------------------------------------------------------------------------------------
 
     def next_message(self, now: float) -> Announcement | SessionStatus | None:
@@ -322,10 +389,12 @@ class SenderSession:
             settled=settled,
             catch_up=self.roster.catch_up_ids(),
             must_leave_group=self.roster.catch_up_ids(outside_group=True),
+            is_paused=self.is_paused,
+            dismissed=self.roster.dismissed_ids(),
         )
 
     def _advance(self, now: float) -> None:
-        if self._control_lost_at is not None:
+        if self._control_lost_at is not None or self.is_paused:
             return
         if self.phase is SessionPhase.WAITING:
             self._advance_from_waiting(now)
@@ -335,22 +404,27 @@ class SenderSession:
             self._advance_from_disk(now)
 
     def _advance_from_waiting(self, now: float) -> None:
-        waited, settled = now - self._opened_at, len(self.roster.settled_ids())
-        if self._policy.may_start(self.roster, waited, now):
+        if self._may_begin(now) or (self.is_held and self.roster.awaited(now)):
             self._start(now)
-            return
-        is_over = waited >= self._policy.wait_seconds or settled >= self._policy.expected_seats
-        if is_over and not self.roster.awaited(now):
-            self._end("no receiver is ready" if not settled else "every seat is settled", now)
+
+    def _may_begin(self, now: float) -> bool:
+        if self._steering.may_begin(self.roster, now):
+            return True
+        if self._steering.is_in_vain(self.roster, now):
+            self._end("every seat is settled" if self.roster.settled_ids() else "no receiver is ready", now)
+        return False
 
     def _start(self, now: float) -> None:
-        if self._resumes and all(seat.report.has_manifest for seat in self.roster.armed(now)):
+        seats = self.roster.awaited(now) if self.is_held else self.roster.armed(now)
+        if self._resumes and all(seat.report.has_manifest for seat in seats):
             self._readiness.manifest_left(now)
         else:
             self._plans[TOI_MANIFEST].plan_all()
         self._enter(SessionPhase.MANIFEST, now)
 
     def _advance_from_manifest(self, now: float) -> None:
+        if not self._may_begin(now):
+            return
         awaited = self.roster.awaited(now)
         if not awaited:
             self._end_without_the_silent(now)
@@ -385,7 +459,7 @@ class SenderSession:
             self._end("every seat is settled, lost or stalled", now)
 
     def _enter(self, phase: SessionPhase, now: float) -> None:
-        if self.started_at is None:
+        if self.started_at is None and not self.is_held:
             self.started_at = now
             self.roster.expect_progress(now)
         self.phase = phase

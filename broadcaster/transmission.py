@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from protocol.messages import RepairRequest
+
 
 @dataclass(frozen=True, slots=True)
 class TransferObject:
@@ -11,6 +13,15 @@ class TransferObject:
     block_count: int
     source_block_length: Callable[[int], int]
     """maps an sbn to K, symbols"""
+
+    def contradicts(self, request: RepairRequest) -> bool:
+        """Whether ``request`` asks for blocks or symbols that do not exist."""
+        count, length = self.block_count, self.source_block_length
+        return (
+            any(sbn >= count or deficit > length(sbn) for sbn, deficit in request.deficits)
+            or any(not first <= last < count for first, last in request.absent)
+            or any(sbn >= count for sbn, _ in request.missing_symbols)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ MAX_BITMAP_BLOCKS: Final = 1 << 20
 """[blocks] in one MissingBlocks: 128 KiB of bits, 175 KB of JSON when they do not deflate; 256 GiB of disk."""
 
 MAX_SEATS: Final = 3072
-"""[receivers] in one session: a SessionStatus that names each of them twice is 210 KiB of JSON."""
+"""[receivers] in one session: a SessionStatus names each of them twice at most, which is 210 KiB of JSON."""
 
 Shown = TypeVar("Shown", bound=msgspec.Struct)
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
@@ -76,6 +76,8 @@ class SessionPhase(StrEnum):
 class ReceiverState(StrEnum):
     """What a receiver is doing in a session; the last four are final."""
 
+    PLANNED = "planned"
+    """it looks at its disk and touches nothing: its ticket does not allow it to write"""
     ARMING = "arming"
     READY = "ready"
     RECEIVING = "receiving"
@@ -170,6 +172,10 @@ class SessionStatus(msgspec.Struct, frozen=True, kw_only=True, tag="status", for
     """receivers that fetch what they miss from the catch-up lane"""
     must_leave_group: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=MAX_SEATS)]
     """of these, the ones whose link the multicast would only flood"""
+    is_paused: bool
+    """nothing is sent until the operator continues: wait, and ask for nothing"""
+    dismissed: Annotated[tuple[ReceiverId, ...], msgspec.Meta(max_length=MAX_SEATS)]
+    """receivers that the operator has stopped and whose final report is not here: they stop at once"""
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True, tag="presence", forbid_unknown_fields=True):

@@ -4,9 +4,10 @@
     signature       64 bytes by the director key, for Purpose.TICKET
 
 A receiver acts on nothing else. The ticket names its identity key and this boot's nonce, so it is of no use to another
-machine, nor to the same one after a restart; no clock is needed. It binds the announcement by its digest, and with it
-the image, the group and the coding; the session secret is sealed to the receiver alone. ``check_ticket`` is pure, and
-the only place where a ticket is judged.
+machine, nor to the same one after a restart; no clock is needed. Without ``may_write`` it is the order to look at the
+disk and to touch nothing: the session is only planned, and a second ticket follows when it is started. It binds the
+announcement by its digest, and with it the image, the group and the coding; the session secret is sealed to the
+receiver alone. ``check_ticket`` is pure, and the only place where a ticket is judged.
 """
 
 import hashlib
@@ -53,6 +54,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """SHA-256 of the announcement's payload"""
     manifest_digest: Digest
     disk: DiskPolicy
+    may_write: bool
+    """False while the session is only planned: take part, but touch nothing of the disk"""
     sealed_secret: SealedSecret
     """the session secret, sealed to the receiver's sealing key"""
 
@@ -89,9 +92,14 @@ def announcement_digest(announcement: Announcement) -> bytes:
 
 
 def sign_ticket(
-    announcement: Announcement, receiver: ReceiverKeys, session_secret: bytes, director: SigningKey
+    announcement: Announcement,
+    receiver: ReceiverKeys,
+    session_secret: bytes,
+    director: SigningKey,
+    *,
+    may_write: bool,
 ) -> SignedTicket:
-    """The order to ``receiver`` to take part in the announced session.
+    """The order to ``receiver`` to take part in the announced session, and to overwrite its disk if it ``may_write``.
 
     Raises:
         SealError: the receiver's sealing key cannot be used.
@@ -106,6 +114,7 @@ def sign_ticket(
         disk=DiskPolicy(
             min_size=announcement.image.disk_size, logical_sector_size=announcement.image.logical_sector_size
         ),
+        may_write=may_write,
         sealed_secret=sealed_box.seal_to(receiver.sealing_key, session_secret, context),
     )
     body = _ENCODER.encode(ticket)

@@ -84,6 +84,8 @@ class Orders:
             director_key=self._director_key,
             image_keys=self._image_keys,
         )
+        if not order.ticket.may_write:
+            return None
         self._begun.add(signed.tsi)
         del self._announced[signed.tsi]
         return AnnouncedOrder(announcement, order)

@@ -70,6 +70,8 @@ def status(sequence: int = 1, **changes: Any) -> SessionStatus:
         settled=(),
         catch_up=(),
         must_leave_group=(),
+        is_paused=False,
+        dismissed=(),
     )
     return msgspec.structs.replace(plain, **changes)
 

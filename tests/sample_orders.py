@@ -62,10 +62,14 @@ def signed_announcement(image_key: SigningKey = IMAGE_KEY, **changes: Any) -> An
 
 
 def ticket_for(
-    seat: Seat = SEAT, announced: Announcement | None = None, director: SigningKey = DIRECTOR
+    seat: Seat = SEAT,
+    announced: Announcement | None = None,
+    director: SigningKey = DIRECTOR,
+    *,
+    may_write: bool = True,
 ) -> SignedTicket:
     """A good one."""
-    return sign_ticket(announced or signed_announcement(), seat.keys, SECRET, director)
+    return sign_ticket(announced or signed_announcement(), seat.keys, SECRET, director, may_write=may_write)
 
 
 def judge(signed: SignedTicket, announced: Announcement, seat: Seat = SEAT) -> Order:

@@ -87,7 +87,9 @@ class Forger:
         directors = [SigningKey(seed(f"director {number}")) for number in range(POOL)]
         self._of_seats: Final = [self._ticket(self.announced, one) for one in keys]
         self._of_boots: Final = [self._ticket(self.announced, one) for one in boots]
-        self._of_directors: Final = [sign_ticket(self.announced, scene.keys, SECRET, one) for one in directors]
+        self._of_directors: Final = [
+            sign_ticket(self.announced, scene.keys, SECRET, one, may_write=True) for one in directors
+        ]
         self._of_sessions: Final = [self._ticket(self._image(tsi=f"{number:016x}")) for number in range(1, POOL)]
         self._foreign_images: Final = [self.pair(self._foreign_image(number)) for number in range(POOL)]
         self._other_images: Final = [self.pair(self._other_image(number)) for number in range(POOL)]
@@ -303,7 +305,7 @@ class Forger:
         )
 
     def _ticket(self, announced: Announcement, keys: ReceiverKeys | None = None) -> SignedTicket:
-        return sign_ticket(announced, keys or self._scene.keys, SECRET, self._scene.director)
+        return sign_ticket(announced, keys or self._scene.keys, SECRET, self._scene.director, may_write=True)
 
     def pair(self, announced: Announcement) -> tuple[Delivery, Delivery]:
         return self.said(announced), self.said(self._ticket(announced))

@@ -281,7 +281,11 @@ MUTANTS = (
     _mutant(
         "nonsense believed",
         "a request for blocks that do not exist is queued",
-        ("broadcaster/session.py", "        if is_nonsense:\n", "        if False:\n"),
+        (
+            "broadcaster/session.py",
+            "        if self._objects[request.toi].contradicts(request):\n",
+            "        if False:\n",
+        ),
     ),
     # --- the session -------------------------------------------------------------------------------------------------
     _mutant(

@@ -267,7 +267,9 @@ def test_the_text_of_an_error_is_one_line() -> None:
 
 def test_nothing_is_ordered_of_a_receiver_whose_key_cannot_be_used() -> None:
     with pytest.raises(SealError):
-        sign_ticket(ANNOUNCED, msgspec.structs.replace(SEAT.keys, sealing_key=bytes(32)), SECRET, DIRECTOR)
+        sign_ticket(
+            ANNOUNCED, msgspec.structs.replace(SEAT.keys, sealing_key=bytes(32)), SECRET, DIRECTOR, may_write=True
+        )
 
 
 def test_an_announcement_has_one_digest() -> None:

@@ -104,7 +104,7 @@ class Operator:
         for announcement in announcements:
             self._voice.say(announcement, retain=True)
         for announcement in announcements:
-            self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR))
+            self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR, may_write=True))
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._link.publish(topic, payload)

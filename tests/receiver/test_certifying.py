@@ -56,7 +56,7 @@ class Listener:
 async def test_the_certificate_leaves_before_each_final_report() -> None:
     identity, listener = ReceiverIdentity.draw(), Listener()
     order = check_ticket(
-        sign_ticket(announcement(), identity.keys, bytes(32), DIRECTOR),
+        sign_ticket(announcement(), identity.keys, bytes(32), DIRECTOR, may_write=True),
         announcement(),
         receiver=identity.keys,
         opening_key=identity.opening_key,

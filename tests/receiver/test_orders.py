@@ -21,7 +21,7 @@ def orders() -> Orders:
 
 
 def ticket(announced: Announcement, director: SigningKey = DIRECTOR) -> SignedTicket:
-    return sign_ticket(announced, KEYS, SECRET, director)
+    return sign_ticket(announced, KEYS, SECRET, director, may_write=True)
 
 
 @pytest.mark.parametrize("is_ticket_first", [True, False])

@@ -69,6 +69,8 @@ MESSAGES = (
             "settled": [],
             "catch_up": list(RECEIVERS),
             "must_leave_group": [RECEIVERS[1]],
+            "is_paused": True,
+            "dismissed": [RECEIVERS[0]],
         },
     ),
     (

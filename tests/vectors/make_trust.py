@@ -82,6 +82,7 @@ def _ticket() -> dict[str, Any]:
             "announcement_digest": _base64(hashlib.sha256(announcement).digest()),
             "manifest_digest": _base64(MANIFEST_DIGEST),
             "disk": {"min_size": 256060514304, "logical_sector_size": 512},
+            "may_write": True,
             "sealed_secret": _base64(suite.encrypt(SESSION_SECRET, OPENING.public_key(), context)),
         }
     )
@@ -123,6 +124,8 @@ def _envelope() -> dict[str, Any]:
             "settled": [],
             "catch_up": [],
             "must_leave_group": [],
+            "is_paused": False,
+            "dismissed": [],
         }
     )
     signature = DIRECTOR.sign(b"slatecast control v1\0" + topic.encode() + b"\0" + body)
