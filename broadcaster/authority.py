@@ -9,7 +9,9 @@ A certificate is for one side only, so that no receiver can pass as the broadcas
 that end with their start, so nothing here expires or is revoked: the dates span all that a clock can show.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
@@ -88,9 +90,12 @@ class Authority:
         """In PEM (PKCS 8), not encrypted: for a file that only its owner can read."""
         return _private_bytes(self._key)
 
-    def server_identity(self) -> TlsIdentity:
-        """For a broker, a front door or a catch-up lane; another key each time."""
-        return self._identity(BROADCASTER_NAME, ExtendedKeyUsageOID.SERVER_AUTH)
+    def server_identity(self, hosts: Sequence[str] = ()) -> TlsIdentity:
+        """For a broker, a front door or a catch-up lane; another key each time.
+
+        ``hosts`` are addresses and names that browsers look for in it; our own side looks for none.
+        """
+        return self._identity(BROADCASTER_NAME, ExtendedKeyUsageOID.SERVER_AUTH, hosts)
 
     def role_identity(self, name: str) -> TlsIdentity:
         """For a part of the broadcaster that connects to its broker, known there as ``name``; another key each time.
@@ -118,11 +123,17 @@ class Authority:
         """Nothing secret: its name."""
         return f"Authority({self._certificate.subject.rfc4514_string()})"
 
-    def _identity(self, name: str, side: ObjectIdentifier) -> TlsIdentity:
+    def _identity(self, name: str, side: ObjectIdentifier, hosts: Sequence[str] = ()) -> TlsIdentity:
         key = ec.generate_private_key(ec.SECP256R1())
-        return TlsIdentity(self._issue(name, key.public_key(), side), _private_bytes(key))
+        return TlsIdentity(self._issue(name, key.public_key(), side, hosts), _private_bytes(key))
 
-    def _issue(self, name: str, key: ec.EllipticCurvePublicKey | Ed25519PublicKey, side: ObjectIdentifier) -> bytes:
+    def _issue(
+        self,
+        name: str,
+        key: ec.EllipticCurvePublicKey | Ed25519PublicKey,
+        side: ObjectIdentifier,
+        hosts: Sequence[str] = (),
+    ) -> bytes:
         own_key = self._key.public_key()
         certificate = (
             x509.CertificateBuilder(
@@ -133,9 +144,18 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([side]), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(own_key), critical=False)
-            .sign(self._key, SHA256())
         )
-        return certificate.public_bytes(Encoding.PEM)
+        if hosts:
+            names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+            certificate = certificate.add_extension(names, critical=False)
+        return certificate.sign(self._key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _named(common_name: str) -> x509.Name:

@@ -5,17 +5,9 @@ It holds no key of the director: the console can ask the broadcaster, and order 
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from protocol.link.mqtt import BrokerAddress
 from protocol.link.tls import TlsIdentity
-
-FIRST_LOGIN_FILE: Final = "first-login"
-"""In the state folder, 0600: the words with which the first administrator makes an account; gone when that is there."""
-
-ACCOUNTS_FILE: Final = "accounts.sqlite"
-ROOMS_FILE: Final = "rooms.toml"
-HISTORY_FILE: Final = "history.sqlite"
 
 
 @dataclass(frozen=True, slots=True)

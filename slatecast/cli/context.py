@@ -21,6 +21,11 @@ def default_keys() -> Path:
     return _base_folder("XDG_CONFIG_HOME", ".config") / "slatecast" / "keys"
 
 
+def default_state() -> Path:
+    """The console's state when nobody names a place: in the user's state folder, by the same specification."""
+    return _base_folder("XDG_STATE_HOME", ".local/state") / "slatecast" / "console"
+
+
 @dataclass(frozen=True)
 class Context:
     """Carried in ``click.Context.obj``."""

@@ -42,6 +42,13 @@ def test_each_authority_has_a_name_of_its_own(authority: Authority) -> None:
     assert read(authority.certificate).subject != read(Authority.create().certificate).subject
 
 
+def test_browsers_find_what_they_look_for(authority: Authority) -> None:
+    certificate = read(authority.server_identity(["10.0.4.2", "fd00::2", "lab.example"]).certificate)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert list(map(str, names.get_values_for_type(x509.IPAddress))) == ["10.0.4.2", "fd00::2"]
+    assert names.get_values_for_type(x509.DNSName) == ["lab.example"]
+
+
 def test_certificates_are_for_one_side(authority: Authority) -> None:
     receiver = ReceiverIdentity.draw()
     issued = [
