@@ -178,8 +178,6 @@ def test_states_of_trouble_are_those_of_the_seat_map() -> None:
 def test_promtool_finds_no_fault() -> None:
     said = promtool("check", "rules", DOCUMENT, folder=DOCUMENT.parent)
     assert f"{len(RECORDINGS) + len(ALERTS)} rules found" in said
-        "check", "rules", DOCUMENT, folder=DOCUMENT.parent
-    )
 
 
 def test_every_alert_has_a_cause_that_fires_it() -> None:
