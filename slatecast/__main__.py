@@ -54,7 +54,7 @@ _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
 )
 
 
-_COMMANDS: Final = ("audit", "cast", "demo", "image", "keys", "receive", "report")
+_COMMANDS: Final = ("audit", "cast", "config", "demo", "image", "keys", "receive", "report", "serve")
 
 
 class _Commands(click.Group):

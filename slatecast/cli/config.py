@@ -21,12 +21,15 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_FILE)
-def init(file: Path) -> None:
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+def init(file: Path, force: bool) -> None:
     """Write FILE, by default slatecast.toml, with every key, its description and its default."""
     try:
+        if force:
+            file.unlink(missing_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     except FileExistsError:
-        raise ConfigError(f"{file} is there already: choose another name, or move it away") from None
+        raise ConfigError(f"{file} is there already: choose another name, or give --force") from None
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror or error}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -36,9 +39,11 @@ def init(file: Path) -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-def check(file: Path | None) -> None:
+@click.option("--file-only", is_flag=True, help="Judge what stands in FILE, not this machine.")
+def check(file: Path | None, file_only: bool) -> None:
     """Say what 'slatecast serve' would stumble over on this machine, with FILE or without one."""
-    found = list(faults(read_settings(file), file))
+    settings = read_settings(file)
+    found = [] if file_only else list(faults(settings, file))
     where = "" if file is None else f"{file}: "
     for fault in found[:-1]:
         click.echo(f"{where}{fault}", err=True)
