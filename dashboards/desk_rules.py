@@ -1,0 +1,195 @@
+"""What an operator may do, and when it makes sense: every refusal of the desk is worded here. Pure.
+
+The role is asked first, then what was typed is judged, then the fleet as it is shown. The broadcaster judges again by
+what it knows itself; what is refused here never gets there.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from dashboards.fleet.progress import takes_part
+from dashboards.fleet.views import FleetView, RoomView, SeatState, SeatView, SessionView
+from dashboards.rooms.rooms import Room, Rooms, same_name, usual_mac
+from dashboards.user import Role, User
+from protocol.commands import MAX_PATH, PlannedSeat
+from protocol.errors import MessageError, RefusedError
+from protocol.operators import SessionStep
+
+MAX_NAME: Final = 64
+"""[characters] of a name of an image, room or machine, as in messages"""
+
+_UNWRITTEN: Final = frozenset({SeatState.REFUSED, SeatState.OFF, SeatState.LOST, SeatState.STALLED})
+
+
+def require(user: User, role: Role, what: str) -> None:
+    """Raises RefusedError unless ``user`` has ``role``; ``what`` ends the sentence "... may not"."""
+    if user.role < role:
+        raise RefusedError(
+            f"{user.name} may not {what}: it takes the role {role.name.lower()}; ask an administrator for it"
+        )
+
+
+def to_overwrite(session: SessionView) -> tuple[SeatView, ...]:
+    """The seats of a plan that a start would overwrite: those that are there and did not refuse."""
+    return tuple(seat for seat in session.seats if takes_part(seat.state) and seat.state not in _UNWRITTEN)
+
+
+def known_room(fleet: FleetView, name: str) -> RoomView:
+    """The room of this name. Raises RefusedError."""
+    for room in fleet.rooms:
+        if same_name(room.name, name):
+            return room
+    raise RefusedError(f"there is no room '{name[:MAX_NAME]}': choose one of the rooms, or make it first")
+
+
+def known_session(fleet: FleetView, tsi: str) -> SessionView:
+    """A session that is open. Raises RefusedError."""
+    for session in fleet.sessions:
+        if session.tsi == tsi:
+            if session.step is SessionStep.ENDED:
+                raise RefusedError(f"the session in {session.room} has ended: plan another one")
+            return session
+    raise RefusedError(f"there is no session '{tsi[:MAX_NAME]}' any more: choose one that is open")
+
+
+def known_seat(session: SessionView, receiver_id: str) -> SeatView:
+    """A seat of a session that is not done. Raises RefusedError."""
+    for seat in session.seats:
+        if seat.receiver_id == receiver_id:
+            if seat.state.is_final:
+                raise RefusedError(f"seat {seat.name} is done ({seat.state.value}): nothing can be changed there")
+            return seat
+    raise RefusedError(f"no such seat in the session in {session.room}: it may have been started again; look anew")
+
+
+def judge_image(fleet: FleetView, name: str, version: int) -> None:
+    """Raises RefusedError for an image that the library does not have, MessageError for what is no name."""
+    judge_name("the image", name)
+    if version < 0:
+        raise MessageError("the version is a whole number; leave it out for the newest")
+    versions = [image.version for image in fleet.images if image.name == name]
+    if not versions:
+        raise RefusedError(f"the library has no image '{name}': choose one of its images, or import it first")
+    if version and version not in versions:
+        known = ", ".join(map(str, sorted(versions)))
+        raise RefusedError(f"the library has no version {version} of '{name}': choose one of {known}")
+
+
+def seats_to_plan(fleet: FleetView, room: RoomView, starters: Mapping[str, str]) -> tuple[PlannedSeat, ...]:
+    """The machines of a room that are there, for a plan.
+
+    Args:
+        fleet: as it is shown.
+        room: one of its rooms.
+        starters: by machine, who is planning it at this very moment.
+
+    Raises:
+        RefusedError: none is there, or one takes part in a session or a plan of somebody, who is named.
+    """
+    there = [seat for seat in room.seats if seat.machine and seat.receiver_id]
+    if not there:
+        raise RefusedError(f"no machine of {room.name} is there: switch them on, or put machines on its seats")
+    judge_free(fleet, {seat.machine: seat.name for seat in there}, starters)
+    return tuple(PlannedSeat(machine=seat.machine, seat=seat.name) for seat in there)
+
+
+def judge_free(fleet: FleetView, machines: Mapping[str, str], starters: Mapping[str, str]) -> None:
+    """Raises RefusedError when one of ``machines`` (name of the seat by machine) is used by somebody, who is named."""
+    for machine, name in machines.items():
+        if machine in starters:
+            raise RefusedError(f"seat {name} is just being planned by {starters[machine]}: look again in a moment")
+    for session in fleet.sessions:
+        if session.step is SessionStep.ENDED:
+            continue
+        for seat in session.seats:
+            if seat.machine in machines and not seat.state.is_final:
+                what = "plan" if session.step is SessionStep.PLANNED else "session"
+                raise RefusedError(
+                    f"seat {machines[seat.machine]} takes part in the {what} of {session.ordered_by} in"
+                    f" {session.room}: agree with {session.ordered_by}, or end that first"
+                )
+
+
+def judge_start(session: SessionView, typed_room: str, typed_count: int, started_by: str) -> None:
+    """Raises RefusedError unless ``session`` is a plan and its room and number of seats were typed.
+
+    ``started_by`` names who has started it, as far as that is known here; else it is who planned it.
+    """
+    if session.step is not SessionStep.PLANNED or started_by:
+        raise RefusedError(
+            f"the session in {session.room} was started already by {started_by or session.ordered_by}: watch it instead"
+        )
+    if typed_room.strip() != session.room:
+        raise RefusedError(f"'{typed_room[:MAX_NAME]}' is not the room of this plan: type {session.room} to confirm")
+    count = len(to_overwrite(session))
+    if not count:
+        raise RefusedError(f"no seat in {session.room} can be overwritten: see the reason at each, then plan again")
+    if typed_count != count:
+        raise RefusedError(
+            f"{typed_count} was typed and {count} machines in {session.room} would be overwritten: look at the plan"
+            " again and type that number"
+        )
+
+
+def seats_to_retry(session: SessionView, machines: Iterable[str]) -> dict[str, str]:
+    """Name of the seat by machine. Raises RefusedError for one that is not of the session, or is verified."""
+    seats = {seat.machine: seat for seat in session.seats}
+    chosen = {}
+    for machine in machines:
+        seat = seats.get(machine)
+        if seat is None:
+            raise RefusedError(
+                f"machine '{machine[:MAX_NAME]}' was not in the session in {session.room}: choose others"
+            )
+        if seat.state is SeatState.VERIFIED:
+            raise RefusedError(f"seat {seat.name} is verified already: leave it out")
+        chosen[machine] = seat.name
+    if not chosen:
+        raise RefusedError("no seat was chosen: choose at least one that did not finish")
+    return chosen
+
+
+def judge_applicants(fleet: FleetView, receiver_ids: tuple[str, ...]) -> None:
+    """Raises RefusedError unless every one of them waits to be let in."""
+    waiting = {applicant.receiver_id for applicant in fleet.applicants}
+    if not receiver_ids:
+        raise RefusedError("no receiver was chosen: choose at least one that waits")
+    if not waiting.issuperset(receiver_ids):
+        raise RefusedError("a receiver that was chosen waits no more: look at the list again")
+
+
+def addresses_to_wake(rooms: Rooms, name: str) -> tuple[str, ...]:
+    """MAC addresses of the machines of a room. Raises RefusedError when there are none."""
+    room: Room | None = next((room for room in rooms.rooms if same_name(room.name, name)), None)
+    if room is None:
+        raise RefusedError(f"there is no room '{name[:MAX_NAME]}': choose one of the rooms")
+    addresses = [seat.mac_address or usual_mac(seat.machine) for seat in room.seats]
+    found = tuple(dict.fromkeys(address for address in addresses if _is_mac(address)))
+    if not found:
+        raise RefusedError(f"no seat of {room.name} has an address to wake: enter MAC addresses in the room first")
+    return found
+
+
+def judge_name(what: str, name: str) -> None:
+    """Raises MessageError for what cannot be the name of an image."""
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise MessageError(f"{what} needs a name of 1 to {MAX_NAME} characters that can be printed")
+
+
+def judge_path(path: str) -> None:
+    """Raises MessageError for what cannot be a path on the broadcaster's machine."""
+    if not path.startswith("/") or len(path) > MAX_PATH or "\0" in path:
+        raise MessageError("write the whole path on the broadcaster's machine, from / on")
+
+
+def judge_removal(fleet: FleetView, name: str, version: int) -> None:
+    """Raises RefusedError for an image that a session uses, or that is not there."""
+    judge_image(fleet, name, version)
+    for image in fleet.images:
+        if image.name == name and image.version == version and image.sessions:
+            raise RefusedError(f"version {version} of '{name}' is used by a session: remove it when that has ended")
+
+
+def _is_mac(text: str) -> bool:
+    parts = text.split(":")
+    return len(parts) == 6 and all(len(part) == 2 and set(part) <= set("0123456789abcdef") for part in parts)

@@ -1,0 +1,296 @@
+"""A desk over a played fleet: a page or a route can be tried on it without a broker, a broadcaster or any waiting.
+
+It refuses as the real one does, plans go on to verified when they are started, and time passes by ``advance`` or, with
+a ``clock``, by itself at each look.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dashboards import desk_rules as rules
+from dashboards.desk import Progress
+from dashboards.fleet.fold import Fleet
+from dashboards.fleet.health import health_of
+from dashboards.fleet.views import FleetView, SeatState, SessionView
+from dashboards.rooms.rooms import Rooms, check_rooms, room_named, same_name
+from dashboards.user import Role, User
+from protocol.errors import RefusedError, TransportError
+from protocol.operators import ImageNews, SessionStep
+from tests.dashboards.played_fleet import CHUNK, PlayedFleet
+
+VIEWER = User("vera", Role.VIEWER)
+OPERATOR = User("otto", Role.OPERATOR)
+ADMIN = User("ada", Role.ADMIN)
+
+
+class PlayedDesk:
+    """Everything of ``dashboards.desk.Desk``.
+
+    Args:
+        played: the broadcaster; one room of 24 seats when left out.
+        clock: seconds; the play goes on as this does. Without it only ``advance`` moves it.
+    """
+
+    def __init__(self, played: PlayedFleet | None = None, clock: Callable[[], float] | None = None) -> None:
+        self.played = played or PlayedFleet()
+        self.is_broker_connected = True
+        self.is_broadcaster_there = True
+        self.past: list[Any] = []
+        """what ``history`` tells"""
+        self.woken: list[str] = []
+        self._clock = clock
+        self._begun_at = clock() if clock else 0.0
+        self._fold = Fleet()
+        self._ahead = 0.0
+        self.advance(1)
+
+    def advance(self, seconds: int = 1) -> None:
+        """Play on; while broker or broadcaster are gone, nothing is heard."""
+        for _ in range(seconds):
+            for news in self.played.step():
+                if self.is_broker_connected and self.is_broadcaster_there:
+                    self._fold.receive(news, self.played.now)
+        self._ahead += seconds
+
+    def fleet(self) -> FleetView:
+        if self._clock is not None:
+            self.advance(int(self._clock() - self._begun_at - self._ahead + 1))
+        heard = None if self._fold.host is None else self.played.now - self._fold.host_heard_at
+        health = health_of(
+            self._fold.host,
+            heard,
+            is_broker_connected=self.is_broker_connected,
+            broker_text="mqtts://192.0.2.1:8883",
+            at=self.played.now,
+        )
+        return self._fold.view(self.played.rooms, health, self.played.now)
+
+    def session(self, tsi: str) -> SessionView | None:
+        return next((session for session in self.fleet().sessions if session.tsi == tsi), None)
+
+    def rooms(self) -> Rooms:
+        return self.played.rooms
+
+    def save_rooms(self, user: User, rooms: Rooms) -> Rooms:
+        rules.require(user, Role.OPERATOR, "change rooms")
+        present = self.played.rooms.revision
+        if rooms.revision != present:
+            raise RefusedError(
+                f"the rooms were saved meanwhile: revision {present} is in force and {rooms.revision} was edited; "
+                "load them again and repeat the change"
+            )
+        self.played.rooms = msgspec.structs.replace(check_rooms(rooms), revision=present + 1)
+        return self.played.rooms
+
+    def place(self, user: User, room: str, seat: str, machine: str) -> Rooms:
+        rules.require(user, Role.OPERATOR, "place machines")
+        found = room_named(self.played.rooms, room)
+        if found is None or not any(same_name(each.name, seat) for each in found.seats):
+            raise RefusedError(f"room '{room[:64]}' has no seat '{seat[:64]}': choose one of its seats")
+        rooms = tuple(
+            msgspec.structs.replace(
+                each,
+                seats=tuple(
+                    msgspec.structs.replace(one, machine=machine)
+                    if each is found and same_name(one.name, seat)
+                    else msgspec.structs.replace(one, machine="")
+                    if machine and same_name(one.machine, machine)
+                    else one
+                    for one in each.seats
+                ),
+            )
+            for each in self.played.rooms.rooms
+        )
+        return self.save_rooms(user, msgspec.structs.replace(self.played.rooms, rooms=rooms))
+
+    async def plan(self, user: User, room: str, image: str, version: int = 0, rate_bits_per_second: int = 0) -> str:
+        rules.require(user, Role.OPERATOR, "plan sessions")
+        fleet = self._ordered()
+        found = rules.known_room(fleet, room)
+        rules.judge_image(fleet, image, version)
+        rules.seats_to_plan(fleet, found, {})
+        newest = max(each.version for each in fleet.images if each.name == image)
+        return self._told(self.played.plan(found.name, image, version or newest, ordered_by=user.name))
+
+    async def start(self, user: User, tsi: str, typed_room: str, typed_count: int) -> None:
+        rules.require(user, Role.OPERATOR, "start sessions")
+        rules.judge_start(rules.known_session(self._ordered(), tsi), typed_room, typed_count, "")
+        self.played.start(tsi)
+        self._told(tsi)
+
+    async def stop(self, user: User, tsi: str) -> None:
+        rules.require(user, Role.OPERATOR, "stop sessions")
+        rules.known_session(self._ordered(), tsi)
+        self.played.stop(tsi, f"stopped by {user.name}")
+        self._told(tsi)
+
+    async def pause(self, user: User, tsi: str) -> None:
+        rules.require(user, Role.OPERATOR, "pause sessions")
+        if rules.known_session(self._ordered(), tsi).step is not SessionStep.RUNNING:
+            raise RefusedError("only a running session can be paused: wait until it sends")
+        self.played.pause(tsi)
+        self._told(tsi)
+
+    async def resume(self, user: User, tsi: str) -> None:
+        rules.require(user, Role.OPERATOR, "continue sessions")
+        if rules.known_session(self._ordered(), tsi).step is not SessionStep.PAUSED:
+            raise RefusedError("the session is not paused: there is nothing to continue")
+        self.played.resume(tsi)
+        self._told(tsi)
+
+    async def move_to_catch_up(self, user: User, tsi: str, receiver_id: str) -> None:
+        rules.require(user, Role.OPERATOR, "move seats to catch-up")
+        seat = rules.known_seat(rules.known_session(self._ordered(), tsi), receiver_id)
+        self.played.sessions[tsi].moved.add(seat.machine)
+        self._told(tsi)
+
+    async def dismiss(self, user: User, tsi: str, receiver_id: str) -> None:
+        rules.require(user, Role.OPERATOR, "stop seats")
+        seat = rules.known_seat(rules.known_session(self._ordered(), tsi), receiver_id)
+        self.played.sessions[tsi].dismissed.add(seat.machine)
+        self._told(tsi)
+
+    async def retry(self, user: User, tsi: str, machines: tuple[str, ...]) -> str:
+        rules.require(user, Role.OPERATOR, "plan sessions")
+        session = self.session(tsi)
+        if session is None:
+            raise RefusedError("there is no such session any more: plan the room again")
+        chosen = rules.seats_to_retry(session, machines)
+        rules.judge_free(self._ordered(), chosen, {})
+        return self._told(
+            self.played.plan(
+                session.room, session.image, session.version, ordered_by=user.name, machines=frozenset(chosen)
+            )
+        )
+
+    async def admit(self, user: User, receiver_ids: tuple[str, ...]) -> None:
+        rules.require(user, Role.OPERATOR, "let receivers in")
+        rules.judge_applicants(self._ordered(), receiver_ids)
+        for receiver_id in receiver_ids:
+            name = self.played.applicants.pop(receiver_id)
+            self.played.guests[name[:64]] = name[:64]
+        self._told("")
+
+    async def refuse(self, user: User, receiver_ids: tuple[str, ...]) -> None:
+        rules.require(user, Role.OPERATOR, "send receivers away")
+        rules.judge_applicants(self._ordered(), receiver_ids)
+        for receiver_id in receiver_ids:
+            del self.played.applicants[receiver_id]
+        self._told("")
+
+    async def wake(self, user: User, room: str) -> int:
+        rules.require(user, Role.OPERATOR, "wake machines")
+        self._ordered()
+        addresses = rules.addresses_to_wake(self.played.rooms, room)
+        self.woken += addresses
+        return len(addresses)
+
+    async def import_image(self, user: User, path: str, name: str, progress: Progress) -> tuple[str, int]:
+        rules.require(user, Role.ADMIN, "import images")
+        rules.judge_path(path)
+        rules.judge_name("the image", name)
+        self._ordered()
+        for share in (0.25, 0.5, 1.0):
+            progress(share, f"{share:.0%} of {path} read")
+        version = 1 + max((image.version for image in self.played.images if image.name == name), default=0)
+        size = self.played.blocks * CHUNK
+        self.played.images.append(
+            ImageNews(
+                name=name,
+                version=version,
+                created="2026-11-21T09:00:00Z",
+                disk_size=size,
+                stored_bytes=size // 2,
+                is_signed=True,
+                sessions=(),
+            )
+        )
+        self._told("")
+        return name, version
+
+    async def verify_image(self, user: User, name: str, version: int, progress: Progress) -> dict[str, Any]:
+        rules.require(user, Role.OPERATOR, "verify images")
+        rules.judge_image(self._ordered(), name, version)
+        progress(0.5, "half of the chunks are read")
+        progress(1.0, "all chunks are read")
+        return {"damaged": 0, "details": []}
+
+    async def remove_image(self, user: User, name: str, version: int) -> int:
+        rules.require(user, Role.ADMIN, "remove images")
+        rules.judge_removal(self._ordered(), name, version)
+        gone = next(image for image in self.played.images if (image.name, image.version) == (name, version))
+        self.played.images.remove(gone)
+        self._told("")
+        return gone.stored_bytes
+
+    async def compare_versions(self, user: User, name: str, old_version: int, new_version: int) -> dict[str, Any]:
+        rules.require(user, Role.VIEWER, "compare images")
+        for version in (old_version, new_version):
+            rules.judge_image(self._ordered(), name, version)
+        return {"changed_bytes": 3 * CHUNK, "stored_bytes": CHUNK, "ranges": [[0, CHUNK], [8 * CHUNK, 2 * CHUNK]]}
+
+    async def report(self, user: User, tsi: str) -> dict[str, Any]:
+        rules.require(user, Role.VIEWER, "read reports")
+        session = self.session(tsi)
+        if session is None or session.step is not SessionStep.ENDED:
+            raise RefusedError("there is no report of this session: it has not ended, or never was")
+        return {
+            "session": tsi,
+            "image": session.image,
+            "version": session.version,
+            "stored_bytes": session.stored_bytes,
+            "seconds": session.elapsed_seconds,
+            "end_reason": session.end_reason,
+            "bytes_on_wire": session.bytes_on_wire,
+            "catch_up_bytes": session.catch_up_bytes,
+            "datagrams_sent": session.datagrams_sent,
+            "repair_datagrams": session.repair_datagrams,
+            "rate_bits_per_second": session.rate_bits_per_second,
+            "seats": [
+                {
+                    "seat": seat.name,
+                    "receiver": seat.receiver_id,
+                    "outcome": seat.state.value,
+                    "reason": seat.reason,
+                    "seconds": seat.settled_seconds or session.elapsed_seconds,
+                    "bytes_received": seat.bytes_received,
+                    "catch_up_bytes": seat.catch_up_bytes,
+                    "loss_ratio": seat.loss_ratio,
+                    "repaired": seat.repaired_blocks,
+                    "verified": seat.state is SeatState.VERIFIED,
+                }
+                for seat in session.seats
+            ],
+        }
+
+    async def audit(self, user: User, count: int) -> dict[str, Any]:
+        rules.require(user, Role.ADMIN, "read the audit log")
+        self._ordered()
+        entries = [
+            {
+                "number": number,
+                "time": "2026-11-21T09:00:00.000Z",
+                "event": "cast started" if number % 2 else "cast ended",
+                "fields": {"session": f"{number:016x}", "operator": "anna"},
+            }
+            for number in range(1, 21)
+        ]
+        return {"entries": entries[-count:], "is_intact": True, "verdict": "20 entries, nothing was altered"}
+
+    def history(self, user: User, *, room: str = "", limit: int = 100, before: float | None = None) -> list[Any]:
+        rules.require(user, Role.VIEWER, "read the history")
+        return [one for one in self.past if not room or one.room == room][:limit]
+
+    def _ordered(self) -> FleetView:
+        """The fleet, when somebody is there who can be ordered."""
+        if not (self.is_broker_connected and self.is_broadcaster_there):
+            raise TransportError("the broadcaster does not answer: nothing was done; see Health for the reason")
+        return self.fleet()
+
+    def _told(self, tsi: str) -> str:
+        """The broadcaster tells at once of what has changed."""
+        for news in self.played.step(0.0):
+            self._fold.receive(news, self.played.now)
+        return tsi
