@@ -180,7 +180,7 @@ def _seat_report(seat: Seat, started_at: float, end: float) -> SeatReport:
         seat=report.seat,
         receiver=report.receiver_id,
         outcome=outcome,
-        reason=report.reason or _reason(seat, outcome),
+        reason=report.reason or reason_of(seat, outcome),
         seconds=round(max(0.0, until - started_at), 3),
         bytes_received=report.bytes_received,
         catch_up_bytes=report.catch_up_bytes,
@@ -209,7 +209,8 @@ def _absent_seat(number: int) -> SeatReport:
     )
 
 
-def _reason(seat: Seat, outcome: str) -> str:
+def reason_of(seat: Seat, outcome: str) -> str:
+    """Why a seat has such an outcome, in words, where it says nothing itself; empty when all is well."""
     words = {
         LOST: "fell silent; switched off, crashed, or its network is down",
         STALLED: "reports, but gets nowhere",
