@@ -194,6 +194,8 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, tag="presence", forbid
     boot_nonce: Nonce
     admission: Signature
     """of the director over both keys and the nonce"""
+    metrics: ShortText
+    """address:port of its Prometheus exporter, as it claims; empty when it has none"""
 
 
 class ReceiverReport(msgspec.Struct, frozen=True, kw_only=True, tag="report", forbid_unknown_fields=True):

@@ -127,6 +127,8 @@ class ReceiverNews(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     """as it calls itself"""
     session: str
     """tsi of the session that it takes part in, or empty"""
+    metrics: ShortText = ""
+    """address:port of its Prometheus exporter, as it claims; empty when it has none"""
 
 
 class ReceiversNews(msgspec.Struct, frozen=True, kw_only=True, tag="receivers", forbid_unknown_fields=True):

@@ -27,6 +27,16 @@ class ReceiverConfig:
     """for which the first write can be stopped at the seat"""
     machine: str = ""
     """stable name of this PC, whatever its id is at this start; empty where the seat's name is all there is"""
+    metrics_port: int | None = None
+    """TCP port of its Prometheus exporter; None without one"""
+
+    @property
+    def metrics_address(self) -> str:
+        """address:port where Prometheus finds the exporter of this receiver; empty without one."""
+        if self.metrics_port is None:
+            return ""
+        host = self.interface.ipv4 or f"[{self.interface.ipv6}]"
+        return f"{host}:{self.metrics_port}"
 
 
 @dataclass(frozen=True, slots=True)

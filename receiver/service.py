@@ -216,4 +216,5 @@ class Receiver:
             sealing_key=keys.sealing_key,
             boot_nonce=keys.boot_nonce,
             admission=self._enrolment.admission,
+            metrics=self._config.metrics_address,
         )

@@ -86,6 +86,7 @@ def presence(number: int = 1, **changes: Any) -> Presence:
         sealing_key=bytes(32),
         boot_nonce=bytes(16),
         admission=bytes(64),
+        metrics="",
     )
     return msgspec.structs.replace(plain, **changes)
 

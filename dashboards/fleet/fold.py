@@ -101,6 +101,7 @@ class Fleet:
             sessions=sessions,
             applicants=self.host.applicants if self.host is not None else (),
             images=tuple(self._images),
+            exporters=tuple((each.receiver_id, each.metrics) for each in self._receivers if each.metrics),
         )
 
     def session(self, tsi: str, now: float) -> SessionView | None:

@@ -221,3 +221,5 @@ class FleetView:
     """open ones first, the newest first"""
     applicants: tuple[ApplicantNews, ...]
     images: tuple[ImageNews, ...]
+    exporters: tuple[tuple[str, str], ...] = ()
+    """receiver id, and address:port of its own Prometheus exporter, as it claims"""

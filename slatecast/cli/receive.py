@@ -117,6 +117,7 @@ def receive(
             is_delta=not full,
             countdown_seconds=countdown,
             machine=machine or machine_name(resolved, seat),
+            metrics_port=metrics_port,
         )
         receiver = Receiver(config, identity, enrolment)
         with ReceiverMetrics(receiver, metrics_port), receiver_display(receiver, console, pairing.words):

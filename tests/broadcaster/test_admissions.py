@@ -24,6 +24,7 @@ def presence(receiver: ReceiverKeys, director: SigningKey = DIRECTOR) -> Presenc
         sealing_key=receiver.sealing_key,
         boot_nonce=receiver.boot_nonce,
         admission=sign_admission(receiver, director),
+        metrics="",
     )
 
 

@@ -85,6 +85,7 @@ class Insider:
             sealing_key=keys.sealing_key,
             boot_nonce=keys.boot_nonce,
             admission=self.enrolment.admission,
+            metrics="",
         )
 
     def named(self, **changes: Any) -> dict[str, Any]:

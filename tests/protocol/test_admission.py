@@ -25,6 +25,7 @@ def presence(keys: ReceiverKeys = SEAT.keys, admission: bytes = ADMISSION) -> Pr
         sealing_key=keys.sealing_key,
         boot_nonce=keys.boot_nonce,
         admission=admission,
+        metrics="",
     )
 
 

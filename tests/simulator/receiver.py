@@ -457,4 +457,5 @@ class SimulatedReceiver:
             sealing_key=bytes(32),
             boot_nonce=bytes(16),
             admission=bytes(64),
+            metrics="",
         )

@@ -86,6 +86,7 @@ MESSAGES = (
             "sealing_key": _bytes(2),
             "boot_nonce": _bytes(3, 16),
             "admission": _bytes(4, 64),
+            "metrics": "192.0.2.17:9101",
         },
     ),
     (
