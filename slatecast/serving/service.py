@@ -34,6 +34,9 @@ BROADCASTER: Final = "broadcaster"
 CONSOLE: Final = "console"
 PARTS: Final = (BROKER, BROADCASTER, CONSOLE)
 
+ACCOUNTS_FILE: Final = "accounts.json"
+"""of the console, in its state folder"""
+
 CONSOLE_STOP_TIMEOUT: Final = 2.5
 """[s] It has nothing to save; open pages are told and closed."""
 
@@ -135,7 +138,7 @@ class Service:
             places.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"[console] state {places.state}: {error.strerror or error}") from None
-        self._first_word = FirstLogin(places.state, Accounts(places.state)).prepare()
+        self._first_word = FirstLogin(places.state, Accounts(places.state / ACCOUNTS_FILE)).prepare()
         authority, has_tls = self._keys.authority, places.broker.tls
         return ConsoleConfig(
             broker=BrokerAccess(
