@@ -1,0 +1,32 @@
+"""What a route asks of whoever calls it."""
+
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+from dashboards.user import Role, User
+
+
+class Needs:
+    """A dependency: the user behind a request, if the role is enough."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    def __call__(self, request: Request) -> User:
+        """Who calls.
+
+        Raises:
+            HTTPException: nobody (401), or somebody who may not (403).
+        """
+        user = getattr(request.state, "user", None)
+        if not isinstance(user, User):
+            raise HTTPException(401, "log in, or send a token")
+        if user.role < self.role:
+            raise HTTPException(403, f"this takes the role {self.role.name.lower()}: ask an admin for it")
+        return user
+
+
+Viewer = Annotated[User, Depends(Needs(Role.VIEWER))]
+Operator = Annotated[User, Depends(Needs(Role.OPERATOR))]
+Admin = Annotated[User, Depends(Needs(Role.ADMIN))]

@@ -1,0 +1,134 @@
+"""Rooms and seats: look, replace, place a machine, wake, and exchange them as CSV or TOML."""
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from dashboards.api.bounds import Body, OptionalText, Text
+from dashboards.api.errors import UnknownError
+from dashboards.api.roles import Operator, Viewer
+from dashboards.api.shapes import Encoded, answers
+from dashboards.desk import Desk
+from dashboards.fleet.views import RoomView
+from dashboards.rooms.csv_form import rooms_from_csv, rooms_to_csv
+from dashboards.rooms.rooms import Rooms, rooms_from, same_name
+from dashboards.rooms.rooms_file import rooms_from_toml, rooms_to_toml
+from protocol.errors import MessageError
+
+_MAX_REVISION: Final = 1 << 31
+_SENT_ROOMS: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Rooms"}}},
+    }
+}
+_TEXT: Final = {"schema": {"type": "string", "minLength": 1}}
+_SENT_FILE: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"text/csv": _TEXT, "application/toml": _TEXT}}
+}
+
+_READ: Final[dict[str, Callable[[bytes, int], Rooms]]] = {
+    "text/csv": rooms_from_csv,
+    "application/toml": rooms_from_toml,
+}
+
+Revision = Annotated[int, Query(ge=0, le=_MAX_REVISION, description="that is to be replaced")]
+
+
+class FileForm(StrEnum):
+    """How rooms are written into a file."""
+
+    CSV = "csv"
+    TOML = "toml"
+
+
+class Placement(Body):
+    """A machine and its seat."""
+
+    room: Text
+    seat: Text
+    machine: OptionalText
+    """empty clears the seat"""
+
+
+class RoomChoice(Body):
+    """One room."""
+
+    room: Text
+
+
+class Woken(Body):
+    """How many machines were called."""
+
+    machines: int
+
+
+def rooms_router(desk: Desk) -> APIRouter:
+    """Routes under /rooms."""
+    router = APIRouter(prefix="/rooms", tags=["rooms"])
+
+    @router.get("", summary="All rooms as they are saved", **answers(Rooms, "the rooms"))
+    async def show_rooms(user: Viewer) -> Encoded:
+        return Encoded(desk.rooms())
+
+    @router.put(
+        "",
+        summary="Replace all rooms; `revision` is the one that was edited",
+        openapi_extra=_SENT_ROOMS,
+        **answers(Rooms, "the rooms as they are saved now"),
+    )
+    async def save_rooms(user: Operator, request: Request) -> Encoded:
+        try:
+            values = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            raise MessageError("the body is not JSON: send the rooms as they were shown") from None
+        return Encoded(desk.save_rooms(user, rooms_from(values)))
+
+    @router.get("/view", summary="One room with the state of every seat", **answers(RoomView, "the room"))
+    async def show_room(user: Viewer, name: Annotated[Text, Query()]) -> Encoded:
+        view = next((room for room in desk.fleet().rooms if same_name(room.name, name)), None)
+        if view is None:
+            raise UnknownError("there is no such room: look at the list of rooms")
+        return Encoded(view)
+
+    @router.post("/place", summary="Put a machine on a seat, or clear it", **answers(Rooms, "the rooms now"))
+    async def place(user: Operator, body: Placement) -> Encoded:
+        return Encoded(desk.place(user, body.room, body.seat, body.machine))
+
+    @router.post("/wake", summary="Wake the machines of a room")
+    async def wake(user: Operator, body: RoomChoice) -> Woken:
+        return Woken(machines=await desk.wake(user, body.room))
+
+    @router.get(
+        "/export",
+        summary="All rooms as a file",
+        response_class=Response,
+        responses={200: {"description": "the file", "content": {"text/csv": _TEXT, "application/toml": _TEXT}}},
+    )
+    async def export_rooms(user: Viewer, form: FileForm = FileForm.CSV) -> Response:
+        rooms = desk.rooms()
+        is_csv = form is FileForm.CSV
+        return Response(
+            rooms_to_csv(rooms) if is_csv else rooms_to_toml(rooms),
+            media_type="text/csv; charset=utf-8" if is_csv else "application/toml",
+            headers={"content-disposition": f'attachment; filename="rooms.{form.value}"'},
+        )
+
+    @router.post(
+        "/import",
+        summary="Replace all rooms by those of a file",
+        openapi_extra=_SENT_FILE,
+        **answers(Rooms, "the rooms as they are saved now"),
+    )
+    async def import_rooms(user: Operator, request: Request, revision: Revision) -> Encoded:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        read = _READ.get(kind)
+        if read is None:
+            raise MessageError("send the file as text/csv or application/toml, and say which in Content-Type")
+        return Encoded(desk.save_rooms(user, read(await request.body(), revision)))
+
+    return router
