@@ -61,6 +61,8 @@ class ConsoleConfig:
     """what browsers are shown; None for plain HTTP"""
     authority: bytes
     """PEM of who issued ``https``"""
+    names: tuple[str, ...] = ()
+    """addresses and host names by which browsers may call it, the one to print first; empty: ``host`` alone"""
     with_metrics: bool = False
     """Prometheus metrics without login"""
     notices: NoticesConfig = NoticesConfig()
@@ -68,5 +70,6 @@ class ConsoleConfig:
     @property
     def url(self) -> str:
         """Where the page is, with a slash at the end."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        name = self.names[0] if self.names else self.host
+        host = f"[{name}]" if ":" in name else name
         return f"http{'s' if self.https else ''}://{host}:{self.port}/"

@@ -57,7 +57,9 @@ def check_libraries() -> None:
     """
     missing = {extra for library, extra in REQUIRED.items() if importlib.util.find_spec(library) is None}
     if missing:
-        raise ConfigError(f"the service needs more than is installed: pip install 'slatecast[{','.join(sorted(missing))}]'")
+        raise ConfigError(
+            f"the service needs more than is installed: pip install 'slatecast[{','.join(sorted(missing))}]'"
+        )
 
 
 def _check_folder(path: Path) -> None:

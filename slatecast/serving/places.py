@@ -3,6 +3,8 @@
 Nothing is made or opened here but files that hold a word.
 """
 
+import re
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.pairing import normalized_token
 from slatecast.cli.context import default_keys, default_library, default_state
-from slatecast.serving.settings import NoticesSettings, Settings
+from slatecast.serving.settings import HOST_NAME, NoticesSettings, Settings
 
 MAX_WORD_FILE = 4096
 """[bytes] of a file that holds a word; stops a device or an image that was named by mistake."""
@@ -44,6 +46,15 @@ class Places:
     def console_host(self) -> str:
         """Address that the console listens on."""
         return self.settings.console.listen or self.host
+
+    @property
+    def console_names(self) -> tuple[str, ...]:
+        """Addresses and names by which browsers may call the console, the one to print first."""
+        everywhere = self.console_host in ("0.0.0.0", "::")
+        own = socket.gethostname()
+        names = [self.host if everywhere else self.console_host, *self.settings.console.names]
+        names += [own] if re.fullmatch(HOST_NAME, own) else []
+        return tuple(dict.fromkeys(name.lower() for name in names))
 
     @property
     def front_door(self) -> FrontDoorAddress:

@@ -151,8 +151,9 @@ class Service:
             state=places.state,
             host=places.console_host,
             port=settings.port,
-            https=console_identity(places.state, authority, (places.console_host,)) if settings.https else None,
+            https=console_identity(places.state, authority, places.console_names) if settings.https else None,
             authority=authority.certificate,
+            names=places.console_names,
             with_metrics=settings.metrics,
             notices=notices_of(places.settings.notices),
         )

@@ -39,8 +39,9 @@ _SHAPES: Final = {
     r"^[^\x00-\x1f\x7f]*\Z": "a text without control characters",
     r"^https?://[^\s\x00-\x1f\x7f]+\Z": "an address like https://host/path",
     r"^[^@\s,\x00-\x1f\x7f]+@[^@\s,\x00-\x1f\x7f]+\Z": "an address like name@host",
+    r"^[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?\Z": "a host name like lab.example",
 }
-_TEXT, _URL, _MAIL_ADDRESS = _SHAPES
+_TEXT, _URL, _MAIL_ADDRESS, HOST_NAME = _SHAPES
 _PATTERN: Final = re.compile(r"`str` matching regex '(.*)'", re.DOTALL)
 _TYPES: Final = {"`object`": "a table", "`array`": "a list", "`str`": "a text", "`int`": "a whole number"} | {
     "`int | str`": "a text or a whole number",
@@ -50,6 +51,7 @@ _TYPES: Final = {"`object`": "a table", "`array`": "a list", "`str`": "a text", 
 _TYPE: Final = re.compile("|".join(map(re.escape, _TYPES)))
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT, pattern=_TEXT)]
+HostName = Annotated[str, Meta(max_length=253, pattern=HOST_NAME)]
 Url = Annotated[str, Meta(max_length=MAX_TEXT, pattern=_URL)]
 MailAddress = Annotated[str, Meta(max_length=254, pattern=_MAIL_ADDRESS)]
 
@@ -94,6 +96,10 @@ class ConsoleSettings(_Section, frozen=True, kw_only=True):
     """The page and the API for operators."""
 
     listen: Annotated[Text, Meta(description="Address to listen on. Empty: that of the interface.")] = ""
+    names: Annotated[
+        tuple[HostName, ...],
+        Meta(max_length=MAX_URLS, description="Host names by which browsers call it, besides address and own name."),
+    ] = ()
     port: Annotated[int, Meta(ge=1, le=65535, description="Where the page and the API are.")] = DEFAULT_CONSOLE_PORT
     https: Annotated[bool, Meta(description="false: plain HTTP, where anybody on the network can read passwords.")] = (
         True

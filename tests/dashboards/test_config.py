@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,11 @@ def config(host: str, https: TlsIdentity | None) -> ConsoleConfig:
 )
 def test_where_the_page_is(host: str, https: TlsIdentity | None, url: str) -> None:
     assert config(host, https).url == url
+
+
+def test_who_listens_everywhere_is_found_by_name() -> None:
+    everywhere = replace(config("0.0.0.0", IDENTITY), names=("fd00::2", "lab.example"))
+    assert everywhere.url == "https://[fd00::2]:8443/"
 
 
 def test_nothing_secret_is_shown() -> None:

@@ -30,6 +30,22 @@ def test_all_is_on_the_address_of_the_interface() -> None:
     assert find_places(settings(console={"listen": "10.0.4.2"})).console_host == "10.0.4.2"
 
 
+@pytest.mark.parametrize(
+    ("console", "own", "names"),
+    [
+        ({}, "server", ("127.0.0.1", "server")),
+        ({"listen": "10.0.4.2", "names": ("Lab.Example",)}, "server", ("10.0.4.2", "lab.example", "server")),
+        ({"listen": "0.0.0.0"}, "not_a_name\n", ("127.0.0.1",)),
+        ({"listen": "::", "names": ("server",)}, "server", ("127.0.0.1", "server")),
+    ],
+)
+def test_names_of_the_console(
+    monkeypatch: pytest.MonkeyPatch, console: dict[str, Any], own: str, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: own)
+    assert find_places(settings(console=console)).console_names == names
+
+
 def test_another_broker() -> None:
     places = find_places(settings(broker={"address": "mqtts://user:word@10.0.4.2", "ca_file": "/ca.pem"}))
     assert (str(places.broker), places.is_broker_ours) == ("mqtts://user@10.0.4.2:8883", False)
