@@ -7,7 +7,7 @@ from dashboards.pages.words import Words
 
 async def confirmed(title: str, words: str, button: str, *, typed: str = "", is_dangerous: bool = True) -> bool:
     """Ask; whether the operator agreed. Where ``typed`` is given, exactly that has to be typed first."""
-    with ui.dialog() as dialog, ui.card().classes("dialog-card"):
+    with ui.context.client, ui.dialog() as dialog, ui.card().classes("dialog-card"):
         dialog.props["aria-label"] = title
         Words("h2", title).classes("dialog-title")
         ui.label(words).classes("wrap-text")

@@ -64,7 +64,6 @@ class Shell:
         self._troubles: Troubles = troubles(visit.picture())
         self._waits_for_letter = False
         self._menu = [entry for entry in MENU if visit.may(entry.role)]
-        ui.colors(primary="#33658a", secondary="#5b6b7b", positive="#2e7d4f", negative="#b3362c", warning="#8a5a00")
         ui.add_head_html('<link rel="stylesheet" href="/console.css"><script src="/console.js" defer></script>')
         ui.page_title(f"{title} · slatecast")
         self._header()

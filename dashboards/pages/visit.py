@@ -6,7 +6,7 @@ no more on a page that is still open.
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
@@ -63,7 +63,27 @@ class Visit:
         for watch in self.watches:
             watch.set_hidden(is_hidden)
 
-    async def act(self, action: Callable[[User], Result | Awaitable[Result]], done: str = "") -> Result | None:
+    def handler(self, action: Callable[..., object], *values: object) -> Callable[..., Awaitable[None]]:
+        """``action`` with ``values`` as what a button does.
+
+        It runs in the context of the page, and so outlives the button, which a newer picture may have taken away.
+        """
+
+        async def handle(_: object = None) -> None:
+            with self.client:
+                result = action(*values)
+                if inspect.isawaitable(result):
+                    await result
+
+        return handle
+
+    @overload
+    async def act(self, action: Callable[[User], Awaitable[Result]], done: str = "") -> Result | None: ...
+
+    @overload
+    async def act(self, action: Callable[[User], Result], done: str = "") -> Result | None: ...
+
+    async def act(self, action: Callable[[User], object], done: str = "") -> object:
         """Do ``action``; its result, or None when it was refused, which the user is told in words.
 
         ``done`` is what the user is told when it was not.
