@@ -18,12 +18,13 @@ from protocol.link.message_stream import Voice
 from protocol.link.tls import pinned_context
 from protocol.messages import Message, MissingBlocks, ReceiverReport, RepairRequest, decode_tsi
 from protocol.seal import Seal
+from protocol.ticket import Ticket
 from receiver.arming import Arming
 from receiver.config import ReceiverConfig, SessionOutcome
 from receiver.datagram_reader import DatagramReader, open_group
 from receiver.disk_work import DiskWork
 from receiver.enrolment import Enrolment
-from receiver.events import BlockDecodable, ObjectCompleted
+from receiver.events import BlockDecodable, ObjectCompleted, PreviewPossible
 from receiver.farewell import Farewell
 from receiver.identity import ReceiverIdentity
 from receiver.lane_intake import LaneIntake
@@ -58,7 +59,11 @@ class ActiveSession:
             decode_tsi(announcement.tsi),
             announcement.oti.encoding_symbol_length,
         )
-        self._arming = Arming(0.0 if has_begun else config.countdown_seconds, time.monotonic())
+        self._arming = Arming(
+            0.0 if has_begun else config.countdown_seconds,
+            time.monotonic(),
+            is_held=not ordered.order.ticket.may_write,
+        )
         self.session = ReceiverSession(
             announcement,
             receiver_id=identity.receiver_id,
@@ -113,6 +118,11 @@ class ActiveSession:
         self.session.receive_message(message, time.monotonic())
         self._pump()
 
+    def release(self, ticket: Ticket) -> None:
+        """Take the ticket, found good, that allows to write what was only planned."""
+        self.session.released(ticket, time.monotonic())
+        self._pump()
+
     async def _scout(self) -> None:
         session, interface = self._announcement, self._config.interface
         await watch_senders(self.session.poison, interface.name, session.group, session.source)
@@ -161,6 +171,8 @@ class ActiveSession:
                 blocks.append(event.block)
             elif isinstance(event, ObjectCompleted):
                 self._work.complete(event.toi)
+            elif isinstance(event, PreviewPossible):
+                self._work.preview()
             elif not self._left.done():
                 self._left.set_result(event.is_acknowledged)
         if blocks:

@@ -1,13 +1,16 @@
-"""When a receiver may begin to overwrite its disk: after a visible countdown, unless somebody stops it. Sans-I/O.
+"""When a receiver may begin to overwrite its disk: when a ticket allows it and a visible countdown is over, unless
+somebody stops it. Sans-I/O.
 
-    COUNTING          --the countdown is over-->  ARMED
-    COUNTING, ARMED   --abort-->                  STOPPED, for good: nothing was written, and nothing will be
-    ARMED             --begin_writing-->          WRITING: too late to stop it by a key
+    HELD                    --a ticket that may write-->      COUNTING
+    COUNTING                --the countdown is over-->        ARMED
+    HELD, COUNTING, ARMED   --abort-->                        STOPPED, for good: nothing was written, nor will be
+    ARMED                   --begin_writing-->                WRITING: too late to stop it by a key
 
 ``begin_writing`` is the one gate in front of the first write: the deployment passes it before it opens the disk for
-writing, and nothing else opens one. What must be true before is elsewhere: the ticket (without one there is neither a
-session nor its secret), the disk (``target``) and the manifest's digest (``deployment``). The key is pressed on one
-thread while another opens the disk, so that one of them must win: a lock decides.
+writing, and nothing else opens one. Held it does not open, whoever asks. What must be true before is elsewhere: the
+ticket (without one there is neither a session nor its secret), the disk (``target``) and the manifest's digest
+(``deployment``). The key is pressed on one thread while another opens the disk, so that one of them must win: a lock
+decides.
 """
 
 from math import ceil
@@ -15,20 +18,49 @@ from threading import Lock
 from typing import Final
 
 from protocol.errors import RefusedError, SessionStateError
+from protocol.ticket import Ticket
 
 STOPPED: Final = "stopped at the seat"
 """Why a receiver was refused that somebody stopped."""
 
+STOPPED_BY_OPERATOR: Final = "stopped by the operator"
+"""Why a receiver stopped that the operator has dismissed."""
+
+PLANNED: Final = "planned: waits for the operator's start"
+"""Why a receiver waits whose session is only planned."""
+
 
 class Arming:
-    """One receiver's permission to write, for one session; ``abort`` and ``begin_writing`` may race in two threads."""
+    """One receiver's permission to write, for one session; ``abort`` and ``begin_writing`` may race in two threads.
 
-    def __init__(self, countdown_seconds: float, now: float) -> None:
+    ``is_held`` unless the ticket of the session allows to write; then ``release`` needs one that does.
+    """
+
+    def __init__(self, countdown_seconds: float, now: float, *, is_held: bool) -> None:
+        self._is_held = is_held
         self._countdown_seconds = countdown_seconds
         self._ends_at = now + countdown_seconds
         self._is_stopped = False
         self._has_begun = False
         self._lock = Lock()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no ticket has allowed to write yet."""
+        return self._is_held
+
+    def release(self, ticket: Ticket, now: float) -> None:
+        """This ticket, found good, allows to write: count down from now on, unless that has begun already.
+
+        Raises:
+            SessionStateError: it does not allow it.
+        """
+        if not ticket.may_write:
+            raise SessionStateError("a ticket that does not allow to write was to release the disk")
+        with self._lock:
+            if self._is_held:
+                self._ends_at = now + self._countdown_seconds
+                self._is_held = False
 
     def restart(self, now: float) -> None:
         """Count down from the beginning: until now nobody could see it."""
@@ -50,8 +82,8 @@ class Arming:
         return self._has_begun
 
     def is_over(self, now: float) -> bool:
-        """Whether the countdown is over."""
-        return now >= self._ends_at
+        """Whether the countdown has begun and is over."""
+        return not self._is_held and now >= self._ends_at
 
     def seconds_left(self, now: float) -> int:
         """Whole seconds to show: never 0 while there is time."""
@@ -59,6 +91,8 @@ class Arming:
 
     def words(self, now: float) -> str:
         """Why the receiver waits, for the operator's screen."""
+        if self._is_held:
+            return PLANNED
         return f"counting down: {self.seconds_left(now)} s to stop it at the seat"
 
     def abort(self) -> bool:
@@ -79,11 +113,13 @@ class Arming:
 
         Raises:
             RefusedError: it was stopped at the seat.
-            SessionStateError: the countdown is not over, or no block is proved.
+            SessionStateError: the session is only planned, the countdown is not over, or no block is proved.
         """
         with self._lock:
             if self._is_stopped:
                 raise RefusedError(STOPPED)
+            if self._is_held:
+                raise SessionStateError("the disk was to be opened while the session is only planned")
             if not self.is_over(now):
                 raise SessionStateError(f"the disk was to be opened {self._ends_at - now:.3f} s before it may be")
             if proved_blocks < 1:

@@ -110,9 +110,22 @@ class DiskDevice:
         Raises:
             TargetError: missing, in use, read-only, not permitted, or neither a block device nor a regular file.
         """
+        return cls._open(path, os.O_RDWR)
+
+    @classmethod
+    def open_to_read(cls, path: str | Path) -> Self:
+        """Open the disk so that nothing can be written to it; everybody who wants to write is kept out meanwhile.
+
+        Raises:
+            TargetError: as ``open``.
+        """
+        return cls._open(path, os.O_RDONLY)
+
+    @classmethod
+    def _open(cls, path: str | Path, access: int) -> Self:
         name = os.fspath(path)
         try:
-            return cls(name, _open_alone(name))
+            return cls(name, _open_alone(name, access))
         except ValueError as error:  # a NUL in the path
             raise TargetError(name, str(error)) from error
         except OSError as error:
@@ -275,17 +288,17 @@ def _int_ioctl(fd: int, request: int) -> int:
     return int.from_bytes(fcntl.ioctl(fd, request, bytes(4)), sys.byteorder)
 
 
-def _open_alone(name: str) -> int:
+def _open_alone(name: str, access: int) -> int:
     mode = Path(name).stat().st_mode
     if stat.S_ISBLK(mode):
-        fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_EXCL)
+        fd = os.open(name, access | os.O_CLOEXEC | os.O_EXCL)
         if _int_ioctl(fd, _BLKROGET):  # the kernel opens it all the same and refuses the first write
             os.close(fd)
             raise TargetError(name, _OPEN_REASONS[errno.EROFS])
         return fd
     if not stat.S_ISREG(mode):
         raise TargetError(name, "is neither a disk nor a regular file")
-    fd = os.open(name, os.O_RDWR | os.O_CLOEXEC)
+    fd = os.open(name, access | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -77,6 +77,19 @@ class Deployment:
             self._open_writer().write_chunk(block.sbn, self._unpacker().unpack(chunk, stored))
         return True
 
+    def read_manifest(self) -> Manifest:
+        """Read object 0, and nothing else.
+
+        Raises:
+            ManifestError: object 0 is as announced but not a manifest, or not the announced one.
+        """
+        manifest = decode_manifest(self._manifest_bytes)
+        if manifest.digest != self._announcement.manifest_digest:
+            raise ManifestError("the manifest is not the announced one")
+        if manifest.header.disk_size != self._announcement.image.disk_size:
+            raise ManifestError("the announcement gives another disk size than the manifest")
+        return manifest
+
     def load_manifest(self) -> Manifest:
         """Read object 0, open the target and mark it incomplete: the first write of the session.
 
@@ -89,11 +102,7 @@ class Deployment:
             DiskError: the disk failed.
             IntegrityError: the disk does not keep what it is given.
         """
-        manifest = decode_manifest(self._manifest_bytes)
-        if manifest.digest != self._announcement.manifest_digest:
-            raise ManifestError("the manifest is not the announced one")
-        if manifest.header.disk_size != self._announcement.image.disk_size:
-            raise ManifestError("the announcement gives another disk size than the manifest")
+        manifest = self.read_manifest()
         self._begin_writing(len(self._proved))
         writer = DiskWriter(self._open_device(), manifest)
         if self._is_delta:

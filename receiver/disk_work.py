@@ -1,6 +1,7 @@
 """The disk's side of one session in the event loop: its threads, its steps, and what each came to for the session.
 
     blocks are decodable --> store          --> stored, or missing again
+    object 0 is whole, but nothing may be written --> preview --> blocks foreseen
     object 0 is whole    --> load_manifest  --> receiving; zeroing and the scan begin --> blocks found
     object 1 is whole    --> finish         --> missing again; or committed, certified and verified
 
@@ -18,6 +19,7 @@ from typing import Final, Self, TypeVar, TypeVarTuple
 
 from protocol.blocks import BlockBuffer
 from protocol.errors import DiskError, IntegrityError, ManifestError, RefusedError, TargetError
+from protocol.manifest import Manifest
 from protocol.messages import ReceiverState, SignedCertificate
 from protocol.ticket import DiskPolicy
 from protocol.wire import TOI_MANIFEST
@@ -25,6 +27,7 @@ from receiver.blockdevice import BlockDevice, DiskDevice
 from receiver.certifying import certify
 from receiver.deployment import Deployment
 from receiver.identity import ReceiverIdentity
+from receiver.preview import preview
 from receiver.session import ReceiverSession
 from receiver.target import TargetInfo, check_policy, check_target, inspect_target
 
@@ -67,6 +70,7 @@ class DiskWork:
         self._jobs: set[asyncio.Task[None]] = set()
         self._zeroing: asyncio.Future[None] | None = None
         self._scanning: asyncio.Future[None] | None = None
+        self._previewing: asyncio.Future[None] | None = None
         self._busy_since = (time.monotonic(), 0.0)
         """when the last report was made, and how long the disk had been busy by then, both in seconds"""
         self._resources = contextlib.ExitStack()
@@ -96,6 +100,10 @@ class DiskWork:
     def store(self, blocks: list[BlockBuffer]) -> None:
         """Decode and write these blocks; those that came together go as one job, which is cheaper."""
         self._start(self._store(blocks))
+
+    def preview(self) -> None:
+        """Object 0 is whole and nothing may be written: look at what the disk holds of the image."""
+        self._previewing = self._start(self._preview())
 
     def complete(self, toi: int) -> None:
         """Nothing of this object is missing: go on with what that allows."""
@@ -155,7 +163,9 @@ class DiskWork:
         self._on_step()
 
     async def _store(self, blocks: list[BlockBuffer]) -> None:
-        verdicts = await self._in_worker(self._deployment.store_blocks, blocks)
+        verdicts = await self._in_worker(self._stored, blocks)
+        if self._session.state.is_final:
+            return
         now = time.monotonic()
         for block, is_stored in zip(blocks, verdicts, strict=True):
             if is_stored:
@@ -163,11 +173,45 @@ class DiskWork:
             else:
                 self._session.block_rejected(block, now)
 
+    def _stored(self, blocks: list[BlockBuffer]) -> list[bool]:
+        """In a worker: a seat that was stopped while these waited for their turn writes no more."""
+        return [] if self._session.state.is_final else self._deployment.store_blocks(blocks)
+
+    def _is_over(self) -> bool:
+        return self._is_closing or self._session.state.is_final
+
+    async def _preview(self) -> None:
+        manifest = await self._in_worker(self._deployment.read_manifest)
+        self._session.manifest_seen(manifest)
+        if self._is_delta:
+            await self._loop.run_in_executor(self._scanner, self._look, manifest)
+        self._session.preview_ended(time.monotonic())
+
+    def _look(self, manifest: Manifest) -> None:
+        """In the scanning thread: through a descriptor that cannot write, closed before any other is opened."""
+        self._check_target()
+        with DiskDevice.open_to_read(self._session.target) as device:
+            preview(
+                device,
+                manifest,
+                self._note_foreseen,
+                self._note_scan,
+                lambda: self._is_closing or not self._session.may_foresee,
+            )
+
+    def _note_foreseen(self, sbns: list[int]) -> None:
+        """Called by scanning threads."""
+        self._loop.call_soon_threadsafe(self._session.blocks_foreseen, sbns)
+
     async def _load_manifest(self) -> None:
+        if self._previewing is not None:
+            await asyncio.wait([self._previewing])
+        if self._session.state.is_final:
+            return
         manifest = await self._in_worker(self._deployment.load_manifest)
-        self._zeroing = asyncio.ensure_future(
-            self._in_worker(self._deployment.write_zero_ranges, lambda: self._is_closing)
-        )
+        if self._session.state.is_final:
+            return
+        self._zeroing = asyncio.ensure_future(self._in_worker(self._deployment.write_zero_ranges, self._is_over))
         # A disk that cannot be zeroed fails the next write as well; here it must only not go unretrieved.
         self._zeroing.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._scanning = self._start(self._scan())
@@ -181,7 +225,7 @@ class DiskWork:
                 self._deployment.scan,
                 self._note_found,
                 self._note_scan,
-                lambda: self._is_closing or self._session.state is ReceiverState.VERIFYING,
+                lambda: self._is_over() or self._session.state is ReceiverState.VERIFYING,
             )
         self._session.scan_ended(time.monotonic())
 
@@ -198,9 +242,11 @@ class DiskWork:
         assert self._scanning is not None
         await asyncio.wait([self._scanning])
         await self._zeroing
-        damaged = await self._in_worker(self._deployment.read_back, self._note_read_back, lambda: self._is_closing)
+        damaged = await self._in_worker(self._deployment.read_back, self._note_read_back, self._is_over)
         if damaged:
             self._session.read_back_failed(damaged, time.monotonic())
+            return
+        if not self._session.may_commit():
             return
         await self._in_worker(self._deployment.commit)
         self.certificate = await self._in_worker(self._certify)

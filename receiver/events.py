@@ -20,6 +20,11 @@ class ObjectCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewPossible:
+    """Every block of the manifest is here and nothing may be written: look at what the disk holds, by reading alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionLeft:
     """Nothing more is to be done here: the final report is acknowledged, or the session was ended, or the broadcaster
     has fallen silent.
@@ -28,7 +33,7 @@ class SessionLeft:
     is_acknowledged: bool
 
 
-Event = BlockDecodable | ObjectCompleted | SessionLeft
+Event = BlockDecodable | ObjectCompleted | PreviewPossible | SessionLeft
 
 
 @dataclass(frozen=True, slots=True)

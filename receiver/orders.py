@@ -1,13 +1,15 @@
 """Which session this receiver may take part in: announcements and tickets in, orders out. Sans-I/O.
 
 Both arrive in any order, repeatedly, and from anybody who can write to the broker. Only a ticket that ``check_ticket``
-finds good becomes an order, once for each session.
+finds good becomes an order: once for each session that may be written, and once before that for one that is only
+planned. What is said of a plan when its session may be written changes nothing.
 """
 
 from collections.abc import Collection
 from typing import Final, NamedTuple, TypeVar
 
 from protocol import PROTOCOL_VERSION
+from protocol.errors import TicketError
 from protocol.messages import Announcement, SignedTicket
 from protocol.sealed_box import OpeningKey
 from protocol.ticket import Order, ReceiverKeys, check_ticket
@@ -43,7 +45,12 @@ class Orders:
         self._image_keys = image_keys
         self._announced: dict[str, Announcement] = {}
         self._tickets: dict[str, SignedTicket] = {}
+        self._planned: dict[str, AnnouncedOrder] = {}
+        """sessions that were ordered, and may not be written yet"""
         self._begun: set[str] = set()
+        """sessions that were ordered, planned ones too"""
+        self._may_write: set[str] = set()
+        """of all that were ever ordered, the ones that may be written"""
         self._ended: set[str] = set()
 
     @property
@@ -65,18 +72,38 @@ class Orders:
         return None if ticket is None else self.ticket(ticket)
 
     def ticket(self, signed: SignedTicket) -> AnnouncedOrder | None:
-        """Take a ticket of any origin; the order, if its session is announced and not begun.
+        """Take a ticket of any origin; the order, if its session is announced and not begun, or was only planned until
+        now and may be written.
 
         Raises:
             TicketError: it must not be acted on.
         """
-        if signed.tsi in self._begun or signed.tsi in self._ended:
+        tsi = signed.tsi
+        planned = self._planned.get(tsi)
+        if tsi in self._ended or (tsi in self._begun and planned is None):
             return None
-        announcement = self._announced.get(signed.tsi)
+        announcement = self._announced.get(tsi) if planned is None else planned.announcement
         if announcement is None:
-            _put(self._tickets, signed.tsi, signed)
+            _put(self._tickets, tsi, signed)
             return None
-        order = check_ticket(
+        order = self._checked(signed, announcement)
+        may_write = order.ticket.may_write
+        if not may_write and (planned is not None or tsi in self._may_write):
+            return None
+        if planned is not None and not _is_same(planned.order, order):
+            raise TicketError("the order to write is not for the session that was planned")
+        ordered = AnnouncedOrder(announcement, order)
+        if may_write:
+            self._planned.pop(tsi, None)
+            self._may_write.add(tsi)
+        else:
+            _put(self._planned, tsi, ordered)
+        self._begun.add(tsi)
+        self._announced.pop(tsi, None)
+        return ordered
+
+    def _checked(self, signed: SignedTicket, announcement: Announcement) -> Order:
+        return check_ticket(
             signed,
             announcement,
             receiver=self._receiver,
@@ -84,17 +111,13 @@ class Orders:
             director_key=self._director_key,
             image_keys=self._image_keys,
         )
-        if not order.ticket.may_write:
-            return None
-        self._begun.add(signed.tsi)
-        del self._announced[signed.tsi]
-        return AnnouncedOrder(announcement, order)
 
     def ended(self, tsi: str) -> None:
         """The director says that the session is over: whatever is repeated of it later is void."""
         self._ended.add(tsi)
         self._announced.pop(tsi, None)
         self._tickets.pop(tsi, None)
+        self._planned.pop(tsi, None)
 
     def has_ended(self, tsi: str) -> bool:
         """Whether the director said that this session is over."""
@@ -103,6 +126,12 @@ class Orders:
     def may_begin_again(self, tsi: str) -> None:
         """The broadcaster of a session that was begun is gone: join it again when it is back."""
         self._begun.discard(tsi)
+        self._planned.pop(tsi, None)
+
+
+def _is_same(planned: Order, order: Order) -> bool:
+    """Whether both orders are for one session with one secret and one demand on the disk."""
+    return planned.session_secret == order.session_secret and planned.ticket.disk == order.ticket.disk
 
 
 def _put(store: dict[str, Kept], tsi: str, value: Kept) -> None:

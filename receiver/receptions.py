@@ -80,21 +80,27 @@ class Receptions:
             if self[block.toi].opened(block, symbols_before, now, is_multicast=is_multicast)
         ]
 
-    def believe(self, status: SessionStatus, now: float) -> None:
+    def believe(self, status: SessionStatus, now: float, *, takes_disk: bool) -> None:
         """In silence, blocks below the sender's position have gone by, whether or not any of their symbols was seen."""
         phase, position = status.phase, status.position
         if now - self.manifest.last_arrival >= SILENCE and phase is not SessionPhase.WAITING:
             is_over = phase is not SessionPhase.MANIFEST
             self.manifest.go_by(self.manifest.block_count if is_over else position)
-        if now - self.disk.last_arrival >= SILENCE and phase is SessionPhase.DISK:
+        if takes_disk and now - self.disk.last_arrival >= SILENCE and phase is SessionPhase.DISK:
             self.disk.go_by(position)
 
-    def next_want(self, now: float, *, is_on_catch_up: bool, must_leave_group: bool, has_scanned: bool) -> Want | None:
-        """What to fetch next from the catch-up lane, or None; what is suspected comes first, for any seat."""
-        for each in self:
+    def next_want(
+        self, now: float, *, is_on_catch_up: bool, must_leave_group: bool, has_scanned: bool, takes_disk: bool
+    ) -> Want | None:
+        """What to fetch next from the catch-up lane, or None; what is suspected comes first, for any seat.
+
+        Unless it ``takes_disk``, no block of the disk is of use yet.
+        """
+        objects = tuple(self) if takes_disk else (self.manifest,)
+        for each in objects:
             if (want := each.next_suspect_want(now)) is not None:
                 return want
-        for each in self if is_on_catch_up else ():
+        for each in objects if is_on_catch_up else ():
             from_everywhere = must_leave_group or now - each.last_arrival >= DARKNESS
             knows_what_it_lacks = has_scanned or each is self.manifest
             want = each.next_want(now, whole_blocks=knows_what_it_lacks, from_everywhere=from_everywhere)

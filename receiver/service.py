@@ -104,8 +104,10 @@ class Receiver:
             if not link.is_connected:
                 self._control_lost()
             outcome = await self._active.run()
-            if self._active.session.has_lost_sender:
+            if self.session.has_lost_sender and not self.session.is_stopped:
                 self._orders.may_begin_again(announcement.tsi)  # joined again as soon as it is announced again
+            else:
+                self._orders.ended(announcement.tsi)
             return outcome
         finally:
             self._active = None
@@ -143,11 +145,11 @@ class Receiver:
         offers = [ordered]
         while not self._ordered.empty():
             offers.append(self._ordered.get_nowait())
-        offers = [each for each in offers if not self._orders.has_ended(each.announcement.tsi)]
-        chosen = min(offers, key=lambda offer: offer.announcement.tsi, default=None)
-        for offer in offers:
-            if offer is not chosen:
-                self._ordered.put_nowait(offer)
+        # The newest of each session: of one that was planned first, the order to write.
+        newest = {each.announcement.tsi: each for each in offers if not self._orders.has_ended(each.announcement.tsi)}
+        chosen = newest.pop(min(newest), None) if newest else None
+        for offer in newest.values():
+            self._ordered.put_nowait(offer)
         return chosen
 
     async def _stay_present(self) -> None:
@@ -175,12 +177,20 @@ class Receiver:
                 self._refuse(error)
             else:
                 if ordered is not None:
-                    self._ordered.put_nowait(ordered)
+                    self._take(ordered)
         elif isinstance(message, SessionStatus):
             if message.phase is SessionPhase.ENDED:
                 self._orders.ended(message.tsi)
             if self._active is not None:
                 self._active.receive_message(message)
+
+    def _take(self, ordered: AnnouncedOrder) -> None:
+        """A session that is under way is one that was planned, and may now be written; any other waits for its turn."""
+        active = self._active
+        if active is not None and active.session.announcement.tsi == ordered.announcement.tsi:
+            active.release(ordered.order.ticket)
+        else:
+            self._ordered.put_nowait(ordered)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         """A fault of ours must not leave a receiver that waits for ever and hears nothing."""

@@ -5,17 +5,20 @@ time (``next_message``, ``next_timeout``) and the worker that decodes, scans, wr
 (``manifest_loaded``, ``blocks_found``, ``block_stored``, ``verified`` ...). What the worker must do comes out of
 ``next_event``. It touches no payload arithmetic, socket, disk or clock.
 
+    PLANNED   --a ticket comes that allows to write-->  ARMING
     ARMING    --the countdown is over-->  READY
     READY     --manifest loaded and disk marked incomplete-->  RECEIVING
     RECEIVING --nothing is missing-->  VERIFYING
     VERIFYING --read-back found damage-->  RECEIVING
     VERIFYING --committed-->  VERIFIED
     RECEIVING, VERIFYING --the image contradicts itself, or the disk does not keep what it is given-->  DAMAGED
-    ARMING, READY  --target refused, or stopped at the seat-->  REFUSED
-    any       --disk or manifest fails-->  FAILED
+    PLANNED, ARMING, READY  --target refused, or stopped-->  REFUSED
+    any       --disk or manifest fails, or stopped by the operator-->  FAILED
 
 The one state that counts is the set of missing blocks: late join, loss, damage, a restart and an older image on the
-disk are the same case. Everything is missing until a scan of the disk has found it, or it has been stored.
+disk are the same case. Everything is missing until a scan of the disk has found it, or it has been stored. While it
+is only PLANNED the disk is looked at and nothing of object 1 is taken; what was found then is what is told until the
+scan is over that begins when the disk may be written.
 """
 
 import random
@@ -36,10 +39,12 @@ from protocol.messages import (
     SessionPhase,
     SessionStatus,
 )
+from protocol.ranges import RangeSet
+from protocol.ticket import Ticket
 from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK, TOI_MANIFEST
-from receiver.arming import STOPPED, Arming
+from receiver.arming import PLANNED, STOPPED, STOPPED_BY_OPERATOR, Arming
 from receiver.counters import Counters
-from receiver.events import BlockDecodable, Event, ObjectCompleted, SessionLeft, Want
+from receiver.events import BlockDecodable, Event, ObjectCompleted, PreviewPossible, SessionLeft, Want
 from receiver.first_pass import FirstPass
 from receiver.inventory import InventoryTimer
 from receiver.lease import Lease
@@ -77,8 +82,8 @@ class ReceiverSession:
         self.seat = seat
         self.target = target
         self.arming = arming
-        self.state = ReceiverState.READY if arming.is_over(now) else ReceiverState.ARMING
-        self.reason = ""
+        self.state = self._state_before_writing(now)
+        self.reason = PLANNED if arming.is_held else ""
         self.has_scanned = False
         """What the disk lacks is known."""
         self.has_lost_sender = False
@@ -87,6 +92,8 @@ class ReceiverSession:
         """The sender wants it to fetch what it misses from the catch-up lane."""
         self.must_leave_group = False
         """Multicast would only flood its link."""
+        self.is_paused = False
+        """The operator lets the session rest: nothing comes, and nothing is asked for."""
         self.counters = Counters()
         self.poison = PoisonWatch()
         """what is known of false symbols"""
@@ -95,6 +102,9 @@ class ReceiverSession:
         self._status: SessionStatus | None = None
         self._lease = Lease(now)
         self._has_left = False
+        self._foreseen: RangeSet | None = None
+        """blocks that a look at the disk did not find, while it was only planned; None when it was not over"""
+        self._is_committing = False
         self._reporter = Reporter(announcement.tsi, receiver_id, seat, target, last_sequence)
         self._report_due_at = now
         self._inventory = InventoryTimer()
@@ -104,11 +114,11 @@ class ReceiverSession:
 
     def find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """The buffer and the ledger for symbols of this block, or None if they are not wanted or there is no room."""
-        return None if self.state.is_final else self._objects.find(toi, sbn, source_block_length, is_multicast=True)
+        return self._objects.find(toi, sbn, source_block_length, is_multicast=True) if self._takes(toi) else None
 
     def find_fetched_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """As ``find_block``, for symbols that the catch-up lane brings."""
-        return None if self.state.is_final else self._objects.find(toi, sbn, source_block_length, is_multicast=False)
+        return self._objects.find(toi, sbn, source_block_length, is_multicast=False) if self._takes(toi) else None
 
     def batch_opened(self, length: int, now: float) -> None:
         """The symbols of a batch of ``length`` bytes from the group lie in their buffers: see what is complete."""
@@ -120,19 +130,20 @@ class ReceiverSession:
 
         Answer each with ``want_fetched`` or ``want_unavailable``, or drop it when ``is_wanted`` says so.
         """
-        if self.state.is_final:
+        if self.state.is_final or self.is_paused:
             return None
         return self._objects.next_want(
             now,
             is_on_catch_up=self.is_on_catch_up,
             must_leave_group=self.must_leave_group,
             has_scanned=self.has_scanned,
+            takes_disk=self._takes(TOI_DISK),
         )
 
     def is_wanted(self, want: Want) -> bool:
         """Whether it is worth while to try again; if not, nothing more is to be said of this want."""
         reception = self._objects[want.toi]
-        is_entitled = self.is_on_catch_up or reception.is_urgent(want)
+        is_entitled = (self.is_on_catch_up and not self.is_paused) or reception.is_urgent(want)
         if is_entitled and not self.state.is_final and reception.is_wanted(want):
             return True
         reception.fetched(want)
@@ -169,12 +180,15 @@ class ReceiverSession:
         if before is not None and message.sequence >> 32 > before.sequence >> 32:
             self._inventory.tell_again()  # the broadcaster was started again and knows nothing of it
             self._report_due_at = now
-        if self._objects.has_manifest:
+        if self._takes(TOI_DISK):
             # What was under way side by side when the status was said is heard in part by one who comes now.
             heard_whole = message.position + INTERLEAVED_BLOCKS if message.phase is SessionPhase.DISK else 0
             self._disk_object.first_pass.count_from(heard_whole)
         self.is_on_catch_up = self.receiver_id in message.catch_up
         self.must_leave_group = self.receiver_id in message.must_leave_group
+        self.is_paused = message.is_paused
+        if self.receiver_id in message.dismissed:
+            self._dismissed(now)
         if self.state.is_final and self.receiver_id in message.settled:
             self._leave(is_acknowledged=True)
         elif message.phase is SessionPhase.ENDED:
@@ -190,6 +204,18 @@ class ReceiverSession:
         self._report_due_at = now
         self._inventory.tell_again()
 
+    def released(self, ticket: Ticket, now: float) -> None:
+        """A ticket, found good, allows to write: begin to count down; what was released or is done goes on as it was.
+
+        Raises:
+            SessionStateError: the ticket does not allow it.
+        """
+        if self.state is ReceiverState.PLANNED:
+            self.arming.release(ticket, now)
+            self.reason = ""
+            self._enter(ReceiverState.ARMING, now)
+            self._count_down(now)
+
     # --- the worker ----------------------------------------------------------------------------------------------
 
     def next_event(self) -> Event | None:
@@ -198,12 +224,31 @@ class ReceiverSession:
 
     def manifest_loaded(self, manifest: Manifest, now: float) -> None:
         """Object 0 is decoded and checked, the target is marked incomplete: object 1 may be received."""
+        if self.state is ReceiverState.FAILED:  # stopped by the operator meanwhile
+            return
         self._expect(ReceiverState.READY)
         if self._status is not None and self._status.phase is not SessionPhase.DISK:
             self._disk_object.first_pass.count_from(0)
         self._objects.manifest_loaded(manifest)
         self._enter(ReceiverState.RECEIVING, now)
         self._complete_if_nothing_is_missing(TOI_DISK, now)
+
+    def manifest_seen(self, manifest: Manifest) -> None:
+        """Object 0 is decoded and checked, and nothing was written: what the disk may lack is known by number."""
+        if self.may_foresee:
+            self._objects.manifest_loaded(manifest)
+
+    def blocks_foreseen(self, sbns: list[int]) -> None:
+        """The disk holds these now, by a look that promises nothing."""
+        if self.may_foresee:
+            self._disk_object.found(sbns)
+
+    def preview_ended(self, now: float) -> None:
+        """What the look has not found is missing, as far as one can tell before anything is written."""
+        if self.may_foresee:
+            self._foreseen = RangeSet(self._disk_object.missing.ranges())
+            self._report_due_at = now
+            self._inventory.known(self.blocks_total)
 
     def blocks_found(self, sbns: list[int], now: float) -> None:
         """The scan found these on the disk."""
@@ -229,8 +274,15 @@ class ReceiverSession:
         self.poison.block_mismatched()
         self._objects[block.toi].rejected(block, now, has_lane=bool(self.announcement.catch_up_url))
 
+    def may_commit(self) -> bool:
+        """Whether the disk, read back, is to be made bootable; from here on the operator cannot stop it any more."""
+        self._is_committing = self.state is ReceiverState.VERIFYING
+        return self._is_committing
+
     def read_back_failed(self, sbns: list[int], now: float) -> None:
         """These blocks were not on the disk as written: they are missing again."""
+        if self.state is ReceiverState.FAILED:  # stopped by the operator meanwhile
+            return
         self._expect(ReceiverState.VERIFYING)
         self._disk_object.lost_again(sbns)
         self._enter(ReceiverState.RECEIVING, now)
@@ -243,7 +295,7 @@ class ReceiverSession:
     def refused(self, reason: str, now: float) -> None:
         """The target may not be overwritten with this image; nothing was written."""
         if not self.state.is_final:
-            self._expect(ReceiverState.ARMING, ReceiverState.READY)
+            self._expect(ReceiverState.PLANNED, ReceiverState.ARMING, ReceiverState.READY)
         self._end(ReceiverState.REFUSED, reason, now)
 
     def abort(self, now: float) -> bool:
@@ -277,10 +329,10 @@ class ReceiverSession:
         if self._has_left:
             return None
         self._count_down(now)
-        for each in self._objects:
+        for each in () if self.is_paused else self._objects:
             each.give_up_suspects(now)
         if is_caught_up and self._status is not None:
-            self._objects.believe(self._status, now)
+            self._objects.believe(self._status, now, takes_disk=self._takes(TOI_DISK))
         if now >= self._report_due_at:  # first: what a seat lacks is not heard before the seat is known
             self._report_due_at = now + REPORT_INTERVAL
             return self.report()
@@ -289,7 +341,8 @@ class ReceiverSession:
         for each in self._objects:
             if now < each.timer.due_at:
                 continue
-            if not is_caught_up or self.is_on_catch_up or self.state.is_final:
+            is_resting = self.is_paused or self.is_on_catch_up or not self._takes(each.toi)
+            if is_resting or not is_caught_up:
                 each.timer.skip(now)
             elif (request := self._repair_request(each, now)) is not None:
                 return request
@@ -309,9 +362,15 @@ class ReceiverSession:
             self._disk_object,
             self._objects.pool,
             poison=self.poison,
-            has_manifest=self._objects.has_manifest,
-            has_scanned=self.has_scanned,
+            # While the disk is being opened nothing could be kept, and nothing is to be sent.
+            has_manifest=self._objects.has_manifest and self.state is not ReceiverState.READY,
+            has_scanned=self.has_scanned or (self._foreseen is not None and self.state is not ReceiverState.READY),
         )
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped it, so that it is not begun again."""
+        return self.state.is_final and self.reason in (STOPPED, STOPPED_BY_OPERATOR)
 
     @property
     def last_sequence(self) -> int:
@@ -340,6 +399,31 @@ class ReceiverSession:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
+    def _state_before_writing(self, now: float) -> ReceiverState:
+        if self.arming.is_held:
+            return ReceiverState.PLANNED
+        return ReceiverState.READY if self.arming.is_over(now) else ReceiverState.ARMING
+
+    def _takes(self, toi: int) -> bool:
+        """Whether blocks of this object are of use now: those of the disk only where they can be written."""
+        if self.state.is_final:
+            return False
+        return toi == TOI_MANIFEST or self.state in (ReceiverState.RECEIVING, ReceiverState.VERIFYING)
+
+    @property
+    def may_foresee(self) -> bool:
+        """Whether it is still of use to look at a disk that may not be written yet."""
+        return self.state in (ReceiverState.PLANNED, ReceiverState.ARMING)
+
+    def _dismissed(self, now: float) -> None:
+        """Stop; a disk that is complete but for its last sectors is made whole instead."""
+        if self.state.is_final or self._is_committing:
+            return
+        if self.arming.abort():
+            self.refused(STOPPED_BY_OPERATOR, now)
+        else:
+            self.failed(STOPPED_BY_OPERATOR, now)
+
     def _count_down(self, now: float) -> None:
         if self.state is not ReceiverState.ARMING:
             return
@@ -363,10 +447,22 @@ class ReceiverSession:
     def _next_inventory(self, now: float) -> MissingBlocks | None:
         is_planning = self._status is None or self._status.phase in (SessionPhase.WAITING, SessionPhase.MANIFEST)
         part = self._inventory.next_part(now, is_awaited=is_planning and not self.state.is_final)
-        return None if part is None else self._reporter.missing_blocks(self._disk_object.unasked(), *part)
+        if part is None:
+            return None
+        lacks = self._disk_object.unasked()
+        if self._foreseen is not None and not self.has_scanned:
+            # Nearer to the truth, until the scan is over, than that everything is missing.
+            lacks = RangeSet(
+                each for start, stop in self._foreseen.ranges() for each in lacks.ranges_within(start, stop)
+            )
+        return self._reporter.missing_blocks(lacks, *part)
 
     def _complete_if_nothing_is_missing(self, toi: int, now: float) -> None:
         if self._objects[toi].missing or self.state.is_final or self.state is ReceiverState.ARMING:
+            return
+        if self.state is ReceiverState.PLANNED:
+            if toi == TOI_MANIFEST:
+                self._events.append(PreviewPossible())
             return
         if toi == TOI_DISK:
             self._enter(ReceiverState.VERIFYING, now)

@@ -232,7 +232,7 @@ def test_fuzz_the_receiver_survives_whatever_arrives(
         receiver_id=receiver_id(1),
         seat="seat-1",
         target="/dev/sda",
-        arming=Arming(0.0, now),
+        arming=Arming(0.0, now, is_held=False),
         rng=random.Random(1),
         now=now,
         buffer_limit=buffer_limit,

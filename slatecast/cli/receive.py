@@ -157,6 +157,7 @@ async def _patient_link(receiver: Receiver, wait: float) -> AsyncIterator[MqttLi
 
 def _say(console: Console, seat: str, target: str, outcome: SessionOutcome) -> None:
     words = {
+        ReceiverState.PLANNED: "was not written",
         ReceiverState.ARMING: "was not written",
         ReceiverState.READY: "was not written",
         ReceiverState.VERIFIED: "is written and verified",

@@ -58,7 +58,10 @@ async def _tell(receiver: Receiver, *, has_keyboard: bool) -> None:
         session = receiver.session
         state = None if session is None else session.state
         if session is not None and state is not before:
-            if state is ReceiverState.ARMING:
+            if state is ReceiverState.PLANNED:
+                how = _how_to_stop(has_keyboard)
+                say(f"seat {session.seat}: {session.target} is not written before the operator starts it, {how}")
+            elif state is ReceiverState.ARMING:
                 left = session.arming.seconds_left(time.monotonic())
                 say(f"seat {session.seat}: writes to {session.target} in {left} s, {_how_to_stop(has_keyboard)}")
             elif before is ReceiverState.ARMING and not session.state.is_final:
@@ -100,6 +103,8 @@ class _Picture:
             return Text(session.reason)
         if not session.arming.may_be_stopped:
             return Text(f"{session.target} is being overwritten; it is too late to stop it by a key")
+        if session.state is ReceiverState.PLANNED:
+            return _panel(f"{session.target} is not written before the operator starts it, {how}", "bold yellow")
         if session.state is ReceiverState.ARMING:
             left = session.arming.seconds_left(time.monotonic())
             return _panel(f"writes to {session.target} in {left} s, {how}", "bold white on red")

@@ -32,6 +32,7 @@ _ICONS = {
     INCOMPLETE: ("✘", "red"),
 }
 _WORDS = {
+    ReceiverState.PLANNED.value: "planned",
     ReceiverState.ARMING.value: "counting down",
     ReceiverState.READY.value: "ready",
     ReceiverState.RECEIVING.value: "receiving",

@@ -99,12 +99,16 @@ class Operator:
         self._unread: list[Message] = []
         """of other kinds than what was waited for"""
 
-    def announce(self, *announcements: Announcement) -> None:
+    def announce(self, *announcements: Announcement, may_write: bool = True) -> None:
         """And order the receiver to take part in each."""
         for announcement in announcements:
             self._voice.say(announcement, retain=True)
         for announcement in announcements:
-            self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR, may_write=True))
+            self.order(announcement, may_write=may_write)
+
+    def order(self, announcement: Announcement, *, may_write: bool) -> None:
+        """Give the receiver its ticket."""
+        self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR, may_write=may_write))
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._link.publish(topic, payload)

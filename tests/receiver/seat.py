@@ -74,13 +74,14 @@ class Seat:
         target: str = "/dev/sda",
         countdown: float = 0.0,
         catch_up_url: str = "",
+        is_held: bool = False,
     ) -> None:
         self.session = ReceiverSession(
             announcement(catch_up_url=catch_up_url),
             receiver_id=receiver_id(1),
             seat="seat-1",
             target=target,
-            arming=Arming(countdown, 0.0),
+            arming=Arming(countdown, 0.0, is_held=is_held),
             rng=random.Random(1),
             now=0.0,
             buffer_limit=buffer_limit,

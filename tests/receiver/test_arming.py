@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_is_written_before_the_countdown_is_over() -> None:
-    arming = Arming(COUNTDOWN, 100.0)
+    arming = Arming(COUNTDOWN, 100.0, is_held=False)
     for now in (100.0, 105.0, 109.999):
         assert not arming.is_over(now)
         with pytest.raises(SessionStateError, match="before it may be"):
@@ -37,7 +37,7 @@ def test_nothing_is_written_before_the_countdown_is_over() -> None:
 
 
 def test_nothing_is_written_before_one_block_is_proved() -> None:
-    arming = Arming(0.0, 0.0)
+    arming = Arming(0.0, 0.0, is_held=False)
     with pytest.raises(SessionStateError, match="before one block was proved"):
         arming.begin_writing(0.0, proved_blocks=0)
     assert not arming.has_begun
@@ -45,7 +45,7 @@ def test_nothing_is_written_before_one_block_is_proved() -> None:
 
 @pytest.mark.parametrize("stopped_at", [0.0, 5.0, COUNTDOWN, 1000.0])
 def test_nothing_is_ever_written_after_an_abort(stopped_at: float) -> None:
-    arming = Arming(COUNTDOWN, 0.0)
+    arming = Arming(COUNTDOWN, 0.0, is_held=False)
     assert arming.may_be_stopped
     assert arming.abort()
     for now in (stopped_at, COUNTDOWN, 1e9):
@@ -57,7 +57,7 @@ def test_nothing_is_ever_written_after_an_abort(stopped_at: float) -> None:
 
 
 def test_an_abort_after_the_first_write_is_too_late() -> None:
-    arming = Arming(0.0, 0.0)
+    arming = Arming(0.0, 0.0, is_held=False)
     arming.begin_writing(0.0, proved_blocks=1)
     assert not arming.may_be_stopped
     assert not arming.abort()
@@ -68,7 +68,7 @@ def test_of_an_abort_and_a_write_at_the_same_moment_one_wins() -> None:
     wins = set()
     with ThreadPoolExecutor(2) as threads:
         for _ in range(300):
-            arming, gate = Arming(0.0, 0.0), Barrier(2)
+            arming, gate = Arming(0.0, 0.0, is_held=False), Barrier(2)
 
             def write(arming: Arming = arming, gate: Barrier = gate) -> bool:
                 gate.wait()
@@ -89,14 +89,14 @@ def test_of_an_abort_and_a_write_at_the_same_moment_one_wins() -> None:
 
 
 def test_the_countdown_can_begin_again_when_it_is_shown() -> None:
-    arming = Arming(COUNTDOWN, 0.0)
+    arming = Arming(COUNTDOWN, 0.0, is_held=False)
     arming.restart(30.0)
     assert not arming.is_over(39.9)
     assert arming.is_over(40.0)
 
 
 def test_the_seconds_that_are_left_are_never_too_few() -> None:
-    arming = Arming(COUNTDOWN, 0.0)
+    arming = Arming(COUNTDOWN, 0.0, is_held=False)
     assert [arming.seconds_left(now) for now in (0.0, 0.1, 3.0, 3.5, 9.99, 10.0, 11.0)] == [10, 10, 7, 7, 1, 0, 0]
     assert arming.words(3.0) == "counting down: 7 s to stop it at the seat"
 
@@ -113,6 +113,13 @@ def test_there_is_one_gate_and_one_way_to_the_disk() -> None:
         return [name for name, source in sorted(sources.items()) for _ in range(source.count(text))]
 
     assert places("DiskDevice.open(") == ["receiver/disk_work.py"]
+    assert places("DiskDevice.open_to_read(") == ["receiver/disk_work.py"]
+    assert places("os.O_RDWR") == ["receiver/blockdevice.py"]
+    assert places(" Arming(") == ["receiver/active_session.py"]
+    assert places("is_held=not ordered.order.ticket.may_write") == ["receiver/active_session.py"]
+    assert places("arming.release(") == ["receiver/session.py"]
+    assert places("session.released(") == ["receiver/active_session.py"]
+    assert places("active.release(ordered.order.ticket)") == ["receiver/service.py"]
     assert places("DiskWriter(") == ["receiver/deployment.py"]
     assert places(".begin_writing(") == ["receiver/disk_work.py"]
     gate, opening = "        self._begin_writing(len(self._proved))\n", "DiskWriter(self._open_device(), manifest)"

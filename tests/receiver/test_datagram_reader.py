@@ -84,7 +84,7 @@ class Seat:
             receiver_id="0" * 32,
             seat="seat",
             target="memory",
-            arming=Arming(0.0, 0.0),
+            arming=Arming(0.0, 0.0, is_held=False),
             rng=random.Random(1),
             now=0.0,
         )

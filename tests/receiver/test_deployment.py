@@ -407,7 +407,7 @@ def test_without_permission_the_disk_is_not_even_opened(image: SimulatedImage) -
 
 
 def test_a_block_that_is_not_the_announced_one_proves_nothing(image: SimulatedImage, device: MemoryDevice) -> None:
-    arming = Arming(0.0, 0.0)
+    arming = Arming(0.0, 0.0, is_held=False)
     deployment = Deployment(
         announce(image), lambda: device, begin_writing=lambda proved: arming.begin_writing(0.0, proved_blocks=proved)
     )

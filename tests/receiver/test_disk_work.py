@@ -4,22 +4,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from broadcaster.announcement import build_announcement
 from broadcaster.encoder import BlockEncoder
 from broadcaster.transmission import Transmission
 from protocol.certificate import check_certificate
-from protocol.errors import DiskError, IntegrityError
-from protocol.messages import FecOti, ReceiverState
+from protocol.errors import DiskError, IntegrityError, SessionStateError
+from protocol.messages import FecOti, ReceiverState, SignedTicket
 from protocol.seal import Seal
-from protocol.ticket import DiskPolicy
+from protocol.ticket import DiskPolicy, Ticket
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_DISK, TOI_MANIFEST
 from receiver.arming import Arming
+from receiver.blockdevice import DiskDevice
 from receiver.deployment import Deployment
+from receiver.disk_layout import incomplete_marker
 from receiver.disk_work import DiskWork
-from receiver.events import BlockDecodable, ObjectCompleted
+from receiver.events import BlockDecodable, ObjectCompleted, PreviewPossible
 from receiver.session import ReceiverSession
+from tests.sample_messages import status
+from tests.sample_orders import ticket_for
 from tests.sample_trust import identity
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH as L
 from tests.simulator.image import draw_image
@@ -37,7 +42,9 @@ ANY_DISK = DiskPolicy(min_size=0, logical_sector_size=0)
 class Seat:
     """A session with its disk, and the network played by hand; its symbols are real."""
 
-    def __init__(self, target: Path, *, policy: DiskPolicy = ANY_DISK, is_delta: bool = True) -> None:
+    def __init__(
+        self, target: Path, *, policy: DiskPolicy = ANY_DISK, is_delta: bool = True, is_held: bool = False
+    ) -> None:
         self.session = ReceiverSession(
             build_announcement(
                 IMAGE.manifest,
@@ -52,7 +59,7 @@ class Seat:
             receiver_id="0" * 32,
             seat="row-2",
             target=str(target),
-            arming=Arming(0.0, 0.0),
+            arming=Arming(0.0, 0.0, is_held=is_held),
             rng=random.Random(1),
             now=time.monotonic(),
         )
@@ -72,6 +79,8 @@ class Seat:
                 self.work.store([event.block])
             elif isinstance(event, ObjectCompleted):
                 self.work.complete(event.toi)
+            elif isinstance(event, PreviewPossible):
+                self.work.preview()
         self._stepped.set()
 
     def _bug(self, error: BaseException) -> None:
@@ -116,6 +125,12 @@ def content(target: Path) -> bytes:
     return target.read_bytes()
 
 
+def traces(target: Path) -> tuple[int, int]:
+    """What any write would change, whatever it wrote."""
+    about = target.stat()
+    return about.st_mtime_ns, about.st_blocks
+
+
 def overwrite(target: Path, data: bytes) -> None:
     target.write_bytes(data)
 
@@ -125,6 +140,119 @@ def target(tmp_path: Path) -> Path:
     path = tmp_path / "target.disk"
     path.write_bytes(OLD)
     return path
+
+
+def release(seat: Seat) -> None:
+    """The order to write comes, and the countdown is over."""
+    seat.session.released(inside(ticket_for()), time.monotonic())
+    seat.session.next_message(time.monotonic())
+    seat._step()
+
+
+def inside(signed: SignedTicket) -> Ticket:
+    return msgspec.json.decode(signed.ticket, type=Ticket)
+
+
+async def test_a_planned_seat_looks_at_its_disk_and_leaves_it_as_it_is(target: Path) -> None:
+    held = bytearray(OLD)
+    some = [IMAGE.manifest[sbn] for sbn in (3, 7, 30)]
+    for chunk in some:
+        held[chunk.offset : chunk.offset + chunk.raw_length] = IMAGE.disk[
+            chunk.offset : chunk.offset + chunk.raw_length
+        ]
+    overwrite(target, bytes(held))
+    before = traces(target)
+    seat = Seat(target, is_held=True)
+    with seat.work:
+        seat.work.refuse_unfit_target()
+        seat.bring_manifest()
+        await seat.until_so(lambda: seat.session.report().has_scanned)
+        assert seat.session.blocks_missing == len(BLOCKS) - len(some)
+        for sbn in BLOCKS:
+            seat.bring(TOI_DISK, sbn)
+        assert seat.session.state is ReceiverState.PLANNED
+        with pytest.raises(SessionStateError, match="only planned"):
+            seat.work._deployment.load_manifest()
+    assert content(target) == held
+    assert traces(target) == before
+    assert not seat.bugs
+
+
+async def test_a_seat_that_is_released_while_it_looks_writes_all_that_it_lacks(target: Path) -> None:
+    overwrite(target, IMAGE.disk[: len(OLD) // 2] + OLD[len(OLD) // 2 :])
+    seat = Seat(target, is_held=True)
+    with seat.work:
+        seat.work.refuse_unfit_target()
+        seat.bring_manifest()
+        release(seat)
+        await seat.until(ReceiverState.RECEIVING)
+        await seat.until_scanned()
+        for sbn in BLOCKS:
+            seat.bring(TOI_DISK, sbn)
+        await seat.until(ReceiverState.VERIFIED)
+    assert IMAGE.is_on(content(target))
+    assert not seat.bugs
+
+
+async def test_a_target_that_became_unfit_while_it_was_planned_is_refused(target: Path) -> None:
+    seat = Seat(target, is_held=True)
+    with seat.work, DiskDevice.open(target):
+        seat.bring_manifest()
+        await seat.until(ReceiverState.REFUSED)
+    assert "in use" in seat.session.reason
+    assert content(target) == OLD
+    assert not seat.bugs
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_a_seat_that_is_dismissed_writes_nothing_more(target: Path, is_begun: bool) -> None:
+    seat = Seat(target)
+    with seat.work:
+        seat.bring_manifest()
+        if is_begun:
+            await seat.until(ReceiverState.RECEIVING)
+        seat.session.receive_message(status(tsi=f"{TSI:016x}", dismissed=("0" * 32,)), time.monotonic())
+        assert seat.session.state.is_final
+        seat._step()
+        while seat.work._jobs:
+            await asyncio.wait(list(seat.work._jobs))
+        for sbn in BLOCKS:
+            seat.bring(TOI_DISK, sbn)
+    assert not seat.bugs
+    assert seat.session.state is (ReceiverState.FAILED if is_begun else ReceiverState.REFUSED)
+    assert (content(target) == OLD) is not is_begun
+    assert not IMAGE.is_on(content(target))
+
+
+async def test_a_dismissal_at_any_step_leaves_the_disk_old_marked_or_whole(target: Path) -> None:
+    rng = random.Random(20261123)
+    print("seed 20261123")
+    ends = set()
+    for _ in range(12):
+        overwrite(target, OLD)
+        seat = Seat(target)
+        with seat.work:
+            seat.bring_manifest()
+            steps = rng.randrange(2 * len(BLOCKS))
+            for number in range(2 * len(BLOCKS)):
+                if number == steps:
+                    said = status(tsi=f"{TSI:016x}", dismissed=("0" * 32,))
+                    seat.session.receive_message(said, time.monotonic())
+                if seat.session.state is ReceiverState.RECEIVING:
+                    seat.bring(TOI_DISK, BLOCKS[number % len(BLOCKS)])
+                await asyncio.sleep(0.001)
+            await seat.until_so(lambda seat=seat: seat.session.state.is_final and not seat.work._jobs)  # type: ignore[misc]  # mypy cannot type default arguments of a lambda
+        assert not seat.bugs
+        state, disk = seat.session.state, content(target)
+        ends.add(state)
+        if state is ReceiverState.REFUSED:
+            assert disk == OLD
+        elif state is ReceiverState.FAILED:
+            assert disk.startswith(incomplete_marker(IMAGE.manifest))
+        else:
+            assert state is ReceiverState.VERIFIED
+            assert IMAGE.is_on(disk)
+    assert ReceiverState.FAILED in ends
 
 
 async def test_the_disk_becomes_the_image_and_is_certified(target: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_scrape_reads_the_session_as_it_is() -> None:
         receiver_id="0" * 32,
         seat="seat",
         target="disk",
-        arming=Arming(0.0, 0.0),
+        arming=Arming(0.0, 0.0, is_held=False),
         rng=random.Random(1),
         now=0.0,
     )

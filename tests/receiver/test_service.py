@@ -8,9 +8,10 @@ from protocol import PROTOCOL_VERSION
 from protocol.errors import TransportError
 from protocol.messages import ReceiverState, SessionPhase, announcement_topic, encode_tsi
 from receiver import lease as sender_lease
+from receiver.arming import PLANNED
 from receiver.config import SessionOutcome
 from tests.brokers import RunningBroker
-from tests.receiver.played_room import IMAGE, Source, announcement, room, taking_part
+from tests.receiver.played_room import BLOCKS, IMAGE, Source, announcement, blocks_of, room, taking_part
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
@@ -190,3 +191,84 @@ async def test_a_receiver_keeps_its_name_over_sessions_and_another_has_another(
                     operator.say(waiting.pop(report.tsi), SessionPhase.ENDED)
                     await outcome
     assert names[0] == names[1] != names[2] == names[3]
+
+
+@pytest.mark.asyncio
+async def test_a_planned_session_is_written_when_the_operator_starts_it(broker: RunningBroker, target: Path) -> None:
+    async with room(broker, target) as (receiver, link, operator), taking_part(receiver, link) as outcome:
+        source = Source(announcement())
+        session = source.announcement
+        operator.announce(session, may_write=False)
+        operator.say(session, SessionPhase.MANIFEST)
+        first = await operator.next_report(session)
+        assert (first.state, first.reason) == (ReceiverState.PLANNED, PLANNED)
+        source.multicast_manifest()
+        await operator.next_report(session, until=lambda report: report.has_scanned)
+        assert blocks_of(await operator.next_inventory(session)) == set(BLOCKS)
+        source.multicast(1, BLOCKS)
+        operator.order(session, may_write=False)
+        await operator.next_report(session)
+        assert content(target) == OLD
+        operator.order(session, may_write=True)
+        operator.order(session, may_write=False)
+        await operator.next_report(session, until=lambda report: report.state is ReceiverState.RECEIVING)
+        operator.say(session, SessionPhase.DISK)
+        source.multicast(1, BLOCKS)
+        done = await operator.next_report(session, until=lambda report: report.state.is_final)
+        assert done.state is ReceiverState.VERIFIED
+        operator.say(session, SessionPhase.DISK, done.receiver_id)
+        assert (await outcome).state is ReceiverState.VERIFIED
+    assert IMAGE.is_on(content(target))
+
+
+@pytest.mark.asyncio
+async def test_a_plan_that_is_dropped_writes_nothing_and_cannot_be_written_later(
+    broker: RunningBroker, target: Path
+) -> None:
+    async with room(broker, target) as (receiver, link, operator):
+        source = Source(announcement())
+        session, other = source.announcement, announcement()
+        async with taking_part(receiver, link) as outcome:
+            operator.announce(session, may_write=False)
+            await operator.next_report(session)
+            operator.say(session, SessionPhase.ENDED)
+            ended = await outcome
+            assert ended == SessionOutcome(ReceiverState.PLANNED, "the broadcaster ended the session", False)
+        async with taking_part(receiver, link):
+            operator.announce(session)
+            operator.announce(other)
+            assert (await operator.next_report(session, other)).tsi == other.tsi
+    assert content(target) == OLD
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("by", ["seat", "operator"])
+async def test_what_was_stopped_while_it_was_planned_is_not_begun_by_a_later_order(
+    broker: RunningBroker, target: Path, by: str
+) -> None:
+    async with room(broker, target) as (receiver, link, operator):
+        session, other = announcement(), announcement()
+        async with taking_part(receiver, link) as outcome:
+            operator.announce(session, may_write=False)
+            first = await operator.next_report(session)
+            assert receiver.session is not None
+            if by == "seat":
+                assert receiver.session.abort(asyncio.get_running_loop().time())
+            else:
+                operator.say(session, SessionPhase.MANIFEST, dismissed=(first.receiver_id,))
+            final = await operator.next_report(session, until=lambda report: report.state.is_final)
+            assert final.state is ReceiverState.REFUSED
+            operator.order(session, may_write=True)
+            operator.say(session, SessionPhase.MANIFEST, final.receiver_id)
+            assert (await outcome).is_acknowledged
+        async with taking_part(receiver, link):
+            operator.announce(session)
+            operator.announce(other)
+            assert (await operator.next_report(session, other)).tsi == other.tsi
+    assert content(target) == OLD
+
+
+@pytest.mark.asyncio
+async def test_a_receiver_says_which_machine_it_is(broker: RunningBroker, target: Path) -> None:
+    async with room(broker, target) as (receiver, link, operator), taking_part(receiver, link):
+        assert (await operator.next_presence("seat")).machine == "seat"

@@ -282,7 +282,7 @@ class SimulatedReceiver:
             receiver_id=boot.receiver_id,
             seat=self.seat,
             target="memory",
-            arming=Arming(countdown, self._schedule.now),
+            arming=Arming(countdown, self._schedule.now, is_held=False),
             rng=self._rng,
             now=self._schedule.now,
             buffer_limit=self.habits.buffer_room + 191 * ENCODING_SYMBOL_LENGTH,

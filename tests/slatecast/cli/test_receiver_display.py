@@ -45,7 +45,7 @@ def session_of(image: SimulatedImage, countdown: float) -> ReceiverSession:
         receiver_id="0" * 32,
         seat="row-2",
         target="/dev/sda",
-        arming=Arming(countdown, now),
+        arming=Arming(countdown, now, is_held=False),
         rng=random.Random(1),
         now=now,
     )
