@@ -29,6 +29,8 @@ class Attendant:
     """s"""
     heard_at: float
     """s"""
+    metrics: str
+    """address:port of its Prometheus exporter, as it claims; empty when it has none"""
 
 
 class Attendance:
@@ -49,7 +51,9 @@ class Attendance:
         if known is None and len(self._there) >= MAX_ADMITTED:
             del self._there[min(self._there.values(), key=lambda each: each.heard_at).receiver_id]
         came_at = now if known is None else known.came_at
-        self._there[presence.receiver_id] = Attendant(presence.receiver_id, machine, presence.seat, came_at, now)
+        self._there[presence.receiver_id] = Attendant(
+            presence.receiver_id, machine, presence.seat, came_at, now, presence.metrics
+        )
         return True
 
     def expire(self, now: float) -> bool:

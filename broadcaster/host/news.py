@@ -162,7 +162,7 @@ def receivers_news(
 ) -> list[ReceiversNews]:
     """The receivers that are there; ``sessions`` is the tsi that a receiver id takes part in."""
     rows = [
-        ReceiverNews(each.receiver_id, each.machine, each.seat, sessions.get(each.receiver_id, ""))
+        ReceiverNews(each.receiver_id, each.machine, each.seat, sessions.get(each.receiver_id, ""), each.metrics)
         for each in attendants
     ]
     pages = pages_of(rows)

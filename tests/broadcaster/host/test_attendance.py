@@ -67,3 +67,9 @@ def test_invented_receivers_drive_out_the_most_silent(room: Attendance, monkeypa
     room.hear(presence(1), 3.0)
     room.hear(presence(3), 4.0)
     assert [each.seat for each in room.there()] == ["seat 1", "seat 3"]
+
+
+def test_where_its_exporter_is_comes_with_it(room: Attendance) -> None:
+    room.hear(presence(1, metrics="192.0.2.7:9101"), 0.0)
+    (one,) = room.there()
+    assert one.metrics == "192.0.2.7:9101"
