@@ -26,3 +26,16 @@
   };
   attach();
 })();
+
+// Adds points to the lines of a chart; the browser keeps what it has, half as dense when it becomes too much.
+window.slatecastAppend = (id, lines) => {
+  const mostPoints = 4000;
+  const chart = getElement(id)?.chart;
+  if (!chart) return setTimeout(() => window.slatecastAppend(id, lines), 50);
+  const kept = (chart.slatecastLines ??= lines.map(() => []));
+  lines.forEach((points, index) => {
+    kept[index].push(...points);
+    if (kept[index].length > mostPoints) kept[index] = kept[index].filter((_, at) => at % 2 === 0);
+  });
+  chart.setOption({ series: kept.map((data) => ({ data })) });
+};

@@ -42,17 +42,17 @@ class SpreadBar:
 
     def __init__(self) -> None:
         self._shown: Spread | None = None
-        self._bar = ui.element("div").classes("spread").props("role=img")
+        self.element = ui.element("div").classes("spread").props("role=img")
 
     def show(self, spread: Spread) -> None:
         """Show how far the seats are apart."""
         if spread == self._shown:
             return
         self._shown = spread
-        self._bar.style(
+        self.element.style(
             f"--from:{spread.minimum:.2%};--to:{spread.maximum:.2%};--middle:{spread.median:.2%}".replace(" ", "")
         )
-        self._bar.props["aria-label"] = (
+        self.element.props["aria-label"] = (
             f"Progress: slowest seat {share_in_words(spread.minimum)}, median {share_in_words(spread.median)}, "
             f"fastest seat {share_in_words(spread.maximum)}"
         )

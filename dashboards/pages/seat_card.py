@@ -22,7 +22,9 @@ STEADY_TONES: Final = frozenset({Tone.QUIET, Tone.GOOD})
 class SeatMark(Protocol):
     """What the map puts into a place."""
 
-    element: ui.element
+    @property
+    def element(self) -> ui.element:
+        """The button."""
 
     def show(self, seat: SeatView) -> None:
         """Show how the seat is now."""

@@ -1,9 +1,34 @@
-"""All rooms at a glance: which are being reimaged, how far each is, and where somebody should look."""
+"""The sessions that are open, and those that have ended since the console watches."""
 
+from collections import Counter
+
+from dashboards.fleet.views import FleetView, SessionView
+from dashboards.pages.overview import Glance, Overview
+from dashboards.pages.paths import session_path
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import page_title
 
 
 def build_sessions(visit: Visit) -> None:
-    """The first page after the login."""
+    """All sessions of the picture, the open ones first."""
     page_title("Sessions")
+    overview = Overview("No session is open. Start one under Start a session; older ones are under History.")
+
+    def look(picture: FleetView) -> None:
+        overview.show([_glance(session) for session in picture.sessions])
+
+    visit.watch(look)
+
+
+def _glance(session: SessionView) -> Glance:
+    where = f"in {session.room}" if session.room else session.tsi
+    return Glance(
+        key=session.tsi,
+        title=f"{session.image} version {session.version}",
+        words=f"{where}, ordered by {session.ordered_by}" if session.ordered_by else where,
+        path=session_path(session.tsi),
+        step=session.step,
+        spread=session.spread,
+        eta_seconds=session.eta_seconds,
+        counts=tuple(sorted(Counter(seat.state for seat in session.seats).items())),
+    )
