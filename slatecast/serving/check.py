@@ -55,11 +55,9 @@ def check_libraries() -> None:
     Raises:
         ConfigError: something is not.
     """
-    missing = {extra for library, extra in REQUIRED.items() if importlib.util.find_spec(library) is None}
+    missing = sorted({extra for library, extra in REQUIRED.items() if importlib.util.find_spec(library) is None})
     if missing:
-        raise ConfigError(
-            f"the service needs more than is installed: pip install 'slatecast[{','.join(sorted(missing))}]'"
-        )
+        raise ConfigError(f"the service needs more than is installed: pip install 'slatecast[{','.join(missing)}]'")
 
 
 def _check_folder(path: Path) -> None:
