@@ -37,6 +37,12 @@ class Desk(Protocol):
     def place(self, user: User, room: str, seat: str, machine: str) -> Rooms:
         """Put a machine on a seat, and take it off where it was; an empty machine clears the seat."""
 
+    def room_revisions(self, user: User) -> tuple[Any, ...]:
+        """Who saved the rooms when, the newest first: ``dashboards.rooms.rooms_file.Origin``."""
+
+    def restore_rooms(self, user: User, revision: int) -> Rooms:
+        """Make the rooms of an earlier revision those in force, as a new one."""
+
     async def plan(self, user: User, room: str, image: str, version: int = 0, rate_bits_per_second: int = 0) -> str:
         """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written."""
 
@@ -90,3 +96,9 @@ class Desk(Protocol):
 
     def history(self, user: User, *, room: str = "", limit: int = 100, before: float | None = None) -> list[Any]:
         """Sessions that have ended, the newest first: ``dashboards.history.records.PastSession``."""
+
+    async def past_session(self, user: User, tsi: str) -> Any | None:
+        """One session of the history with its seats, happenings and samples: ``PastSession``."""
+
+    async def machine_history(self, user: User, machine: str) -> list[Any]:
+        """The sessions of one PC, the newest first: ``dashboards.history.records.SeatRun``."""

@@ -18,6 +18,9 @@ from protocol.operators import SessionStep
 MAX_NAME: Final = 64
 """[characters] of a name of an image, room or machine, as in messages"""
 
+LARGEST_RATE: Final = 1 << 62
+"""[bit/s] that a message can say"""
+
 _UNWRITTEN: Final = frozenset({SeatState.REFUSED, SeatState.OFF, SeatState.LOST, SeatState.STALLED})
 
 
@@ -73,6 +76,37 @@ def judge_image(fleet: FleetView, name: str, version: int) -> None:
     if version and version not in versions:
         known = ", ".join(map(str, sorted(versions)))
         raise RefusedError(f"the library has no version {version} of '{name}': choose one of {known}")
+
+
+def judge_version(fleet: FleetView, name: str, version: int) -> None:
+    """As ``judge_image``, for one version that has to be named."""
+    judge_image(fleet, name, version)
+    if not version:
+        raise MessageError("name the version: 1 or more")
+
+
+def judge_rate(rate_bits_per_second: int) -> None:
+    """Raises MessageError for what is no rate; 0 is the configured one."""
+    if not 0 <= rate_bits_per_second <= LARGEST_RATE:
+        raise MessageError("the rate is a number of bits per second; leave it out for the configured one")
+
+
+def judge_tsi(tsi: str) -> None:
+    """Raises MessageError for what cannot be a session's name."""
+    if len(tsi) != 16 or not set(tsi) <= set("0123456789abcdef"):
+        raise MessageError("a session is named by 16 hex digits")
+
+
+def judge_pause(session: SessionView) -> None:
+    """Raises RefusedError for a session that does not send."""
+    if session.step is not SessionStep.RUNNING:
+        raise RefusedError(f"the session in {session.room} is {session.step.value}: only one that runs can be paused")
+
+
+def judge_resume(session: SessionView) -> None:
+    """Raises RefusedError for a session that is not paused."""
+    if session.step is not SessionStep.PAUSED:
+        raise RefusedError(f"the session in {session.room} is {session.step.value}: there is nothing to continue")
 
 
 def seats_to_plan(fleet: FleetView, room: RoomView, starters: Mapping[str, str]) -> tuple[PlannedSeat, ...]:
@@ -184,7 +218,7 @@ def judge_path(path: str) -> None:
 
 def judge_removal(fleet: FleetView, name: str, version: int) -> None:
     """Raises RefusedError for an image that a session uses, or that is not there."""
-    judge_image(fleet, name, version)
+    judge_version(fleet, name, version)
     for image in fleet.images:
         if image.name == name and image.version == version and image.sessions:
             raise RefusedError(f"version {version} of '{name}' is used by a session: remove it when that has ended")

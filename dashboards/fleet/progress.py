@@ -72,19 +72,19 @@ def work_of(news: SeatNews) -> Work:
 
 
 class Track:
-    """What one receiver has done in one session.
+    """What one machine has done in one session; each of its starts is measured on its own, since it counts from 0."""
 
-    Args:
-        floor: share of its work that its machine had done before it was started again.
-    """
-
-    def __init__(self, floor: float = 0.0) -> None:
-        self.share = floor
+    def __init__(self) -> None:
+        self.share = 0.0
         """of the work that is done, 0 to ALMOST"""
+        self._receiver_id = ""
         self._points: deque[Point] = deque()
 
-    def receive(self, news: SeatNews, now: float) -> float:
-        """Note what the seat has come to by ``now``; returns ``share``."""
+    def receive(self, news: SeatNews, now: float) -> None:
+        """Note what the seat has come to by ``now``."""
+        if news.receiver_id != self._receiver_id:
+            self._receiver_id = news.receiver_id
+            self._points.clear()
         work = work_of(news)
         if work.total:
             self.share = max(self.share, min(ALMOST, work.done / work.total))
@@ -103,7 +103,6 @@ class Track:
             points.append(point)
         while len(points) > 2 and points[1].at <= now - WORK_WINDOW:
             points.popleft()
-        return self.share
 
     def progress(self, state: SeatState) -> float:
         """Share of the work that is done, 0 to 1; 1 for a verified seat alone."""

@@ -26,6 +26,9 @@ DISK_BOUND: Final = 0.5
 MIN_SYMBOLS: Final = 200
 """[symbols] Fewer say nothing about a share of 5 %."""
 
+NOBODY: Final = "0" * 32
+"""receiver id of a seat that nobody has come from"""
+
 NOTHING_PLANNED: Final = "the plan was dropped; nothing was written"
 _STATES: Final = {state.value: state for state in SeatState} | {"absent": SeatState.OFF}
 _GOING: Final = frozenset(
@@ -86,7 +89,7 @@ def seat_view(news: SeatNews, course: Course, track: Track) -> SeatView:
     return SeatView(
         name=news.seat,
         machine=news.machine,
-        receiver_id=news.receiver_id,
+        receiver_id="" if news.receiver_id == NOBODY else news.receiver_id,
         state=state,
         reason=reason,
         progress=track.progress(state),

@@ -47,9 +47,8 @@ class SessionFold:
         self.was_started = False
         """it has been more than a plan"""
         self._is_restarted = False
-        self._seats: Paged[SeatNews] = Paged(lambda seat: seat.receiver_id)
+        self._seats: Paged[SeatNews] = Paged(_key)
         self._tracks: dict[str, Track] = {}
-        self._floors: dict[str, float] = {}
         self._timeline = Timeline()
         self._happenings: dict[Happening, None] = {}
         self._counted: _Counters | None = None
@@ -78,13 +77,13 @@ class SessionFold:
         if not self._seats.receive(news.sequence, news.page, news.seats):
             return False
         for seat in news.seats:
-            track = self._tracks.get(seat.receiver_id)
+            track = self._tracks.get(_key(seat))
             if track is None:
-                track = self._tracks[seat.receiver_id] = Track(self._floors.get(seat.machine, 0.0))
-            self._floors[seat.machine] = max(self._floors.get(seat.machine, 0.0), track.receive(seat, now))
+                track = self._tracks[_key(seat)] = Track()
+            track.receive(seat, now)
         if len(self._tracks) > 2 * MAX_SEATS:
-            there = {seat.receiver_id for seat in self._seats}
-            self._tracks = {receiver_id: track for receiver_id, track in self._tracks.items() if receiver_id in there}
+            there = set(map(_key, self._seats))
+            self._tracks = {key: track for key, track in self._tracks.items() if key in there}
         self._heard(now)
         return True
 
@@ -114,7 +113,7 @@ class SessionFold:
         step = self.step(is_given_up=is_given_up)
         end_reason = head.end_reason or (NOT_TOLD_ANY_MORE if is_given_up else "")
         course = Course(step, head.rate_bits_per_second, end_reason, self.was_started)
-        seats = tuple(seat_view(seat, course, self._tracks[seat.receiver_id]) for seat in self._seats)
+        seats = tuple(seat_view(seat, course, self._tracks[_key(seat)]) for seat in self._seats)
         is_going = step in {SessionStep.WAITING, SessionStep.RUNNING}
         return SessionView(
             tsi=self.tsi,
@@ -158,7 +157,7 @@ class SessionFold:
         repair = max(0, counters.repair_datagrams - before.repair_datagrams)
         self._wire_bits_per_second = max(0, counters.bytes_on_wire - before.bytes_on_wire) * 8 / seconds
         losses = [seat.symbols_lost / seat.symbols_expected for seat in self._seats if seat.symbols_expected]
-        shares = [self._tracks[seat.receiver_id].share for seat in self._seats]
+        shares = [self._tracks[_key(seat)].share for seat in self._seats]
         self._timeline.add(
             Sample(
                 at=broadcaster_time,
@@ -173,3 +172,8 @@ class SessionFold:
             ),
             seconds,
         )
+
+
+def _key(seat: SeatNews) -> str:
+    """A seat is told of once, under its machine, whichever receiver runs there."""
+    return seat.machine or seat.receiver_id

@@ -2,12 +2,11 @@
 
     the last 10 minutes    one second each
     then to 2 hours        ten seconds
-    then to 24 hours       a minute
+    then to 12 hours       a minute
     before that            ten minutes
 
-So a day takes under 2,700 samples and a picture of it can be drawn; beyond MAX_SAMPLES the oldest are let go, which
-takes a session of ten days. A sample that stands for a longer span holds the mean of its rates and ratios, and the
-worst of the worst.
+So a day takes under MAX_SAMPLES, and a picture of it can be drawn; beyond that the oldest are let go. A sample that
+stands for a longer span holds the mean of its rates and ratios, and the worst of the worst.
 """
 
 from collections import deque
@@ -19,10 +18,10 @@ from dashboards.fleet.views import Sample
 SAMPLE_INTERVAL: Final = 1.0
 """[s] as often as a broadcaster tells of a session"""
 
-MAX_SAMPLES: Final = 3599
-"""[samples] of one session; bounds what a session that nobody ends can take"""
+MAX_SAMPLES: Final = 2000
+"""[samples] of one session, as many as the history keeps; bounds what a session that nobody ends can take"""
 
-_TIERS: Final = ((600.0, 10.0), (7200.0, 60.0), (86400.0, 600.0))
+_TIERS: Final = ((600.0, 10.0), (7200.0, 60.0), (43200.0, 600.0))
 """[s] the age from which on samples are joined, and to spans of which length"""
 
 

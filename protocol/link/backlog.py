@@ -75,6 +75,11 @@ class Backlog:
                 break
         self._signal()
 
+    def withdraw(self, topic: str) -> None:
+        """Take out all that waits on ``topic``."""
+        for message in [queued for queued in self._messages if queued.topic == topic]:
+            self.remove(message)
+
     def close(self) -> None:
         """Nothing more will come: ``oldest`` ends once the queue is empty."""
         self._is_closed = True

@@ -208,6 +208,10 @@ class MqttLink:
             raise SessionStateError(f"{topic!r} is no topic to publish on") from None
         self._outbox.put(Message(topic, payload, qos, retain, supersedes))
 
+    def withdraw(self, topic: str) -> None:
+        """Take back what still waits to be sent on ``topic``; sent late, it would do what nobody expects any more."""
+        self._outbox.withdraw(topic)
+
     async def flush(self) -> None:
         """Wait until the broker has acknowledged everything queued; bound it with ``asyncio.timeout``."""
         await self._outbox.drained()

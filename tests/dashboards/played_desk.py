@@ -5,6 +5,7 @@ a ``clock``, by itself at each look.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,7 +15,9 @@ from dashboards.desk import Progress
 from dashboards.fleet.fold import Fleet
 from dashboards.fleet.health import health_of
 from dashboards.fleet.views import FleetView, SeatState, SessionView
+from dashboards.history.records import PastSession, SeatRun, past_session
 from dashboards.rooms.rooms import Rooms, check_rooms, room_named, same_name
+from dashboards.rooms.rooms_file import Origin
 from dashboards.user import Role, User
 from protocol.errors import RefusedError, TransportError
 from protocol.operators import ImageNews, SessionStep
@@ -37,8 +40,9 @@ class PlayedDesk:
         self.played = played or PlayedFleet()
         self.is_broker_connected = True
         self.is_broadcaster_there = True
-        self.past: list[Any] = []
-        """what ``history`` tells"""
+        self.past: list[PastSession] = []
+        """what ``history`` tells, the newest first"""
+        self._saved: list[tuple[Origin, Rooms]] = []
         self.woken: list[str] = []
         self._clock = clock
         self._begun_at = clock() if clock else 0.0
@@ -52,6 +56,7 @@ class PlayedDesk:
             for news in self.played.step():
                 if self.is_broker_connected and self.is_broadcaster_there:
                     self._fold.receive(news, self.played.now)
+            self._keep_past()
         self._ahead += seconds
 
     def fleet(self) -> FleetView:
@@ -82,7 +87,20 @@ class PlayedDesk:
                 "load them again and repeat the change"
             )
         self.played.rooms = msgspec.structs.replace(check_rooms(rooms), revision=present + 1)
+        origin = Origin(present + 1, datetime.fromtimestamp(self.played.now, UTC), user.name)
+        self._saved.insert(0, (origin, self.played.rooms))
         return self.played.rooms
+
+    def room_revisions(self, user: User) -> tuple[Origin, ...]:
+        rules.require(user, Role.VIEWER, "look at rooms")
+        return tuple(origin for origin, _ in self._saved)
+
+    def restore_rooms(self, user: User, revision: int) -> Rooms:
+        rules.require(user, Role.OPERATOR, "change rooms")
+        for origin, rooms in self._saved:
+            if origin.revision == revision:
+                return self.save_rooms(user, msgspec.structs.replace(rooms, revision=self.played.rooms.revision))
+        raise RefusedError(f"revision {revision} is not kept: choose one of the last 50")
 
     def place(self, user: User, room: str, seat: str, machine: str) -> Rooms:
         rules.require(user, Role.OPERATOR, "place machines")
@@ -110,6 +128,7 @@ class PlayedDesk:
         fleet = self._ordered()
         found = rules.known_room(fleet, room)
         rules.judge_image(fleet, image, version)
+        rules.judge_rate(rate_bits_per_second)
         rules.seats_to_plan(fleet, found, {})
         newest = max(each.version for each in fleet.images if each.name == image)
         return self._told(self.played.plan(found.name, image, version or newest, ordered_by=user.name))
@@ -128,15 +147,13 @@ class PlayedDesk:
 
     async def pause(self, user: User, tsi: str) -> None:
         rules.require(user, Role.OPERATOR, "pause sessions")
-        if rules.known_session(self._ordered(), tsi).step is not SessionStep.RUNNING:
-            raise RefusedError("only a running session can be paused: wait until it sends")
+        rules.judge_pause(rules.known_session(self._ordered(), tsi))
         self.played.pause(tsi)
         self._told(tsi)
 
     async def resume(self, user: User, tsi: str) -> None:
         rules.require(user, Role.OPERATOR, "continue sessions")
-        if rules.known_session(self._ordered(), tsi).step is not SessionStep.PAUSED:
-            raise RefusedError("the session is not paused: there is nothing to continue")
+        rules.judge_resume(rules.known_session(self._ordered(), tsi))
         self.played.resume(tsi)
         self._told(tsi)
 
@@ -212,7 +229,7 @@ class PlayedDesk:
 
     async def verify_image(self, user: User, name: str, version: int, progress: Progress) -> dict[str, Any]:
         rules.require(user, Role.OPERATOR, "verify images")
-        rules.judge_image(self._ordered(), name, version)
+        rules.judge_version(self._ordered(), name, version)
         progress(0.5, "half of the chunks are read")
         progress(1.0, "all chunks are read")
         return {"damaged": 0, "details": []}
@@ -228,7 +245,7 @@ class PlayedDesk:
     async def compare_versions(self, user: User, name: str, old_version: int, new_version: int) -> dict[str, Any]:
         rules.require(user, Role.VIEWER, "compare images")
         for version in (old_version, new_version):
-            rules.judge_image(self._ordered(), name, version)
+            rules.judge_version(self._ordered(), name, version)
         return {"changed_bytes": 3 * CHUNK, "stored_bytes": CHUNK, "ranges": [[0, CHUNK], [8 * CHUNK, 2 * CHUNK]]}
 
     async def report(self, user: User, tsi: str) -> dict[str, Any]:
@@ -279,9 +296,25 @@ class PlayedDesk:
         ]
         return {"entries": entries[-count:], "is_intact": True, "verdict": "20 entries, nothing was altered"}
 
-    def history(self, user: User, *, room: str = "", limit: int = 100, before: float | None = None) -> list[Any]:
+    def history(
+        self, user: User, *, room: str = "", limit: int = 100, before: float | None = None
+    ) -> list[PastSession]:
         rules.require(user, Role.VIEWER, "read the history")
-        return [one for one in self.past if not room or one.room == room][:limit]
+        found = [one for one in self.past if not room or one.room == room]
+        return [one for one in found if before is None or one.ended_at < before][:limit]
+
+    async def past_session(self, user: User, tsi: str) -> PastSession | None:
+        rules.require(user, Role.VIEWER, "read the history")
+        return next((one for one in self.past if one.tsi == tsi), None)
+
+    async def machine_history(self, user: User, machine: str) -> list[SeatRun]:
+        rules.require(user, Role.VIEWER, "read the history")
+        return [
+            SeatRun(one.tsi, one.room, one.image, one.version, one.ended_at, seat)
+            for one in self.past
+            for seat in one.seats
+            if seat.machine == machine
+        ]
 
     def _ordered(self) -> FleetView:
         """The fleet, when somebody is there who can be ordered."""
@@ -293,4 +326,12 @@ class PlayedDesk:
         """The broadcaster tells at once of what has changed."""
         for news in self.played.step(0.0):
             self._fold.receive(news, self.played.now)
+        self._keep_past()
         return tsi
+
+    def _keep_past(self) -> None:
+        known = {one.tsi for one in self.past}
+        for tsi, played in self.played.sessions.items():
+            view = None if played.is_open or tsi in known else self._fold.session(tsi, self.played.now)
+            if view is not None and view.step is SessionStep.ENDED and self._fold.was_started(tsi):
+                self.past.insert(0, past_session(view, self.played.now))

@@ -118,3 +118,12 @@ async def _topics(backlog: Backlog) -> list[str]:
 
 async def _payloads(backlog: Backlog) -> list[bytes]:
     return [message.payload for message in await _messages(backlog)]
+
+
+def test_what_is_withdrawn_is_not_sent() -> None:
+    backlog = Backlog(capacity=3 * (MESSAGE_OVERHEAD + 1))
+    for topic in ("a", "b", "a"):
+        backlog.put(Message(topic, b"1"))
+    backlog.withdraw("a")
+    assert asyncio.run(_topics(backlog)) == ["b"]
+    assert backlog.dropped_count == 0
