@@ -54,7 +54,7 @@ def who_orders() -> dict[str, str]:
 
 
 class CastAudit:
-    """The entries of one cast. Enter it before the first; each method but ``finished`` returns at once."""
+    """The entries of one cast. Enter it, or ``close`` it; the other methods but ``finished`` return at once."""
 
     operator: str
     """who orders from now on, by the name that the console knows; empty where no console does"""
@@ -78,11 +78,19 @@ class CastAudit:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        """An entry ends every cast that was started; one without a report says what ended it."""
+        """As ``close``."""
+        self.close("" if error is None else str(error) or type(error).__name__)
+
+    def close(self, reason: str) -> None:
+        """An entry ends every cast that was started; one without a report says what ended it. Blocks on the disk."""
         if self._session and not self._is_ended:
-            reason = "" if error is None else str(error) or type(error).__name__
+            self._is_ended = True
             self._write(AuditEvent.CAST_ENDED, {**self._session, "reason": reason})
         self._writer.shutdown(wait=True)
+
+    def suspended(self) -> None:
+        """The cast does not end with this process: the next one writes down that it goes on."""
+        self._is_ended = True
 
     def started(self, announcement: Announcement, *, expected_seats: int, is_resumed: bool = False) -> None:
         """A session begins, or goes on where another process was killed."""

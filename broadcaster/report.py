@@ -119,7 +119,7 @@ def build_report(
     seats = [_seat_report(seat, started_at - earlier_seconds, end) for seat in session.roster.seats()]
     if certificates is not None and director is not None:
         seats = [_proved(seat, certificates, director) for seat in seats]
-    seats += [_absent_seat(number) for number in range(1, expected_seats - len(seats) + 1)]
+    seats += [absent_seat(number) for number in range(1, expected_seats - len(seats) + 1)]
     return SessionReport(
         session=session.announcement.tsi,
         image=session.announcement.image.name,
@@ -194,7 +194,8 @@ def _seat_report(seat: Seat, started_at: float, end: float) -> SeatReport:
     )
 
 
-def _absent_seat(number: int) -> SeatReport:
+def absent_seat(number: int) -> SeatReport:
+    """Of an expected seat that never came, of whom no more is known than which one of these it is."""
     return SeatReport(
         seat=f"absent {number}",
         receiver="",

@@ -19,6 +19,8 @@ class HostConfig:
     max_rate_bits_per_second: int | None = None
     """of all sessions of this machine on the interface together; None leaves them to each other"""
     use_ipv6: bool = False
+    metrics_port: int | None = None
+    """of Prometheus metrics on loopback; None serves none"""
     is_advertised: bool = True
     """whether receivers find the front door by multicast DNS"""
 

@@ -7,6 +7,7 @@ A file is there whole or not at all. Every method blocks on the disk.
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ import msgspec
 
 from broadcaster.host.hosting import Hosting, decode_hosting, encode_hosting
 from broadcaster.library.library import sync_folder
-from broadcaster.report import SessionReport
+from broadcaster.report import SessionReport, absent_seat
 from broadcaster.report_check import MAX_REPORT_LENGTH
 from protocol.errors import LibraryError, RefusedError
 
@@ -28,6 +29,13 @@ MAX_REPORTS: Final = 500
 _REPORT: Final = ".json"
 _SESSION: Final = ".session"
 _PART: Final = ".part"
+
+
+def with_absent(report: SessionReport, names: Sequence[str]) -> SessionReport:
+    """The report with the names of the planned seats that never came, in the place of their numbers."""
+    there = [seat for seat in report.seats if seat.receiver]
+    absent = [msgspec.structs.replace(absent_seat(number), seat=name) for number, name in enumerate(names, 1)]
+    return msgspec.structs.replace(report, seats=sorted((*there, *absent), key=lambda seat: seat.seat))
 
 
 class KeptReports:

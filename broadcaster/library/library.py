@@ -107,7 +107,7 @@ class Library:
             LibraryError: a manifest is damaged or cannot be read.
         """
         with library_errors(self.root):
-            return [self._read_header(name, self.versions(name)[-1]) for name in self.names()]
+            return [self.header(name, self.versions(name)[-1]) for name in self.names()]
 
     def names(self) -> list[str]:
         """The names of all images, sorted."""
@@ -160,6 +160,20 @@ class Library:
         if (manifest.header.name, manifest.header.version) != (name, version):
             raise LibraryError(f"manifest of {name}, version {version}, is that of {describe(manifest.header)}")
         return manifest
+
+    def header(self, name: str, version: int) -> ManifestHeader:
+        """The header of a version's manifest, which is all of it but the chunks.
+
+        Raises:
+            LibraryError: it is damaged, or cannot be read.
+        """
+        with library_errors(self.root):
+            try:
+                with self.manifest_path(name, version).open("rb") as file:
+                    first = file.read(_MANIFEST_PART)
+                    return decode_manifest_header(first + file.read(max(0, manifest_header_end(first) - len(first))))
+            except ManifestError as error:
+                raise LibraryError(f"manifest of {name}, version {version}, is damaged: {error}") from error
 
     def read_stored(self, manifest: Manifest, sbn: int) -> bytes:
         """The stored bytes of one source block, checked against its stored digest. Blocks: call it from a thread.
@@ -276,14 +290,6 @@ class Library:
         write_durably(temporary, [encode_signature(signature)])
         temporary.rename(final)
         sync_folder(final.parent)
-
-    def _read_header(self, name: str, version: int) -> ManifestHeader:
-        try:
-            with self.manifest_path(name, version).open("rb") as file:
-                first = file.read(_MANIFEST_PART)
-                return decode_manifest_header(first + file.read(max(0, manifest_header_end(first) - len(first))))
-        except ManifestError as error:
-            raise LibraryError(f"manifest of {name}, version {version}, is damaged: {error}") from error
 
 
 def parse_reference(reference: str) -> tuple[str, int | None]:

@@ -1,0 +1,356 @@
+"""The broadcaster that runs for days: one front door, one link for operators, and a broadcast for each open session.
+
+    receivers --presence--> attendance --------.
+    console  --orders--> commands --> sessions --+--> news, once a second and when something happens --> operators
+    library --------------> catalogue ---------'
+
+Orders and news travel over a link of its own, so that no session's traffic delays them. When it ends, by SIGTERM or for
+whatever reason, sessions that were started are suspended; its next start goes on with them. A plan is dropped.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from types import TracebackType
+from typing import Final, Self
+
+from broadcaster.admissions import Admissions
+from broadcaster.audit import AUDIT_FILE, AuditLog
+from broadcaster.budget import MessageBudget
+from broadcaster.control_side import BROADCASTER, BrokerInUse, Control
+from broadcaster.front_door import FrontDoor
+from broadcaster.host.attendance import Attendance
+from broadcaster.host.catalogue import Catalogue, in_use
+from broadcaster.host.commands import Commands, Handler
+from broadcaster.host.config import HostConfig
+from broadcaster.host.host_audit import HostAudit
+from broadcaster.host.hosted_session import HostParts
+from broadcaster.host.image_commands import ImageCommands
+from broadcaster.host.kept_reports import REPORTS_FOLDER, KeptReports
+from broadcaster.host.news import images_news, receivers_news
+from broadcaster.host.receiver_commands import ReceiverCommands
+from broadcaster.host.record_commands import RecordCommands
+from broadcaster.host.session_commands import SessionCommands
+from broadcaster.host.sessions import Sessions
+from broadcaster.host.vitals import Vitals, read_vitals
+from broadcaster.keys import KeyStore
+from broadcaster.library.library import Library
+from broadcaster.metrics import BroadcasterMetrics
+from broadcaster.saved_cast import CASTS_FOLDER, CastStore
+from broadcaster.service import Broadcast
+from broadcaster.waiting_room import RoomEvent
+from protocol.commands import COMMANDS_TOPIC, Answer, Command, answer_topic, signed_answer
+from protocol.envelope import open_payload
+from protocol.errors import LibraryError, MessageError, SignatureError
+from protocol.link.discovery import advertise
+from protocol.link.front_door_address import FrontDoorAddress
+from protocol.link.message_stream import sender_of
+from protocol.link.mqtt import MqttLink
+from protocol.messages import TOPIC_ROOT, Presence, announcement_topic
+from protocol.operators import MAX_APPLICANTS, ApplicantNews, HostNews, ImageNews, News, news_topic, signed_news
+
+NEWS_INTERVAL: Final = 1.0
+"""[s] How stale an operator's picture may be."""
+
+NEWS_GAP: Final = 0.2
+"""[s] between two rounds of news, however much happens: an eye follows no faster."""
+
+LIBRARY_INTERVAL: Final = 10.0
+"""[s] between two looks at the library, which commands of others may have changed."""
+
+VITALS_INTERVAL: Final = 5.0
+"""[s] between two looks at disk and interface."""
+
+FAREWELL_SECONDS: Final = 2.0
+"""[s] How long the last answers and news may take to reach the broker."""
+
+ALL_PRESENCES: Final = f"{TOPIC_ROOT}/receivers/+/presence"
+
+_MAX_WARNINGS: Final = 32
+_LONGEST_WARNING: Final = 400
+_LONGEST_NAME: Final = 64
+
+_logger = logging.getLogger(__name__)
+
+
+class SessionHost:
+    """Hosts the sessions of one library on one interface; enter it, then ``run``.
+
+    Args:
+        library: of the images, where reports, the audit log and the state of sessions are kept as well.
+        keys: of this broadcaster; operators' orders are signed with ``keys.console``.
+        config: where and how.
+    """
+
+    def __init__(self, library: Library, keys: KeyStore, config: HostConfig) -> None:
+        self.commands: Commands
+        """takes the operators' orders; there once entered"""
+        self.sessions: Sessions
+        """there once entered"""
+        self._library = library
+        self._keys = keys
+        self._config = config
+        self._control = Control(config.interface, keys, config.control)
+        self._audit = HostAudit(AuditLog(library.root / AUDIT_FILE, keys.director))
+        self._store = CastStore(library.root / CASTS_FOLDER)
+        self._reports = KeptReports(library.root / REPORTS_FOLDER)
+        self._catalogue = Catalogue(library, keys.trust)
+        self._images: list[ImageNews] = []
+        self._image_faults: list[str] = []
+        self._told_images: list[ImageNews] | None = None
+        self._images_told_at = 0.0
+        self._attendance = Attendance()
+        self._admissions = Admissions(keys.director.public)
+        self._budget = MessageBudget()
+        self._started_at = time.time()
+        self._sequence = 0
+        self._vitals: Vitals
+        self._has_news = asyncio.Event()
+        self._library_changed = asyncio.Event()
+        self._resources = contextlib.AsyncExitStack()
+
+    @property
+    def door(self) -> FrontDoorAddress:
+        """Where receivers enrol; there once entered."""
+        interface = self._config.interface
+        return FrontDoorAddress(interface.ipv4 or interface.ipv6 or "", self._door.port)
+
+    @property
+    def broker(self) -> BrokerInUse:
+        """The broker of its rooms; there once entered."""
+        return self._broker
+
+    async def __aenter__(self) -> Self:
+        """Open everything, and go on with the sessions that were open when the last host ended.
+
+        Raises:
+            ConfigError: token, CA file or metrics port cannot be used, or amqtt is not installed.
+            TransportError: the broker cannot be reached, or something cannot listen.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            await self._open(stack)
+            self._resources = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Suspend the sessions, and close everything."""
+        await self._resources.aclose()
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        config = self._config
+        stack.push_async_callback(self._audit.close)
+        self._broker = await stack.enter_async_context(self._control.broker(None))
+        self._link = MqttLink(
+            self._broker.address,
+            BROADCASTER,
+            tls=self._broker.tls,
+            admit=self._admit,
+            on_reconnect=self._broker_is_back,
+        )
+        await stack.enter_async_context(self._link)
+        self._door = await stack.enter_async_context(self._front_door())
+        if config.is_advertised:
+            await stack.enter_async_context(advertise(config.interface, self._door.port))
+        parts = HostParts(
+            self._library, self._keys, config, self._control, self._broker, self._reports, self._has_news.set
+        )
+        self.sessions = Sessions(parts, self._store, self._attendance)
+        self.commands = Commands(
+            self._keys.console.public,
+            self._handlers(),
+            say=self._answer,
+            flushed=self._link.flush,
+            on_done=self._has_news.set,
+        )
+        stack.enter_context(BroadcasterMetrics(self._broadcasts, config.metrics_port))
+        await self._look_at_library()
+        await self._look_at_machine()
+        stack.push_async_callback(self._farewell)
+        stack.push_async_callback(self.commands.close)
+        stack.push_async_callback(self.sessions.close)
+        await self.sessions.resume(self._clear_announcement)
+        await self._link.subscribe(ALL_PRESENCES)
+        await self._link.subscribe(COMMANDS_TOPIC)
+
+    def _front_door(self) -> contextlib.AbstractAsyncContextManager[FrontDoor]:
+        return self._control.front_door(self._broker, self._room_event)
+
+    def _handlers(self) -> Mapping[type[Command], Handler]:
+        waiting_room = self._door.waiting_room
+        return {
+            **SessionCommands(self.sessions).handlers,
+            **ImageCommands(self._library, self._keys, self.sessions, self._library_changed.set).handlers,
+            **ReceiverCommands(waiting_room, self._config.interface, self._audit.deciding).handlers,
+            **RecordCommands(self._library, self._keys, self.sessions, self._reports).handlers,
+        }
+
+    async def run(self) -> None:
+        """Host until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._watch_library())
+            tasks.create_task(self._watch_machine())
+            tasks.create_task(self._tell())
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        async for topic, payload in self._link.messages():
+            if topic == COMMANDS_TOPIC:
+                self.commands.receive(payload)
+            elif payload:
+                self._hear(topic, payload)
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        try:
+            message = open_payload(topic, payload, self._admissions.key_for)
+        except (MessageError, SignatureError) as error:
+            _logger.debug("message dropped: %s", error)
+            return
+        if isinstance(message, Presence) and self._attendance.hear(message, time.monotonic()):
+            self._has_news.set()
+
+    def _admit(self, topic: str) -> bool:
+        receiver_id = sender_of(topic)
+        return receiver_id is None or self._budget.admit_unproved(receiver_id, time.monotonic())
+
+    def _broker_is_back(self) -> None:
+        self._attendance.excuse_silence(time.monotonic())
+        self._has_news.set()
+
+    def _room_event(self, event: RoomEvent) -> None:
+        self._audit.happened(event)
+        self._has_news.set()
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    async def _tell(self) -> None:
+        """Tell the news when there are some, and else once a second."""
+        while True:
+            self._has_news.clear()
+            self.tell_news()
+            await asyncio.sleep(NEWS_GAP)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(NEWS_INTERVAL - NEWS_GAP):
+                    await self._has_news.wait()
+
+    def tell_news(self) -> None:
+        """Publish all that operators should know now."""
+        now = time.monotonic()
+        if self._link.is_connected:
+            self._attendance.expire(now)
+        self._sequence += 1
+        generation, sequence = self.commands.generation, self._sequence
+        self._publish(self._host_news())
+        sessions = self.sessions.by_receiver()
+        for page in receivers_news(self._attendance.there(), sessions, generation=generation, sequence=sequence):
+            self._publish(page)
+        self._tell_images(now)
+        for session in self.sessions.all():
+            for news in session.news(generation, sequence):
+                self._publish(news)
+
+    def _tell_images(self, now: float) -> None:
+        uses: dict[tuple[str, int], tuple[str, ...]] = {}
+        for session in self.sessions.open():
+            header = session.manifest.header
+            uses[header.name, header.version] = (*uses.get((header.name, header.version), ()), session.tsi)
+        images = in_use(self._images, uses) if uses else self._images
+        if images == self._told_images and now - self._images_told_at < LIBRARY_INTERVAL:
+            return
+        self._told_images, self._images_told_at = images, now
+        for page in images_news(images, generation=self.commands.generation, sequence=self._sequence):
+            self._publish(page)
+
+    def _host_news(self) -> HostNews:
+        interface, vitals = self._config.interface, self._vitals
+        now = time.monotonic()
+        applicants = tuple(
+            ApplicantNews(
+                receiver_id=each.receiver_id,
+                seat=each.seat[:_LONGEST_NAME],
+                address=each.address[:_LONGEST_NAME],
+                words=each.words[:_LONGEST_NAME],
+                waiting_seconds=max(0.0, now - each.pending_since),
+            )
+            for each in self._door.waiting_room.pending[:MAX_APPLICANTS]
+        )
+        return HostNews(
+            generation=self.commands.generation,
+            sequence=self._sequence,
+            version=version("slatecast"),
+            at=time.time(),
+            started_at=self._started_at,
+            interface=interface.name,
+            address=interface.ipv4 or interface.ipv6 or "",
+            front_door=str(self.door),
+            broker=str(self._broker.address)[:_LONGEST_NAME],
+            link_bits_per_second=vitals.link_bits_per_second,
+            is_link_up=vitals.is_link_up,
+            library_path=str(self._library.root)[:_LONGEST_WARNING],
+            library_bytes_free=vitals.bytes_free,
+            library_bytes_total=vitals.bytes_total,
+            sessions=tuple(session.tsi for session in self.sessions.open()),
+            receiver_count=len(self._attendance),
+            applicants=applicants,
+            warnings=self._warnings(),
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        claimed = [
+            f"two receivers say that they are machine {machine}: one of them must be given another name with --machine"
+            for machine in self._attendance.claimed_twice()
+        ]
+        told = (*self._vitals.warnings, *self._image_faults, *claimed)
+        return tuple(each[:_LONGEST_WARNING] for each in told[:_MAX_WARNINGS])
+
+    def _publish(self, news: News) -> None:
+        self._link.publish(news_topic(news), signed_news(news, self._keys.director), supersedes=True)
+
+    def _answer(self, answer: Answer) -> None:
+        self._link.publish(answer_topic(answer.command_id), signed_answer(answer, self._keys.director))
+
+    def _clear_announcement(self, tsi: str) -> None:
+        self._link.publish(announcement_topic(tsi), b"", retain=True)
+
+    async def _farewell(self) -> None:
+        """The last news: what became of the sessions."""
+        self.tell_news()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._link.flush()
+
+    # --- looks ---------------------------------------------------------------------------------------------------
+
+    async def _watch_library(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LIBRARY_INTERVAL):
+                    await self._library_changed.wait()
+            self._library_changed.clear()
+            await self._look_at_library()
+
+    async def _look_at_library(self) -> None:
+        before = self._images
+        try:
+            self._images, self._image_faults = await asyncio.to_thread(self._catalogue.read)
+        except LibraryError as error:
+            self._images, self._image_faults = [], [str(error)]
+        if self._images != before:
+            self._has_news.set()
+
+    async def _watch_machine(self) -> None:
+        while True:
+            await asyncio.sleep(VITALS_INTERVAL)
+            await self._look_at_machine()
+
+    async def _look_at_machine(self) -> None:
+        self._vitals = await asyncio.to_thread(read_vitals, self._config.interface, self._library.root)
+
+    def _broadcasts(self) -> list[Broadcast]:
+        return [session.broadcast for session in self.sessions.open() if session.has_opened]
