@@ -26,6 +26,7 @@ class Bench:
         generation: int = 1,
         catch_up_url: str = "",
         is_recorded: bool = False,
+        is_held: bool = False,
         now: float = 0.0,
     ) -> None:
         self.disk_blocks = disk_blocks
@@ -40,6 +41,7 @@ class Bench:
             now=now,
             generation=generation,
             is_recorded=is_recorded,
+            is_held=is_held,
             on_nonsense=lambda who, what: self.nonsense.append(who),
         )
 

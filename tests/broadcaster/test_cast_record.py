@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,15 +49,16 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return groups
 
 
-def session_of(record: CastRecord, now: float = 0.0) -> SenderSession:
+def session_of(record: CastRecord, now: float = 0.0, *, is_held: bool = False) -> SenderSession:
     return SenderSession(
-        announcement(tsi=record.tsi_text),
+        announcement(tsi=record.tsi_text, catch_up_url="http://192.0.2.7:7001"),
         manifest_object=TransferObject(1, lambda sbn: 2),
         disk_object=TransferObject(1, lambda sbn: 2),
         policy=StartPolicy(1, 30.0),
         rate=RateControl(900_000_000, now),
         now=now,
         generation=record.generation,
+        is_held=is_held,
     )
 
 
@@ -225,3 +227,43 @@ def test_without_a_catch_up_lane_there_is_no_port_to_keep(store: CastStore, mani
         now=0.0,
     )
     assert (state.catch_up_port, state.use_ipv6) == (None, True)
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_session_is_after_a_restart_what_it_was(store: CastStore, manifest: Manifest, is_held: bool) -> None:
+    record = CastRecord(store, manifest, None, hosting=b"room 3")
+    record.choose_group(INTERFACE, use_ipv6=False)
+    assert record.is_held(is_held) is is_held
+    session = session_of(record, is_held=is_held)
+    for number in (1, 2, 3):
+        session.receive_message(report(number, 7, tsi=record.tsi_text, state=ReceiverState.RECEIVING), 0.0)
+    session.dismiss(receiver_id(2), 1.0)
+    session.move_to_catch_up(receiver_id(3), 1.0)
+    session.pause(1.0)
+    record.save(snapshot(record, session, 1.0, dismissed_machines=frozenset({"pc-2"})))
+    record.close()
+    (earlier,) = store.find_hosted()
+    again = CastRecord(store, manifest, earlier)
+    assert (again.hosting, again.dismissed_machines) == (b"room 3", ("pc-2",))
+    for asked in (False, True):
+        assert again.is_held(asked) is is_held
+    session = session_of(again, 100.0, is_held=again.is_held(False))
+    again.restore(session, 100.0)
+    assert (session.is_held, session.is_paused) == (is_held, True)
+    assert session.roster.dismissed_ids() == (receiver_id(2),)
+    assert session.moved_ids() == session.roster.catch_up_ids() == (receiver_id(3),)
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_is_suspended_is_there_for_the_next_process(store: CastStore, manifest: Manifest) -> None:
+    record = CastRecord(store, manifest, None)
+    record.choose_group(INTERFACE, use_ipv6=False)
+    session = session_of(record)
+    state = lambda: snapshot(record, session)  # noqa: E731 - what ``kept`` asks
+    async with record.kept(state, lambda saved: None, asyncio.Event()):
+        assert store.find(manifest.digest, INTERFACE.name) is None  # it is ours
+        session.datagrams_sent = 77
+        record.suspend()
+    earlier = store.find(manifest.digest, INTERFACE.name)
+    assert earlier is not None
+    assert earlier.saved.datagrams_sent == 77

@@ -277,6 +277,17 @@ async def held_lane() -> AsyncIterator[tuple[CatchUpLane, threading.Event]]:
         go.set()
 
 
+@pytest.mark.asyncio
+async def test_a_lane_that_is_paused_is_busy_for_everybody_until_it_goes_on() -> None:
+    async with lane_of(filler, FILLER_SHAPES) as lane:
+        lane.is_paused = True
+        answers = [await ask(lane, path_to(1, number)) for number in range(3)]
+        assert [answer.status for answer in answers] == [503] * 3
+        assert lane.bytes_sent == 0
+        lane.is_paused = False
+        assert (await ask(lane, path_to(1, 0))).status == 200
+
+
 async def check_refusals(lane: CatchUpLane, go: threading.Event, sources: list[str], refused_count: int) -> None:
     """Ask from all these addresses at once; ``refused_count`` are answered while none of the others can be."""
     asking = [asyncio.create_task(ask(lane, path_to(1, n), source=source)) for n, source in enumerate(sources)]

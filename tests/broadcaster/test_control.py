@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from broadcaster import control as control_module
@@ -31,7 +32,7 @@ from protocol.messages import (
     ticket_topic,
 )
 from protocol.signing import SigningKey
-from protocol.ticket import ReceiverKeys, check_ticket
+from protocol.ticket import ReceiverKeys, Ticket, check_ticket
 from receiver.identity import ReceiverIdentity
 from tests.broadcaster.sender_session import Bench
 from tests.brokers import RunningBroker
@@ -56,11 +57,13 @@ STRANGER = SigningKey(b"x" * 32)
 class Room:
     """The broadcaster's side, and a link that plays all seats."""
 
-    def __init__(self, broker: RunningBroker) -> None:
-        self.session = Bench(now=time.monotonic()).session
+    def __init__(
+        self, broker: RunningBroker, is_wanted: Callable[[Presence], bool] = lambda presence: True, **settings: Any
+    ) -> None:
+        self.session = Bench(now=time.monotonic(), **settings).session
         self.orders: list[tuple[str, str]] = []
         self.links_lost = asyncio.Event()
-        self.control = RoomControl(broker.address, CREDENTIALS, SECRET, self._ordered)
+        self.control = RoomControl(broker.address, CREDENTIALS, SECRET, self._ordered, is_wanted=is_wanted)
         self.broadcaster_link = self.control.link("broadcaster", self.links_lost.set, lambda: None)
         self.link = MqttLink(broker.address, "seats")
         self._heard: list[Message] = []
@@ -110,8 +113,8 @@ class Room:
 
 
 @asynccontextmanager
-async def room(broker: RunningBroker) -> AsyncIterator[Room]:
-    one = Room(broker)
+async def room(broker: RunningBroker, **settings: Any) -> AsyncIterator[Room]:
+    one = Room(broker, **settings)
     async with asyncio.timeout(20), one.broadcaster_link, one.link:
         one.control.open(one.session, [])
         await one.control.subscribe()
@@ -189,6 +192,75 @@ async def test_a_presence_that_is_repeated_at_once_brings_no_second_ticket(
             lab.say_hello(identity(1))
         await lab.until_all_is_heard()
         assert len(lab.orders) == 3
+
+
+def may_write(receiver: ReceiverIdentity, payload: bytes) -> bool:
+    """What a ticket for this receiver says."""
+    signed = open_payload(ticket_topic(receiver.receiver_id), payload, lambda _: DIRECTOR.public)
+    assert isinstance(signed, SignedTicket)
+    return msgspec.json.decode(signed.ticket, type=Ticket).may_write
+
+
+async def test_a_planned_session_gives_tickets_that_do_not_allow_to_write_until_it_is_released(
+    broker: RunningBroker,
+) -> None:
+    receiver, gone = identity(1), identity(2)
+    async with room(broker, is_held=True) as lab:
+        tickets = lab.payloads(ticket_topic(receiver.receiver_id))
+        lab.say_hello(gone, is_online=False)
+        lab.say_hello(receiver)
+        assert not may_write(receiver, await anext(tickets))
+        assert lab.orders == []
+        lab.session.release(time.monotonic())
+        lab.control.give_tickets()
+        assert may_write(receiver, await anext(tickets))
+        assert lab.orders == [(receiver.receiver_id, "row-2")]
+
+
+async def test_who_is_not_wanted_gets_no_ticket_and_is_not_heard(broker: RunningBroker) -> None:
+    wanted, other, last = identity(1), identity(2), identity(99)
+    names = {"pc-1", "pc-99"}
+    async with room(broker, is_wanted=lambda presence: presence.machine in names) as lab:
+        lab.say_hello(other, machine="pc-2")
+        lab.say(other, report(1, 1, receiver_id=other.receiver_id))
+        lab.say_hello(wanted, machine="pc-1")
+        lab.say(wanted, report(1, 1, receiver_id=wanted.receiver_id))
+        lab.say_hello(last, machine="pc-99", is_online=False)
+        heard = await lab.until_heard(lambda message: message.receiver_id == last.receiver_id)  # type: ignore[union-attr]  # only receivers are heard
+        assert {message.receiver_id for message in heard} == {wanted.receiver_id, last.receiver_id}  # type: ignore[union-attr]  # as above
+        assert [who for who, _ in lab.orders] == [wanted.receiver_id]
+        assert lab.control.certificates.all() == ()
+        lab.say_hello(wanted, machine="pc-3")  # it says that it is another one now
+        lab.say(wanted, report(1, 2, receiver_id=wanted.receiver_id))
+        before = len(heard)
+        lab.say_hello(last, machine="pc-99")
+        await lab.until_heard(
+            lambda message: (
+                isinstance(message, Presence) and message.is_online and message.receiver_id == last.receiver_id
+            )
+        )
+        assert len(heard) == before + 1
+
+
+async def test_a_machine_that_was_dismissed_gets_no_ticket_under_any_id_and_may_still_speak(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_module, "TICKET_GAP", 0.0)
+    receiver, restarted, other = identity(1), identity(2), identity(3)
+    async with room(broker) as lab:
+        lab.say_hello(receiver, machine="pc-1")
+        await lab.until_heard(lambda message: isinstance(message, Presence))
+        lab.control.dismiss(receiver.receiver_id)
+        assert lab.control.dismissed_machines == {"pc-1"}
+        lab.say_hello(receiver, machine="pc-1")
+        lab.say(receiver, report(1, 1, receiver_id=receiver.receiver_id))
+        lab.say_hello(restarted, machine="pc-1")
+        lab.say_hello(other, machine="pc-3")
+        heard = await lab.until_heard(lambda message: message.receiver_id == other.receiver_id)  # type: ignore[union-attr]  # only receivers are heard
+        assert restarted.receiver_id not in {message.receiver_id for message in heard}  # type: ignore[union-attr]  # as above
+        assert any(isinstance(message, ReceiverReport) for message in heard)
+        lab.control.give_tickets()
+        assert [who for who, _ in lab.orders] == [each.receiver_id for each in (receiver, other, other)]
 
 
 async def test_a_session_that_has_ended_gives_no_ticket(broker: RunningBroker) -> None:

@@ -106,12 +106,17 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
         catch_up_bytes=5,
         reports=(report(1), report(2, reason='"\n\0')),
         demotion_reasons={receiver_id(1): "link 100 Mbit/s"},
+        is_released=False,
+        is_paused=True,
+        dismissed=(receiver_id(2),),
+        dismissed_machines=("52:54:00:12:34:56",),
+        moved=(receiver_id(1),),
+        hosting=b"\xff\0whatever",
     )
     cast = store(tmp_path).create(saved())
     assert cast.save(state)
     cast.close()
-    found = find(tmp_path)
-    assert found is not None
+    (found,) = store(tmp_path).find_hosted()
     assert (found.saved, found.is_kept) == (state, True)
 
 
@@ -437,3 +442,35 @@ def test_library_ignores_the_folder(tmp_path: Path) -> None:
 
 def no_space(_descriptor: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_sessions_of_a_host_are_taken_up_by_a_host_alone(tmp_path: Path) -> None:
+    leave_behind(tmp_path, saved(hosting=b"room 3"))
+    leave_behind(tmp_path, saved(tsi=OTHER_TSI, hosting=b"room 4", manifest_digest=bytes(32)))
+    assert find(tmp_path) is None
+    hosted = store(tmp_path).find_hosted()
+    assert {(cast.saved.tsi, cast.saved.hosting) for cast in hosted} == {(TSI, b"room 3"), (OTHER_TSI, b"room 4")}
+    assert store(tmp_path).find_hosted() == []  # they are ours
+    for cast in hosted:
+        cast.close()
+    assert len(store(tmp_path).find_hosted()) == 2
+
+
+def test_a_host_leaves_single_casts_alone(tmp_path: Path) -> None:
+    leave_behind(tmp_path, saved())
+    assert store(tmp_path).find_hosted() == []
+    assert find(tmp_path) is not None
+    assert store(tmp_path / "nowhere").find_hosted() == []
+
+
+def test_a_state_from_before_there_were_plans_is_one_that_may_be_written(tmp_path: Path) -> None:
+    leave_behind(tmp_path, saved())
+    fields = msgspec.json.decode(state_file(tmp_path).read_bytes().partition(b"\n")[2])
+    for name in ("is_released", "is_paused", "dismissed", "dismissed_machines", "moved", "hosting"):
+        del fields[name]
+    encoded = msgspec.json.encode(fields)
+    state_file(tmp_path).write_bytes(raw_digest(encoded).hex().encode() + b"\n" + encoded)
+    cast = find(tmp_path)
+    assert cast is not None
+    assert cast.saved == saved()
+    assert cast.saved.is_released

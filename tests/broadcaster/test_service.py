@@ -142,11 +142,17 @@ def record_of(library: Library, manifest: Manifest) -> CastRecord:
 
 @asynccontextmanager
 async def running(
-    library: Library, manifest: Manifest, broker: RunningBroker, config: CastConfig
+    library: Library, manifest: Manifest, broker: RunningBroker, config: CastConfig, *, is_held: bool = False
 ) -> AsyncIterator[tuple[Broadcast, Seat, "asyncio.Task[SessionReport]"]]:
     record = await asyncio.to_thread(record_of, library, manifest)
     broadcast = Broadcast(
-        library, manifest, config, record=record, broker=broker.address, credentials=credentials(manifest)
+        library,
+        manifest,
+        config,
+        record=record,
+        broker=broker.address,
+        credentials=credentials(manifest),
+        is_held=is_held,
     )
     async with (
         asyncio.timeout(30),
@@ -314,3 +320,75 @@ async def test_a_broadcaster_that_was_killed_resumes_the_session(
     assert {toi for toi, _, _ in arrived} <= {TOI_DISK}
     assert [each.outcome for each in report.seats] == ["verified"]
     assert list((library.root / CASTS_FOLDER).glob("*.cast")) == []
+
+
+@pytest.mark.asyncio
+async def test_a_plan_sends_the_disk_when_it_is_released_and_not_while_it_is_paused(
+    library: Library, manifest: Manifest, broker: RunningBroker
+) -> None:
+    planned = {**RECEIVING, "state": ReceiverState.PLANNED}
+    async with running(library, manifest, broker, config(30), is_held=True) as (broadcast, seat, run):
+        with listening(broadcast) as arrived:
+            await seat.come()
+            seat.report(**planned)
+            await seat.until(SessionPhase.MANIFEST)
+            seat.misses(RangeSet([(0, len(manifest))]), len(manifest))
+            seat.report(**planned)
+            for _ in range(3):
+                assert (await seat.until(SessionPhase.MANIFEST)).rate_bits_per_second
+            assert {toi for toi, _, _ in arrived} == {TOI_MANIFEST}
+            broadcast.pause()
+            while not (await seat.until(SessionPhase.MANIFEST)).is_paused:
+                pass
+            broadcast.release(expected_seats=1)
+            seat.report(**RECEIVING)
+            for _ in range(3):
+                assert (await seat.until(SessionPhase.MANIFEST)).is_paused
+            assert {toi for toi, _, _ in arrived} == {TOI_MANIFEST}
+            broadcast.resume()
+            while (await seat.until(SessionPhase.DISK)).position < len(manifest):
+                pass
+            seat.report(has_manifest=True, state=ReceiverState.VERIFIED)
+            report = await run
+    assert {sbn for toi, sbn, _ in arrived if toi == TOI_DISK} == set(range(len(manifest)))
+    assert "verified" in [each.outcome for each in report.seats]
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_is_suspended_says_no_farewell_and_resumes_as_what_it_was(
+    library: Library, manifest: Manifest, broker: RunningBroker
+) -> None:
+    async with running(library, manifest, broker, config(), is_held=True) as (broadcast, seat, run):
+        await seat.come()
+        await seat.until(SessionPhase.MANIFEST)
+        broadcast.suspend()
+        report = await run
+        first = broadcast.session.announcement
+    assert (report.end_reason, [each.outcome for each in report.seats]) == ("", ["aborted"])
+    assert not any(isinstance(each, SessionStatus) and each.phase is SessionPhase.ENDED for each in seat.heard)
+    assert b"" not in seat.heard
+    async with running(library, manifest, broker, config()) as (broadcast, _, run):
+        assert broadcast.session.announcement.tsi == first.tsi
+        assert broadcast.session.is_held
+        broadcast.abort("dropped")
+        assert (await run).end_reason == "dropped"
+    assert list((library.root / CASTS_FOLDER).glob("*.cast")) == []
+
+
+@pytest.mark.asyncio
+async def test_a_seat_that_is_dismissed_is_told_and_its_machine_gets_no_ticket_any_more(
+    library: Library, manifest: Manifest, broker: RunningBroker
+) -> None:
+    async with running(library, manifest, broker, config(2)) as (broadcast, seat, _):
+        await seat.come()
+        while not len(broadcast.session.roster):
+            await seat.until(SessionPhase.WAITING)
+        assert not broadcast.dismiss("0" * 32)
+        assert not broadcast.move_to_catch_up("0" * 32)
+        assert broadcast.move_to_catch_up(SEAT)
+        while SEAT not in (await seat.until(SessionPhase.WAITING)).catch_up:
+            pass
+        assert broadcast.dismiss(SEAT)
+        while SEAT not in (await seat.until(SessionPhase.WAITING)).dismissed:
+            pass
+        assert broadcast._control.dismissed_machines == {"machine-1"}
