@@ -7,14 +7,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from broadcaster.roster import INCOMPLETE, LOST, STALLED
+from broadcaster.roster import ABORTED, INCOMPLETE, LOST, STALLED, Seat
 from broadcaster.service import Broadcast
 from protocol.link.metric import MetricDescription
 from protocol.link.metrics_endpoint import MetricsEndpoint
 from protocol.messages import ReceiverState
 from protocol.wire import TOI_DISK
 
-OUTCOMES = (*(state.value for state in ReceiverState), LOST, STALLED, INCOMPLETE)
+OUTCOMES = (*(state.value for state in ReceiverState), LOST, STALLED, INCOMPLETE, ABORTED)
 PREFIX: Final = "slatecast_broadcaster"
 
 
@@ -120,14 +120,15 @@ class _BroadcastCollector(Collector):
         families = {each: each.family() for each in METRICS}
         for broadcast in tuple(self._broadcasts()):
             tsi = broadcast.session.announcement.tsi
-            for description, value in _values(broadcast).items():
+            seats = tuple(broadcast.session.roster.seats())  # at once: a scrape has a thread of its own, and seats come
+            for description, value in _values(broadcast, seats).items():
                 families[description].add(value, [tsi])
-            for outcome, count in _seat_counts(broadcast).items():
+            for outcome, count in _seat_counts(broadcast, seats).items():
                 families[SEATS].add(count, [tsi, outcome])
         yield from (family.exposed for family in families.values())
 
 
-def _values(broadcast: Broadcast) -> dict[MetricDescription, float]:
+def _values(broadcast: Broadcast, seats: tuple[Seat, ...]) -> dict[MetricDescription, float]:
     session, plan = broadcast.session, broadcast.session.plan(TOI_DISK)
     return {
         SENT_BYTES: broadcast.bytes_sent,
@@ -137,16 +138,16 @@ def _values(broadcast: Broadcast) -> dict[MetricDescription, float]:
         PLANNED_BLOCKS: plan.planned_count,
         POSITION_BLOCKS: plan.departed_count,
         DAMAGED_BLOCKS: len(session.damaged),
-        CATCH_UP_SEATS: len(session.roster.catch_up_ids()),
+        CATCH_UP_SEATS: sum(seat.is_on_catch_up and not seat.is_settled for seat in seats),
         CATCH_UP_BYTES: broadcast.catch_up_bytes,
         MESSAGES_REJECTED: broadcast.budget.rejected_count,
         QUARANTINES: broadcast.budget.quarantined_count,
     }
 
 
-def _seat_counts(broadcast: Broadcast) -> dict[str, int]:
+def _seat_counts(broadcast: Broadcast, seats: tuple[Seat, ...]) -> dict[str, int]:
     counts = dict.fromkeys(OUTCOMES, 0)
-    for seat in broadcast.session.roster.seats():
+    for seat in seats:
         outcome = seat.outcome(broadcast.now())
-        counts[outcome] = counts.get(outcome, 0) + 1
+        counts[outcome] += 1
     return counts
