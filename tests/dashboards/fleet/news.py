@@ -121,4 +121,4 @@ def receivers(
 
 
 def present(number: int, in_session: str = "") -> ReceiverNews:
-    return ReceiverNews(receiver_id(number), f"pc-{number}", f"host-{number}", in_session)
+    return ReceiverNews(receiver_id(number), f"pc-{number}", f"host-{number}", in_session, "")
