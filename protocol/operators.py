@@ -127,7 +127,7 @@ class ReceiverNews(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     """as it calls itself"""
     session: str
     """tsi of the session that it takes part in, or empty"""
-    metrics: ShortText = ""
+    metrics: ShortText
     """address:port of its Prometheus exporter, as it claims; empty when it has none"""
 
 

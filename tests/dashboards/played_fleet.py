@@ -296,11 +296,12 @@ class PlayedFleet:
                 machine=seat.machine,
                 seat=seat.hostname,
                 session=sessions[seat.machine].tsi if seat.machine in sessions else "",
+                metrics="",
             )
             for seat in seats
         ]
         guests = [
-            ReceiverNews(receiver_id=hex_digits(32, machine, 0), machine=machine, seat=name, session="")
+            ReceiverNews(receiver_id=hex_digits(32, machine, 0), machine=machine, seat=name, session="", metrics="")
             for machine, name in self.guests.items()
         ]
         return there + guests

@@ -1,9 +1,12 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
+from dashboards.fleet.fold import Fleet
 from dashboards.prometheus.service_discovery import is_target, targets
-from tests.dashboards.prometheus.sample_fleet import fleet, seat, session
+from tests.dashboards.played_fleet import PlayedFleet
+from tests.dashboards.prometheus.sample_fleet import fleet, health, seat, session
 
 
 def test_receivers_with_an_exporter_are_found_with_their_seats() -> None:
@@ -28,6 +31,18 @@ def test_receivers_with_an_exporter_are_found_with_their_seats() -> None:
             },
         },
     ]
+
+
+def test_the_fleet_knows_them_from_the_broadcaster() -> None:
+    play, fold = PlayedFleet(seats=2), Fleet()
+    fold.receive(play.host(), 0.0)
+    (news,) = play.receivers()
+    one, *others = news.receivers
+    fold.receive(replace(news, receivers=(replace(one, metrics="192.0.2.11:9101"), *others)), 0.0)
+    (found,) = targets(fold.view(play.rooms, health(), 0.0))
+    assert found["targets"] == ["192.0.2.11:9101"]
+    assert found["labels"]["__meta_slatecast_room"] == play.rooms.rooms[0].name
+    assert found["labels"]["__meta_slatecast_machine"] == one.machine
 
 
 def test_nobody_has_one() -> None:
