@@ -89,13 +89,13 @@ def test_a_plan_that_was_dropped_leaves_no_trace() -> None:
 
 
 def test_a_pc_that_was_started_again_after_its_session_has_its_new_receiver() -> None:
-    again = ReceiverNews(news.receiver_id(77), "pc-1", "host-1", "")
+    again = ReceiverNews(news.receiver_id(77), "pc-1", "host-1", "", "")
     room, _ = shown(session("verified", step=SessionStep.ENDED), there=(again,))
     assert (room.seats[0].state, room.seats[0].receiver_id) == (SeatState.VERIFIED, news.receiver_id(77))
 
 
 def test_two_that_say_they_are_the_same_machine() -> None:
-    impostor = ReceiverNews(news.receiver_id(66), "pc-1", "<b>other</b>", "")
+    impostor = ReceiverNews(news.receiver_id(66), "pc-1", "<b>other</b>", "", "")
     for order in ((impostor, news.present(1, news.TSI)), (news.present(1, news.TSI), impostor)):
         room, tray = shown(there=order)
         assert room.seats[0].receiver_id == news.receiver_id(1), "the one that takes part in a session"
@@ -103,7 +103,7 @@ def test_two_that_say_they_are_the_same_machine() -> None:
 
 
 def test_receivers_without_a_name_of_their_own_lie_in_the_tray() -> None:
-    nameless = tuple(ReceiverNews(news.receiver_id(number), "", "pc", "") for number in (1, 2))
+    nameless = tuple(ReceiverNews(news.receiver_id(number), "", "pc", "", "") for number in (1, 2))
     room, tray = shown(there=nameless)
     assert [seat.receiver_id for seat in tray] == [news.receiver_id(1), news.receiver_id(2)]
     assert {seat.state for seat in room.seats} == {SeatState.OFF, SeatState.EMPTY}
