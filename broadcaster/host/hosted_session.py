@@ -281,7 +281,7 @@ class HostedSession:
         )
 
     def news(self, generation: str, sequence: int) -> list[SessionNews | SeatsNews]:
-        """The session as a whole and its pages of seats; nothing before it is open."""
+        """Its pages of seats and the session as a whole; nothing before it is open."""
         if not self.has_opened:
             return []
         seats, facts, now = self.seats(), self._facts(), time.time()
@@ -299,7 +299,7 @@ class HostedSession:
             )
 
         told = news()
-        whole = told[0]
+        whole = told[-1]
         assert isinstance(whole, SessionNews)
         return news() if self._happenings.look(whole, seats, now) else told
 

@@ -116,7 +116,7 @@ def session_news(
     sequence: int,
     now: float,
 ) -> list[SessionNews | SeatsNews]:
-    """A session as a whole and its pages of seats."""
+    """The pages of seats of a session, then the session as a whole, so that who hears of its end knows the seats."""
     announcement = session.announcement
     end = now if session.ended_at is None else session.ended_at
     running = 0.0 if session.started_at is None else end - session.started_at
@@ -154,7 +154,7 @@ def session_news(
         SeatsNews(generation=generation, tsi=announcement.tsi, sequence=sequence, page=number, seats=page)
         for number, page in enumerate(pages)
     ]
-    return [whole, *paged]
+    return [*paged, whole]
 
 
 def receivers_news(
