@@ -19,7 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from dashboards.desk_rules import to_overwrite
 from dashboards.fleet.views import SeatState, SessionView
-from protocol.errors import ConfigError, RefusedError, TransportError
+from protocol.errors import ConfigError, RefusedError, SlatecastError, TransportError
 from protocol.operators import SessionStep
 from slatecast.cli.context import default_state
 from slatecast.cli.parameters import Rate
@@ -79,7 +79,7 @@ def console_options(command: Command) -> Command:
     return command
 
 
-def _find(url: str | None, api_token_file: str | None, ca_file: Path | None, state: Path | None) -> ConsoleAddress:
+def _find(*, url: str | None, api_token_file: str | None, ca_file: Path | None, state: Path | None) -> ConsoleAddress:
     token = environment_token()
     if api_token_file is not None:
         token = read_word(api_token_file)
@@ -124,25 +124,23 @@ def start(
     """
     if yes and expect is None:
         raise ConfigError("--yes needs --expect: the number of machines that will be overwritten")
-    if not yes and not sys.stdin.isatty():
+    if not yes and not _somebody_is_there():
         raise ConfigError("nobody can be asked: give --expect and --yes to overwrite without asking")
     order = {"room": room, **_image(image), "rate_bits_per_second": rate or 0}
-
-    async def work(api: ConsoleApi) -> int:
-        planned = await api.post("sessions", order, _Planned)
-        assert planned is not None
-        try:
-            view = await _plan(api, planned.tsi, expect, wait)
-            typed_room, typed_count = await asyncio.to_thread(_confirmed, view, expect, yes)
-            await api.post(f"sessions/{planned.tsi}/start", {"typed_room": typed_room, "typed_count": typed_count})
-        except BaseException:
-            await asyncio.shield(api.post(f"sessions/{planned.tsi}/stop"))
-            click.echo("the plan was dropped; nothing was written", err=True)
-            raise
-        click.echo(f"session {planned.tsi} has started")
-        return await _follow(api, planned.tsi) if is_watched else 0
-
-    return _with_console(where, work)
+    address = _find(**where)
+    tsi = _with(address, lambda api: _planned(api, order))
+    try:
+        view = _with(address, lambda api: _settled_plan(api, tsi, expect, wait))
+        output_console().print(plan_table(view))
+        # Asked outside of any event loop, which would not let Ctrl-C through.
+        typed_room, typed_count = _confirmed(view, expect, yes)
+        typed = {"typed_room": typed_room, "typed_count": typed_count}
+        _with(address, lambda api: api.post(f"sessions/{tsi}/start", typed))
+    except BaseException:
+        _drop(address, tsi)
+        raise
+    click.echo(f"session {tsi} has started")
+    return _with(address, lambda api: _follow(api, tsi)) if is_watched else 0
 
 
 @session.command("list")
@@ -150,17 +148,13 @@ def start(
 @console_options
 def list_sessions(*, as_json: bool, **where: Any) -> None:
     """List the sessions that are open or have just ended."""
-
-    async def work(api: ConsoleApi) -> None:
-        sessions = await api.get("sessions", list[SessionView])
-        if as_json:
-            click.echo(json.dumps(msgspec.to_builtins(sessions), indent=2))
-        elif sessions:
-            output_console().print(sessions_table(sessions))
-        else:
-            click.echo("no session is open")
-
-    _with_console(where, work)
+    sessions = _with(_find(**where), lambda api: api.get("sessions", list[SessionView]))
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(sessions), indent=2))
+    elif sessions:
+        output_console().print(sessions_table(sessions))
+    else:
+        click.echo("no session is open")
 
 
 @session.command()
@@ -168,11 +162,12 @@ def list_sessions(*, as_json: bool, **where: Any) -> None:
 @console_options
 def watch(tsi: str | None, **where: Any) -> int:
     """Follow the session TSI, by default the newest, until it ends."""
+    chosen = _checked(tsi) if tsi else None
 
     async def work(api: ConsoleApi) -> int:
-        return await _follow(api, _checked(tsi) if tsi else await _newest(api))
+        return await _follow(api, chosen or await _newest(api))
 
-    return _with_console(where, work)
+    return _with(_find(**where), work)
 
 
 @session.command()
@@ -182,22 +177,17 @@ def watch(tsi: str | None, **where: Any) -> int:
 def stop(tsi: str, *, yes: bool, **where: Any) -> None:
     """End the session TSI, or drop a plan; disks that are not finished stay marked as incomplete."""
     tsi = _checked(tsi)
-
-    async def work(api: ConsoleApi) -> None:
-        view = await api.get(f"sessions/{tsi}", SessionView)
-        if not yes and view.step is not SessionStep.PLANNED:
-            if not sys.stdin.isatty():
-                raise ConfigError("stopping a session needs --yes when nobody can be asked")
-            await asyncio.to_thread(click.confirm, f"Stop this? {headline(view)}", abort=True)
-        await api.post(f"sessions/{tsi}/stop")
-        click.echo(f"session {tsi} is stopped")
-
-    _with_console(where, work)
+    address = _find(**where)
+    view = _with(address, lambda api: api.get(f"sessions/{tsi}", SessionView))
+    if not yes and view.step is not SessionStep.PLANNED:
+        if not _somebody_is_there():
+            raise ConfigError("stopping a session needs --yes when nobody can be asked")
+        click.confirm(f"Stop this? {headline(view)}", abort=True)
+    _with(address, lambda api: api.post(f"sessions/{tsi}/stop"))
+    click.echo(f"session {tsi} is stopped")
 
 
-def _with_console(where: dict[str, Any], work: Callable[[ConsoleApi], Awaitable[Result]]) -> Result:
-    address = _find(where["url"], where["api_token_file"], where["ca_file"], where["state"])
-
+def _with(address: ConsoleAddress, work: Callable[[ConsoleApi], Awaitable[Result]]) -> Result:
     async def whole() -> Result:
         async with ConsoleApi(address) as api:
             return await work(api)
@@ -205,24 +195,41 @@ def _with_console(where: dict[str, Any], work: Callable[[ConsoleApi], Awaitable[
     return asyncio.run(whole())
 
 
-async def _plan(api: ConsoleApi, tsi: str, expected: int | None, wait: float) -> SessionView:
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
+
+
+def _drop(address: ConsoleAddress, tsi: str) -> None:
+    """Drop a plan because of an error, which is to be told whether this succeeds or not."""
+    try:
+        _with(address, lambda api: api.post(f"sessions/{tsi}/stop"))
+        click.echo("the plan was dropped; nothing was written", err=True)
+    except SlatecastError:
+        click.echo(f"the plan could not be dropped: 'slatecast session stop {tsi}' does it", err=True)
+
+
+async def _planned(api: ConsoleApi, order: object) -> str:
+    """The tsi of a new plan."""
+    planned = await api.post("sessions", order, _Planned)
+    assert planned is not None
+    return planned.tsi
+
+
+async def _settled_plan(api: ConsoleApi, tsi: str, expected: int | None, wait: float) -> SessionView:
     """The plan once every seat has looked at its disk; those that have not joined are waited for a while."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
     async for view in api.events(f"events/sessions/{tsi}", SessionView):
         is_scanning = any(seat.state is SeatState.SCANNING for seat in view.seats)
         if is_plan_complete(view, expected) or (loop.time() >= deadline and not is_scanning):
-            break
+            return view
         if view.step is not SessionStep.PLANNED:
             raise RefusedError(f"the plan has ended: {view.end_reason or view.step}")
-    else:
-        raise TransportError("the console has ended its answer: look at 'slatecast session list'")
-    output_console().print(plan_table(view))
-    return view
+    raise TransportError("the console has ended its answer: look at 'slatecast session list'")
 
 
 def _confirmed(view: SessionView, expected: int | None, yes: bool) -> tuple[str, int]:
-    """Room and number as the operator gives them.
+    """Room and number as the operator gives them, typed anew unless ``yes``.
 
     Raises:
         RefusedError: nothing can be overwritten, or not as many as are expected.
