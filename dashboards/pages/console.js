@@ -13,6 +13,18 @@
     banner().textContent = `The console cannot be reached. What you see is of ${since}, ${age} ago.`;
     document.getElementById("popup").setAttribute("role", "alert");
   };
+  // A login that has ended looks like a lost connection to the socket; only a request tells.
+  const askWhetherLoggedIn = async () => {
+    if (!lostAt) return;
+    try {
+      const answer = await fetch(window.location.href, { method: "HEAD", cache: "no-store" });
+      if (answer.status === 401) {
+        window.location.assign("/login?next=" + encodeURIComponent(window.location.pathname + window.location.search));
+      }
+    } catch {
+      // The console is not there: the banner says so, and the next try is soon.
+    }
+  };
   const lost = () => { lostAt = lostAt || Date.now(); document.body.classList.add("connection-lost"); say(); };
   const back = () => { lostAt = 0; document.body.classList.remove("connection-lost"); };
   const attach = () => {
@@ -20,6 +32,7 @@
     window.socket.on("disconnect", lost);
     window.socket.on("connect", back);
     setInterval(say, 1000);
+    setInterval(askWhetherLoggedIn, 3000);
     const tell = () => emitEvent("slatecast-visibility", document.hidden);
     document.addEventListener("visibilitychange", tell);
     if (document.hidden) tell();

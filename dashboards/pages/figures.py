@@ -1,8 +1,11 @@
 """Small parts that several pages show figures with: a named value, a chip with a sign, the spread of a room."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from nicegui import ui
 
-from dashboards.fleet.views import SeatState, Spread
+from dashboards.fleet.views import SeatState, SeatView, Spread
 from dashboards.pages.quantities import share_in_words
 from dashboards.pages.seat_words import SEAT_SIGNS, Sign
 from dashboards.pages.words import tone_class
@@ -56,6 +59,12 @@ class SpreadBar:
             f"Progress: slowest seat {share_in_words(spread.minimum)}, median {share_in_words(spread.median)}, "
             f"fastest seat {share_in_words(spread.maximum)}"
         )
+
+
+def counts_of(seats: Iterable[SeatView]) -> tuple[tuple[SeatState, int], ...]:
+    """How many seats are in each state that occurs, in the order of the states."""
+    counts = Counter(seat.state for seat in seats)
+    return tuple((state, counts[state]) for state in SeatState if counts[state])
 
 
 class StateCounts:

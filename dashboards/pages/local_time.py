@@ -8,8 +8,8 @@ from typing import Final
 
 from nicegui import ui
 
-_TIME: Final = "toLocaleTimeString([], {hour: '2-digit', minute: '2-digit', second: '2-digit'})"
-_DATE_AND_TIME: Final = "toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'})"
+TIME: Final = "toLocaleTimeString([], {hour: '2-digit', minute: '2-digit', second: '2-digit'})"
+DATE_AND_TIME: Final = "toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'})"
 _LATEST: Final = 253_402_300_799.0
 """[s since 1970] the end of the year 9999, the last that a datetime can say"""
 
@@ -27,5 +27,5 @@ class LocalTime(ui.element):
         at = min(max(float(at), 0.0), _LATEST)
         moment = f"new Date({at * 1000:.0f})"
         self.props["datetime"] = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-        self.props[":textContent"] = f"{moment}.{_DATE_AND_TIME if self._with_date else _TIME}"
+        self.props[":textContent"] = f"{moment}.{DATE_AND_TIME if self._with_date else TIME}"
         self.props[":title"] = f"{moment}.toString()"

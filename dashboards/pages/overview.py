@@ -35,7 +35,9 @@ class _Card:
                 self._step = SignChip(STEP_SIGNS[SessionStep.PLANNED])
             self._words = ui.label().classes("muted wrap-text")
             self._spread = SpreadBar()
-            self._progress = ui.label().classes("small numbers")
+            with ui.element("div").classes("chart-head small numbers") as self._progress:
+                self._shares = ui.label()
+                self._eta = ui.label()
             self._counts = StateCounts()
         self.show(glance)
 
@@ -47,7 +49,13 @@ class _Card:
         self._words.text = glance.words
         self._spread.element.visible = self._progress.visible = is_going_on
         self._spread.show(glance.spread)
-        self._progress.text = _progress(glance)
+        spread = glance.spread
+        self._shares.text = (
+            f"slowest {share_in_words(spread.minimum)}, median {share_in_words(spread.median)}, "
+            f"fastest {share_in_words(spread.maximum)}"
+        )
+        is_over = glance.step is SessionStep.ENDED or glance.eta_seconds is None
+        self._eta.text = "" if is_over else f"done in {duration_in_words(glance.eta_seconds)}"
         self._counts.show(glance.counts)
 
 
@@ -72,11 +80,3 @@ class Overview:
         self._grid.clear()
         with self._grid:
             self._cards = [_Card(glance) for glance in glances]
-
-
-def _progress(glance: Glance) -> str:
-    spread = glance.spread
-    shares = " / ".join(share_in_words(one) for one in (spread.minimum, spread.median, spread.maximum))
-    if glance.step is SessionStep.ENDED or glance.eta_seconds is None:
-        return f"slowest / median / fastest {shares}"
-    return f"slowest / median / fastest {shares} · done in {duration_in_words(glance.eta_seconds)}"

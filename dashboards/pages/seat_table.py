@@ -11,6 +11,7 @@ from nicegui import events, ui
 
 from dashboards.fleet.views import SeatView
 from dashboards.pages.quantities import (
+    NOTHING,
     bytes_in_words,
     count_in_words,
     duration_in_words,
@@ -18,6 +19,7 @@ from dashboards.pages.quantities import (
     rate_in_words,
     share_in_words,
 )
+from dashboards.pages.seat_card import WITH_RATE
 from dashboards.pages.seat_words import seat_sign
 from dashboards.pages.words import section_title, tone_class
 
@@ -41,12 +43,15 @@ COLUMNS: Final = (
     Column("state", "State", lambda seat: seat_sign(seat).word, lambda seat: seat_sign(seat).word, is_number=False),
     Column("progress", "Progress", lambda seat: share_in_words(seat.progress, 1), lambda seat: seat.progress),
     Column(
-        "rate", "Rate", lambda seat: rate_in_words(seat.rate_bits_per_second), lambda seat: seat.rate_bits_per_second
+        "rate",
+        "Rate",
+        lambda seat: rate_in_words(seat.rate_bits_per_second) if seat.state in WITH_RATE else NOTHING,
+        lambda seat: seat.rate_bits_per_second,
     ),
     Column(
         "eta",
         "Done in",
-        lambda seat: duration_in_words(seat.eta_seconds),
+        lambda seat: NOTHING if seat.state.is_final else duration_in_words(seat.eta_seconds),
         lambda seat: float("inf") if seat.eta_seconds is None else seat.eta_seconds,
     ),
     Column("loss", "Loss", lambda seat: loss_in_words(seat.loss_ratio), lambda seat: seat.loss_ratio),
@@ -54,6 +59,9 @@ COLUMNS: Final = (
     Column("received", "Received", lambda seat: bytes_in_words(seat.bytes_received), lambda seat: seat.bytes_received),
     Column("reason", "Reason", lambda seat: seat.reason, lambda seat: seat.reason, is_number=False),
 )
+
+ON_A_PHONE: Final = ["name", "state", "progress", "reason"]
+"""columns for which a narrow page has room; the dialog of a seat has all of it"""
 
 _NAME_CELL: Final = """
 <q-td :props="props"><q-btn flat dense no-caps class="seat-button" :label="props.row.name"
@@ -96,6 +104,7 @@ class SeatTable:
             ).classes("seat-table")
         self._table.props["rows-per-page-options"] = PAGE_SIZES
         self._table.props("flat dense binary-state-sort wrap-cells")
+        self._table.props[":visible-columns"] = f"Quasar.Screen.lt.md ? {ON_A_PHONE} : undefined"
         self._table.add_slot("body-cell-name", _NAME_CELL)
         self._table.add_slot("body-cell-state", _STATE_CELL)
         self._table.add_slot("body-cell-reason", _REASON_CELL)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from dashboards.fleet.views import Sample
+from dashboards.pages.local_time import TIME
 from dashboards.pages.quantities import loss_in_words, rate_in_words, share_in_words
 from dashboards.pages.words import section_title
 
@@ -24,6 +25,11 @@ LINE_COLOUR: Final = "rgba(133, 147, 160, 0.25)"
 
 RATE_UNIT: Final = "value => value >= 1e9 ? value / 1e9 + ' Gbit/s' : value / 1e6 + ' Mbit/s'"
 EXACT_RATE: Final = "value => (value / 1e6).toFixed(1) + ' Mbit/s'"
+TIME_OF_DAY: Final = (
+    "value => new Date(value).toLocaleTimeString([], {hour: '2-digit', minute: '2-digit', second: '2-digit'})"
+)
+"""in the zone and the manner of whoever looks, as all times of the page"""
+
 SHARE_UNIT: Final = "value => +(value * 100).toFixed(2) + ' %'"
 
 
@@ -131,7 +137,7 @@ def _options(chart: Chart) -> dict[str, Any]:
     words = {"color": WORDS_COLOUR}
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 16, "top": 36, "bottom": 4, "containLabel": True},
+        "grid": {"left": 8, "right": 36, "top": 36, "bottom": 4, "containLabel": True},
         "legend": {"top": 0, "left": 0, "icon": "roundRect", "itemWidth": 14, "itemHeight": 4, "textStyle": words},
         "tooltip": {
             "trigger": "axis",
@@ -140,7 +146,7 @@ def _options(chart: Chart) -> dict[str, Any]:
         },
         "xAxis": {
             "type": "time",
-            "axisLabel": {**words, "hideOverlap": True},
+            "axisLabel": {**words, "hideOverlap": True, ":formatter": TIME_OF_DAY},
             "axisLine": {"lineStyle": {"color": LINE_COLOUR}},
         },
         "yAxis": {
@@ -148,6 +154,7 @@ def _options(chart: Chart) -> dict[str, Any]:
             "min": 0,
             "max": chart.top,
             "splitNumber": 4,
+            **({"interval": chart.top / 4} if chart.top else {}),
             "axisLabel": {**words, ":formatter": unit},
             "splitLine": {"lineStyle": {"color": LINE_COLOUR}},
         },

@@ -1,11 +1,9 @@
 """A session: where it stands, its rates over time, every seat in a table, what happened, and how it ended."""
 
-from collections import Counter
-
 from nicegui import background_tasks, ui
 
 from dashboards.fleet.views import FleetView, SeatView, SessionView
-from dashboards.pages.figures import Figure, SignChip, SpreadBar, StateCounts
+from dashboards.pages.figures import Figure, SignChip, SpreadBar, StateCounts, counts_of
 from dashboards.pages.happenings import HappeningList
 from dashboards.pages.local_time import LocalTime
 from dashboards.pages.paths import room_path
@@ -39,6 +37,7 @@ class SessionPage:
         self._tsi = tsi
         self._session: SessionView | None = None
         self._picked = ""
+        self._tab_title = ""
         self._head()
         self._gone = ui.label("This session is over, and no longer told of. Its report is under History.").classes(
             "panel"
@@ -65,15 +64,17 @@ class SessionPage:
 
     def _figures(self) -> None:
         with ui.element("section").classes("panel"):
-            with ui.element("div").classes("figures"):
+            with ui.element("div").classes("figures many"):
                 self._elapsed = Figure("Sending for")
                 self._eta = Figure("Last seat is done in")
                 self._wire = Figure("On the wire now")
-                self._cap = Figure("Set rate / cap")
+                self._rate = Figure("Set rate")
+                self._cap = Figure("Cap")
                 self._sent = Figure("Sent to the group")
                 self._catch_up = Figure("Catch-up")
                 self._repair = Figure("Repair")
-                self._median = Figure("Slowest / median / fastest")
+                self._minimum = Figure("Slowest seat")
+                self._median = Figure("Median seat")
             self._spread = SpreadBar()
             self._counts = StateCounts()
             self._reason = ui.label().classes("muted wrap-text")
@@ -104,13 +105,13 @@ class SessionPage:
         self._opened.show(session.opened_at)
         self._step.show(STEP_SIGNS[session.step])
         self._actions.show(session)
-        ui_title = f"{headline(summary_of(session))}" if session.step is SessionStep.ENDED else ""
-        percent = share_in_words(session.spread.median)
-        self._set_title(ui_title or f"{percent} · {session.room or session.image}")
+        is_over = session.step is SessionStep.ENDED
+        so_far = headline(summary_of(session)) if is_over else share_in_words(session.spread.median)
+        self._set_title(f"{so_far} · {session.room or session.image}")
 
     def _set_title(self, title: str) -> None:
-        if getattr(self, "_page_title", "") != title:
-            self._page_title = title
+        if title != self._tab_title:
+            self._tab_title = title
             ui.page_title(f"{title} · slatecast")
 
     def _show_figures(self, session: SessionView) -> None:
@@ -118,14 +119,15 @@ class SessionPage:
         self._elapsed.show(duration_in_words(session.elapsed_seconds))
         self._eta.show("ended" if is_over else duration_in_words(session.eta_seconds))
         self._wire.show(rate_in_words(session.wire_bits_per_second))
-        self._cap.show(f"{rate_in_words(session.rate_bits_per_second)} / {rate_in_words(session.cap_bits_per_second)}")
+        self._rate.show(rate_in_words(session.rate_bits_per_second))
+        self._cap.show(rate_in_words(session.cap_bits_per_second))
         self._sent.show(bytes_in_words(session.bytes_on_wire))
         self._catch_up.show(bytes_in_words(session.catch_up_bytes))
         self._repair.show(loss_in_words(session.repair_datagrams / max(1, session.datagrams_sent)))
-        spread = session.spread
-        self._median.show(" / ".join(share_in_words(one) for one in (spread.minimum, spread.median, spread.maximum)))
-        self._spread.show(spread)
-        self._counts.show(tuple(sorted(Counter(seat.state for seat in session.seats).items())))
+        self._minimum.show(share_in_words(session.spread.minimum))
+        self._median.show(share_in_words(session.spread.median))
+        self._spread.show(session.spread)
+        self._counts.show(counts_of(session.seats))
         self._reason.text = f"The rate follows {session.rate_reason}." if session.rate_reason and not is_over else ""
 
     def _seat(self, key: str) -> SeatView | None:

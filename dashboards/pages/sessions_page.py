@@ -1,8 +1,7 @@
 """The sessions that are open, and those that have ended since the console watches."""
 
-from collections import Counter
-
 from dashboards.fleet.views import FleetView, SessionView
+from dashboards.pages.figures import counts_of
 from dashboards.pages.overview import Glance, Overview
 from dashboards.pages.paths import session_path
 from dashboards.pages.visit import Visit
@@ -30,5 +29,5 @@ def _glance(session: SessionView) -> Glance:
         step=session.step,
         spread=session.spread,
         eta_seconds=session.eta_seconds,
-        counts=tuple(sorted(Counter(seat.state for seat in session.seats).items())),
+        counts=counts_of(session.seats),
     )

@@ -35,5 +35,8 @@ def user_menu(visit: Visit) -> None:
             ).props('no-caps unelevated dense aria-label="Light or dark"').classes("theme-toggle")
             ui.separator()
             with ui.element("form").props(f"method=post action={LOGOUT}").classes("full-width"):
+                # The guards put the login behind the request; its token proves that the form is of this page.
+                token = getattr(getattr(visit.request.state, "login", None), "csrf_token", "")
+                ui.element("input").props("type=hidden name=csrf").props["value"] = token
                 leave = ui.button("Log out", icon="logout", color=None).props("flat no-caps align=left type=submit")
                 leave.classes("full-width")
