@@ -69,6 +69,8 @@ class Guard:
         headers = Headers.of(scope["headers"])
         if not is_our_host(headers, self._access.policy):
             refusal: Response | None = problem(421, "this console has another name: call it by its own address")
+        elif not scope["path"].isprintable():
+            refusal = problem(400, "this address holds control characters")
         else:
             refusal = self._refusal(scope, headers)
         if refusal is None and (scope["method"] not in SAFE_METHODS or _has_body(headers)):
@@ -97,7 +99,7 @@ class Guard:
         is_deed = not is_safe or not path.startswith(API_PATH)
         login = self._access.login_of(_cookies(headers).get(policy.session_cookie, ""), is_deed=is_deed)
         if login is None:
-            wants_page = is_safe and not takes_tokens
+            wants_page = is_safe and not takes_tokens and headers.get("sec-fetch-dest") in {"", "document"}
             return None if is_public else _to_login(scope) if wants_page else _unauthorized("log in, or send a token")
         _introduce(scope, login.user, login, lambda: not login.is_ended)
         return None if is_public and is_safe else self._foreign(path, headers, login, is_safe=is_safe)

@@ -4,8 +4,9 @@ NiceGUI 3.18 asks for this much, found by taking one away after the other in a b
 
     script-src 'unsafe-eval'     Vue compiles templates in the browser, nicegui.js evaluates what its socket sends
     script-src 'nonce-...'       the page's own inline scripts (see ``page_nonce``); foreign markup has no nonce
+    script-src 'self'            modules of components
     style-src 'unsafe-inline'    Quasar, Tailwind and ECharts make style elements and attributes at run time
-    img-src data:                icons inside Quasar's styles
+    img-src data:                an icon of the page that is a text
 
 What we render ourselves (login, report) gets the strict policy: no script at all.
 """
@@ -32,7 +33,7 @@ def page_content_policy(nonce: str) -> str:
     """For pages of NiceGUI: everything comes from us, and inline scripts carry the nonce."""
     return (
         f"{_COMMON} data:; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-        "font-src 'self' data:; connect-src 'self'; manifest-src 'self'"
+        "font-src 'self'; connect-src 'self'"
     )
 
 

@@ -97,7 +97,9 @@ class _Forms:
         self._key = secrets.token_bytes(32)
 
     def page(self, request: Request, status: int = 200, error: str = "", next_path: str = _HOME) -> HTMLResponse:
-        csrf = self._signed(f"{secrets.token_urlsafe(16)}.{int(self._access.now())}")
+        # A second tab gets the word of the first, so that both forms stay good.
+        known = request.cookies.get(self._access.policy.form_cookie, "")
+        csrf = known if self._is_fresh(known) else self._signed(f"{secrets.token_urlsafe(16)}.{self._moment()}")
         response = _rendered(
             "login.html",
             request,
@@ -120,11 +122,9 @@ class _Forms:
         if says_origin and not is_own_origin(headers, self._access.policy):
             return False
         cookie = request.cookies.get(self._access.policy.form_cookie, "")
-        plain = csrf.rpartition(".")[0]
-        shown_at = plain.rpartition(".")[2]
-        is_signed = hmac.compare_digest(self._signed(plain).encode(), csrf.encode("utf-8", "replace"))
-        is_same = hmac.compare_digest(cookie.encode("utf-8", "replace"), csrf.encode("utf-8", "replace"))
-        return is_signed and is_same and self._access.now() - int(shown_at) <= FORM_LIFETIME
+        return hmac.compare_digest(cookie.encode("utf-8", "replace"), csrf.encode("utf-8", "replace")) and (
+            self._is_fresh(csrf)
+        )
 
     def logged_in(self, request: Request, session_id: str, next_path: str) -> Response:
         # A new id at each login: whoever planted an old one has nothing of it.
@@ -135,6 +135,15 @@ class _Forms:
             self._access.policy.form_cookie, secure=self._access.policy.is_secure, httponly=True, samesite="strict"
         )
         return response
+
+    def _is_fresh(self, csrf: str) -> bool:
+        plain = csrf.rpartition(".")[0]
+        if not hmac.compare_digest(self._signed(plain).encode("utf-8", "replace"), csrf.encode("utf-8", "replace")):
+            return False
+        return self._moment() - int(plain.rpartition(".")[2]) <= FORM_LIFETIME
+
+    def _moment(self) -> int:
+        return int(self._access.now())
 
     def _signed(self, plain: str) -> str:
         return f"{plain}.{hmac.new(self._key, plain.encode('utf-8', 'replace'), hashlib.sha256).hexdigest()}"

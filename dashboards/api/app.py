@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
 from dashboards.access.access import Access
 from dashboards.access.guards import CSRF_HEADER
@@ -19,7 +18,7 @@ from dashboards.api.images import images_router
 from dashboards.api.jobs import jobs_router
 from dashboards.api.receivers import receivers_router
 from dashboards.api.reports import reports_router
-from dashboards.api.roles import Needs
+from dashboards.api.roles import api_routes, role_of
 from dashboards.api.rooms import rooms_router
 from dashboards.api.sessions import sessions_router
 from dashboards.api.shapes import REFUSED, components
@@ -52,7 +51,7 @@ def create_api(desk: Desk, access: Access, work: Work | None = None) -> FastAPI:
         root_path_in_servers=False,
         redirect_slashes=False,
     )
-    for router in (
+    api.state.routers = (
         fleet_router(desk),
         events_router(desk),
         rooms_router(desk),
@@ -66,21 +65,12 @@ def create_api(desk: Desk, access: Access, work: Work | None = None) -> FastAPI:
         health_router(desk),
         accounts_router(access),
         tokens_router(access),
-    ):
+    )
+    for router in api.state.routers:
         api.include_router(router)
     add_error_answers(api)
     api.openapi = lambda: _description(api)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return api
-
-
-def api_routes(api: FastAPI) -> list[APIRoute]:
-    """Every route of the API."""
-    return [route for route in api.routes if isinstance(route, APIRoute)]
-
-
-def role_of(route: APIRoute) -> Needs:
-    """What a route asks of whoever calls it; every route asks something."""
-    return next(each.call for each in route.dependant.dependencies if isinstance(each.call, Needs))
 
 
 def _description(api: FastAPI) -> dict[str, Any]:
@@ -99,6 +89,6 @@ def _description(api: FastAPI) -> dict[str, Any]:
         for route in api_routes(api):
             for method in route.methods or ():
                 operation = schema["paths"][route.path_format][method.lower()]
-                operation["x-role"] = role_of(route).role.name.lower()
+                operation["x-role"] = role_of(route).name.lower()
         api.openapi_schema = schema
     return api.openapi_schema

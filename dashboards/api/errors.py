@@ -6,10 +6,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from dashboards.access.access import WrongLoginError
 from dashboards.access.limits import TooManyTriesError
 from dashboards.access.problems import problem
+from dashboards.api.roles import api_routes
 from protocol.errors import MessageError, RefusedError, SlatecastError, TransportError
 
 MAX_FAULTS: Final = 5
@@ -50,13 +52,29 @@ async def _answer_malformed(_: Request, error: Exception) -> Response:
     return problem(422, "; ".join(faults) + (f"; and {more} more" if more > 0 else ""))
 
 
-async def _answer_http(_: Request, error: Exception) -> Response:
+async def _answer_http(request: Request, error: Exception) -> Response:
     refusal = cast(HTTPException, error)
-    details = {404: "there is nothing at this address", 405: "this address does not take that method"}
+    details = {
+        400: "the body is not JSON in UTF-8",
+        404: "there is nothing at this address",
+        405: "this address does not take that method",
+    }
     answer = problem(refusal.status_code, details.get(refusal.status_code) or str(refusal.detail))
     for name, value in (refusal.headers or {}).items():
         answer.headers[name] = value
+    if refusal.status_code == 405:
+        answer.headers["allow"] = ", ".join(sorted(_allowed(request)))
     return answer
+
+
+def _allowed(request: Request) -> set[str]:
+    """What the address takes; Starlette names the methods of one route only."""
+    return {
+        method
+        for route in api_routes(request.app)
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
 
 
 def _place(location: tuple[int | str, ...]) -> str:

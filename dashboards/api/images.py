@@ -71,9 +71,9 @@ def images_router(desk: Desk, work: Work) -> APIRouter:
 
         return Encoded(work.begin(user, "verify", name, run), 202)
 
-    @router.get("/{name}/compare", summary="What changed between two versions")
+    @router.get("/compare", summary="What changed between two versions")
     async def compare_versions(
-        user: Viewer, name: ImageName, old_version: OtherVersion, new_version: OtherVersion
+        user: Viewer, name: Annotated[Text, Query()], old_version: OtherVersion, new_version: OtherVersion
     ) -> Comparison:
         known(name, old_version, new_version)
         return Comparison.model_validate(await desk.compare_versions(user, name, old_version, new_version))

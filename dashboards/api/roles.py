@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.routing import APIRoute
 
 from dashboards.user import Role, User
 
@@ -30,3 +31,13 @@ class Needs:
 Viewer = Annotated[User, Depends(Needs(Role.VIEWER))]
 Operator = Annotated[User, Depends(Needs(Role.OPERATOR))]
 Admin = Annotated[User, Depends(Needs(Role.ADMIN))]
+
+
+def api_routes(api: FastAPI) -> list[APIRoute]:
+    """Every route of the API; FastAPI itself makes them one by one when they are asked for."""
+    return [route for router in api.state.routers for route in router.routes if isinstance(route, APIRoute)]
+
+
+def role_of(route: APIRoute) -> Role:
+    """What a route asks of whoever calls it; every route asks something."""
+    return next(each.call.role for each in route.dependant.dependencies if isinstance(each.call, Needs))

@@ -1,10 +1,10 @@
 """Rooms and seats: look, replace, place a machine, wake, and exchange them as CSV or TOML."""
 
-import json
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -83,8 +83,8 @@ def rooms_router(desk: Desk) -> APIRouter:
     )
     async def save_rooms(user: Operator, request: Request) -> Encoded:
         try:
-            values = json.loads(await request.body())
-        except (ValueError, RecursionError):
+            values = msgspec.json.decode(await request.body())
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MessageError("the body is not JSON: send the rooms as they were shown") from None
         return Encoded(desk.save_rooms(user, rooms_from(values)))
 

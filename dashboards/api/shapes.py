@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse
 
 from dashboards.access.problems import MEDIA_TYPE, Problem
 from dashboards.api.work import Job
@@ -44,10 +44,8 @@ REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 """How every route says no."""
 
 
-class Encoded(Response):
+class Encoded(JSONResponse):
     """JSON of a value that msgspec knows."""
-
-    media_type = "application/json"
 
     def render(self, content: object) -> bytes:
         """The bytes to send."""
