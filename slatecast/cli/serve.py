@@ -20,6 +20,7 @@ _PLACES: Final = {
     "keys": ("broadcaster", "keys"),
     "token": ("broadcaster", "token"),
     "port": ("broadcaster", "port"),
+    "metrics_port": ("broadcaster", "metrics_port"),
     "broker": ("broker", "address"),
     "broker_port": ("broker", "port"),
     "ca_file": ("broker", "ca_file"),
@@ -64,7 +65,10 @@ _FOLDER: Final = click.Path(file_okay=False)
 @click.option("--listen", metavar="ADDRESS", help="Address of the console.  [default: that of the interface]")
 @click.option("--console-port", type=_PORT, help="Port of the console.  [default: 8443]")
 @click.option("--https/--plain", default=None, help="Serve the console with TLS or without.  [default: with]")
-@click.option("--metrics/--no-metrics", default=None, help="Serve metrics to anybody.  [default: no]")
+@click.option("--metrics/--no-metrics", default=None, help="Serve the metrics of the seats to anybody.  [default: no]")
+@click.option(
+    "--metrics-port", type=_PORT, help="Serve the broadcaster's own Prometheus metrics on this port.  [default: no]"
+)
 @click.option(
     "--only",
     type=click.Choice(["broker", "broadcaster", "console"]),

@@ -27,6 +27,7 @@ class BroadcasterHandover:
     token: str | None = field(repr=False)
     rate_bits_per_second: int | None = None
     max_rate_bits_per_second: int | None = None
+    metrics_port: int | None = None
 
 
 def encode_handover(handover: BroadcasterHandover | ConsoleConfig) -> bytes:

@@ -130,6 +130,7 @@ class Service:
             token=places.token,
             rate_bits_per_second=rate_in_bits(settings.rate),
             max_rate_bits_per_second=rate_in_bits(settings.max_rate),
+            metrics_port=settings.metrics_port or None,
         )
 
     def _console(self) -> ConsoleConfig:

@@ -78,6 +78,9 @@ class BroadcasterSettings(_Section, frozen=True, kw_only=True):
     ] = ""
     token_file: Annotated[Text, Meta(description="File whose first line is that word.")] = ""
     port: Annotated[int, Meta(ge=1, le=65535, description="Where receivers enrol.")] = DEFAULT_FRONT_DOOR_PORT
+    metrics_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Serve the broadcaster's own Prometheus metrics here. 0: do not.")
+    ] = 0
 
 
 class BrokerSettings(_Section, frozen=True, kw_only=True):
@@ -216,8 +219,9 @@ def _check_ca_file(broker: BrokerSettings) -> None:
 def _check_ports(settings: Settings) -> None:
     ports = [settings.broadcaster.port, settings.console.port]
     ports += [] if settings.broker.address else [settings.broker.port]
+    ports += [settings.broadcaster.metrics_port] if settings.broadcaster.metrics_port else []
     if len(set(ports)) < len(ports):
-        raise ConfigError("broadcaster, broker and console need ports of their own")
+        raise ConfigError("broadcaster, broker, console and metrics need ports of their own")
 
 
 def _check_mail(notices: NoticesSettings) -> None:

@@ -48,7 +48,7 @@ def test_what_is_overridden_comes_first(tmp_path: Path) -> None:
         ("[broadcaster]\nlibrary = 'a\\u0000'".replace("'", '"'), "expected a text without control characters"),
         ("[broker]\naddress = 'http://x'", "[broker] address: broker http://x: the scheme must be mqtt or mqtts"),
         ("[broker]\nca_file = 'x'", "[broker] ca_file: it belongs to an address that begins with mqtts://"),
-        ("[console]\nport = 8884", "[console] port: broadcaster, broker and console need ports of their own"),
+        ("[console]\nport = 8884", "[console] port: broadcaster, broker, console and metrics need ports of"),
         ("[notices]\nwebhooks = ['ftp://x']", "[notices] webhooks[0]: expected an address like https://host/path"),
         ("[notices]\nmail_to = ['x']", "[notices] mail_to[0]: expected an address like name@host"),
         ("[notices]\nmail_to = ['x@y']", "[notices] smtp_host: mail needs smtp_host, mail_from and mail_to together"),
