@@ -2,11 +2,13 @@
 
 from nicegui import ui
 
+from dashboards.pages.seat_words import plain
 from dashboards.pages.words import Words
 
 
 async def confirmed(title: str, words: str, button: str, *, typed: str = "", is_dangerous: bool = True) -> bool:
     """Ask; whether the operator agreed. Where ``typed`` is given, exactly that has to be typed first."""
+    title, words = plain(title), plain(words)
     with ui.context.client, ui.dialog() as dialog, ui.card().classes("dialog-card"):
         dialog.props["aria-label"] = title
         Words("h2", title).classes("dialog-title")

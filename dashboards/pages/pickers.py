@@ -6,7 +6,7 @@ from nicegui import ui
 
 from dashboards.fleet.views import FleetView
 from dashboards.pages.paths import ROOMS, room_path, session_path
-from dashboards.pages.seat_words import STEP_SIGNS
+from dashboards.pages.seat_words import STEP_SIGNS, plain
 from dashboards.pages.visit import Visit
 from protocol.operators import SessionStep
 
@@ -49,7 +49,7 @@ class PlacePicker:
                 ui.separator()
                 ui.item_label("Open sessions").props("header")
             for tsi, room, image in sessions:
-                _item(image, f"in {room}" if room else tsi, session_path(tsi))
+                _item(image, f"in {plain(room)}" if room else tsi, session_path(tsi))
 
 
 def _item(title: str, words: str, path: str) -> None:

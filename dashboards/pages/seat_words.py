@@ -72,6 +72,15 @@ SEVERITY_SIGNS: Final = {
 }
 
 
+TURNS: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+"""characters that turn the direction of reading: one in the name of a seat would turn our own words behind it"""
+
+
+def plain(text: str) -> str:
+    """A foreign text as a part of a sentence of ours: what would change the rest of the sentence is left out."""
+    return text.translate(TURNS)
+
+
 def seat_sign(seat: SeatView) -> Sign:
     """The sign of a seat's state; a seat that is slow has the tone of it, and keeps icon and word."""
     sign = SEAT_SIGNS[seat.state]
@@ -82,5 +91,5 @@ def seat_sign(seat: SeatView) -> Sign:
 
 def seat_in_words(seat: SeatView) -> str:
     """One sentence for whoever cannot see the map: "seat 14, failed: disk error at sector 8"."""
-    words = f"{seat.name}, {seat_sign(seat).word}"
-    return f"{words}: {seat.reason}" if seat.reason else words
+    words = f"{plain(seat.name)}, {seat_sign(seat).word}"
+    return f"{words}: {plain(seat.reason)}" if seat.reason else words

@@ -25,9 +25,7 @@ LINE_COLOUR: Final = "rgba(133, 147, 160, 0.25)"
 
 RATE_UNIT: Final = "value => value >= 1e9 ? value / 1e9 + ' Gbit/s' : value / 1e6 + ' Mbit/s'"
 EXACT_RATE: Final = "value => (value / 1e6).toFixed(1) + ' Mbit/s'"
-TIME_OF_DAY: Final = (
-    "value => new Date(value).toLocaleTimeString([], {hour: '2-digit', minute: '2-digit', second: '2-digit'})"
-)
+TIME_OF_DAY: Final = f"value => new Date(value).{TIME}"
 """in the zone and the manner of whoever looks, as all times of the page"""
 
 SHARE_UNIT: Final = "value => +(value * 100).toFixed(2) + ' %'"
@@ -99,7 +97,7 @@ class SessionCharts:
         self._shown_to = float("-inf")
         self._now: list[tuple[Chart, ui.label]] = []
         self._charts: list[tuple[Chart, ui.echart]] = []
-        with ui.element("div").classes("charts"):
+        with ui.element("div").classes("charts") as self._grid:
             for chart in CHARTS:
                 with ui.element("section").classes("panel"):
                     with ui.element("div").classes("chart-head"):
@@ -112,6 +110,7 @@ class SessionCharts:
 
     def show(self, samples: tuple[Sample, ...]) -> None:
         """Add what is newer than what is shown."""
+        self._grid.visible = bool(samples)
         new = samples if not samples or samples[0].at > self._shown_to else _newer(samples, self._shown_to)
         if not new:
             return

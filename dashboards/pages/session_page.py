@@ -10,7 +10,7 @@ from dashboards.pages.paths import room_path
 from dashboards.pages.quantities import bytes_in_words, duration_in_words, loss_in_words, rate_in_words, share_in_words
 from dashboards.pages.seat_dialog import SeatDialog
 from dashboards.pages.seat_table import SeatTable, key_of
-from dashboards.pages.seat_words import STEP_SIGNS
+from dashboards.pages.seat_words import STEP_SIGNS, plain
 from dashboards.pages.session_actions import SessionActions
 from dashboards.pages.session_charts import SessionCharts
 from dashboards.pages.session_summary import SummaryPanel, headline, summary_of, summary_of_report
@@ -90,24 +90,24 @@ class SessionPage:
         self._summary.element.visible = session.step is SessionStep.ENDED
         if session.step is SessionStep.ENDED:
             self._summary.show(summary_of(session))
-        self._charts.show(session.samples)
+        self._charts.show(session.samples if session.step is not SessionStep.PLANNED else ())
         self._table.show(session.seats)
         self._happenings.show(session.happenings)
         if self._dialog.is_open and (seat := self._seat(self._picked)):
             self._dialog.show(seat, session.tsi)
 
     def _show_head(self, session: SessionView) -> None:
-        self._title.text = f"{session.image} version {session.version}"
+        self._title.text = f"{plain(session.image)} version {session.version}"
         self._room.text = session.room
         self._room.visible = bool(session.room)
         self._room.props["href"] = room_path(session.room)
-        self._ordered.text = f"ordered by {session.ordered_by}" if session.ordered_by else "opened"
+        self._ordered.text = f"ordered by {plain(session.ordered_by)}" if session.ordered_by else "opened"
         self._opened.show(session.opened_at)
         self._step.show(STEP_SIGNS[session.step])
         self._actions.show(session)
         is_over = session.step is SessionStep.ENDED
         so_far = headline(summary_of(session)) if is_over else share_in_words(session.spread.median)
-        self._set_title(f"{so_far} · {session.room or session.image}")
+        self._set_title(f"{so_far} · {plain(session.room or session.image)}")
 
     def _set_title(self, title: str) -> None:
         if title != self._tab_title:

@@ -8,7 +8,7 @@ from nicegui import ui
 from dashboards.fleet.views import SeatState, SeatView, SessionView
 from dashboards.pages.paths import report_path
 from dashboards.pages.quantities import bytes_in_words, count_in_words, duration_in_words
-from dashboards.pages.seat_words import SEAT_SIGNS, Sign, Tone
+from dashboards.pages.seat_words import SEAT_SIGNS, Sign, Tone, plain
 from dashboards.pages.words import Words, section_title, tone_class
 
 
@@ -23,7 +23,8 @@ class SeatEnd:
 
     def in_words(self) -> str:
         """One sentence: Seat 14 failed: disk error at sector 8."""
-        return f"Seat {self.name} {self.sign.word}" + (f": {self.reason}" if self.reason else "")
+        words = f"Seat {plain(self.name)} {self.sign.word}"
+        return f"{words}: {plain(self.reason)}" if self.reason else words
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dashboards.fleet.views import FleetView, SessionView
 from dashboards.pages.figures import counts_of
 from dashboards.pages.overview import Glance, Overview
 from dashboards.pages.paths import session_path
+from dashboards.pages.seat_words import plain
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import page_title
 
@@ -20,10 +21,10 @@ def build_sessions(visit: Visit) -> None:
 
 
 def _glance(session: SessionView) -> Glance:
-    where = f"in {session.room}" if session.room else session.tsi
+    where = f"in {plain(session.room)}" if session.room else session.tsi
     return Glance(
         key=session.tsi,
-        title=f"{session.image} version {session.version}",
+        title=f"{plain(session.image)} version {session.version}",
         words=f"{where}, ordered by {session.ordered_by}" if session.ordered_by else where,
         path=session_path(session.tsi),
         step=session.step,

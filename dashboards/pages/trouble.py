@@ -3,7 +3,7 @@
 from typing import Final
 
 from dashboards.fleet.views import FleetView, SeatState
-from dashboards.pages.seat_words import SEAT_SIGNS
+from dashboards.pages.seat_words import SEAT_SIGNS, plain
 
 MOST_NAMED: Final = 3
 """[seats] that one announcement names: a sentence that lists sixty is listened to by nobody"""
@@ -32,7 +32,7 @@ def new_trouble(before: Troubles, now: Troubles) -> str:
     """What to say aloud; empty when nothing has become worse."""
     new = [(place, *what) for place, what in now.items() if place not in before or before[place][0] is not what[0]]
     sentences = [
-        f"{seat} {SEAT_SIGNS[state].word}" + (f": {reason}" if reason else "")
+        plain(f"{seat} {SEAT_SIGNS[state].word}: {reason}" if reason else f"{seat} {SEAT_SIGNS[state].word}")
         for (_, seat), state, reason in new[:MOST_NAMED]
     ]
     if len(new) > MOST_NAMED:

@@ -14,6 +14,7 @@ from nicegui import Client, background_tasks, ui
 from dashboards.desk import Desk
 from dashboards.fleet.views import FleetView
 from dashboards.pages.paths import LOGIN
+from dashboards.pages.seat_words import plain
 from dashboards.pages.ticker import Look, Ticker, Watch
 from dashboards.user import Role, User
 from protocol.errors import SlatecastError
@@ -110,6 +111,7 @@ class Visit:
 
 def tell(words: str, *, is_refusal: bool = False) -> None:
     """A message at the edge of the page; a refusal stays until it is closed."""
+    words = plain(words)
     if is_refusal:
         ui.notify(words, type="negative", multi_line=True, timeout=0, close_button="Close", position="bottom")
     else:

@@ -2,7 +2,7 @@
 
 from nicegui.elements.mixins.text_element import TextElement
 
-from dashboards.pages.seat_words import Sign
+from dashboards.pages.seat_words import Sign, plain
 
 
 class Words(TextElement):
@@ -14,7 +14,7 @@ class Words(TextElement):
 
 def page_title(text: str) -> Words:
     """The one heading of a page."""
-    return Words("h1", text).classes("page-title")
+    return Words("h1", plain(text)).classes("page-title")
 
 
 def section_title(text: str) -> Words:
