@@ -191,13 +191,14 @@ async def secured(request: pytest.FixtureRequest) -> AsyncIterator[SecuredBroker
         if request.param == "amqtt":
             running: RunningBroker = Amqtt(BrokerTls(authority.server_identity(), authority.certificate))
         else:
-            running = _configured_mosquitto(authority, stack)
+            running = configured_mosquitto(authority, stack)
         await running.start()
         yield SecuredBroker(running, authority)
         await running.stop()
 
 
-def _configured_mosquitto(authority: Authority, stack: contextlib.ExitStack) -> MosquittoProcess:
+def configured_mosquitto(authority: Authority, stack: contextlib.ExitStack) -> MosquittoProcess:
+    """One with exactly the files that ``slatecast keys mosquitto`` writes; they go with ``stack``."""
     # Not in the test's own folder: started by root, Mosquitto becomes a user who may not go there.
     parent = Path(tempfile.mkdtemp(prefix="slatecast-mosquitto-"))
     stack.callback(shutil.rmtree, parent)
