@@ -1,18 +1,26 @@
-"""The console as Prometheus sees it, over a fleet that is played: the same routes, the same folding, no broker."""
+"""The console as Prometheus sees it, over a fleet that is played: its routes behind its guard, by HTTPS; no broker."""
 
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from broadcaster.authority import Authority
+from broadcaster.broker import LOOPBACK
+from dashboards.access.access import Access
+from dashboards.access.guards import Guard
+from dashboards.access.policy import AccessPolicy
 from dashboards.fleet.fold import Fleet
 from dashboards.fleet.health import health_of
 from dashboards.fleet.views import FleetView
 from dashboards.prometheus.routes import prometheus_routes
+from dashboards.user import Role, User
+from protocol.link.tls import server_context
 from tests.dashboards.played_fleet import PlayedFleet
 from tests.end_to_end.room import free_port, wait_until
 
@@ -21,22 +29,36 @@ from tests.end_to_end.room import free_port, wait_until
 class ConsoleExporter:
     """Where to scrape, and what is being cast there."""
 
-    port: int
+    address: str
+    """host:port"""
     room: str
+    authority: bytes
+    """PEM of who issued its certificate"""
+    token: str
+    """of a viewer"""
 
 
 @contextmanager
-def console_exporter(receiver_ports: Sequence[int]) -> Iterator[ConsoleExporter]:
-    """A console whose receivers have exporters on these ports of this machine."""
+def console_exporter(folder: Path, receiver_ports: Sequence[int]) -> Iterator[ConsoleExporter]:
+    """A console with its state in ``folder``, whose receivers have exporters on these ports of this machine."""
     played = _PlayedConsole(receiver_ports)
     app, port = FastAPI(), free_port()
     app.include_router(prometheus_routes(played.view))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    folder.mkdir(mode=0o700)
+    access = Access(folder, AccessPolicy(hosts=frozenset({LOOPBACK})))
+    app.add_middleware(Guard, access=access)
+    access.accounts.add("kim", access.accounts.hashed("kim", "a long enough passphrase"), Role.ADMIN)
+    _, token = access.tokens.make(User("kim", Role.ADMIN), "prometheus", Role.VIEWER)
+    authority = Authority.create()
+    tls = server_context(authority.server_identity([LOOPBACK]), client_authority=None)
+    server = uvicorn.Server(
+        uvicorn.Config(app, host=LOOPBACK, port=port, log_level="warning", ssl_context_factory=lambda *_: tls)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_until(lambda: server.started, "the console")
-        yield ConsoleExporter(port, played.room)
+        yield ConsoleExporter(f"{LOOPBACK}:{port}", played.room, authority.certificate, token)
     finally:
         server.should_exit = True
         thread.join()

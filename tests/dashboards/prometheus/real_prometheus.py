@@ -1,6 +1,7 @@
-"""A real Prometheus: a process of its own, with the committed configuration pointed at the ports of a test."""
+"""A real Prometheus: a process of its own, with the committed configuration and other addresses."""
 
 import json
+import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -11,14 +12,14 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
-import yaml
-
-from dashboards.prometheus.routes import METRICS_PATH, TARGETS_PATH
 from dashboards.prometheus.rules import DOCUMENT
 from tests.dashboards.prometheus.promtool import PROMETHEUS
 from tests.end_to_end.room import free_port, wait_until
 
 EXAMPLE = DOCUMENT.with_name("prometheus.yml")
+CONSOLE, BROADCASTER = "192.0.2.10:8443", "192.0.2.10:9101"
+"""In the example."""
+
 INTERVAL = "1s"
 
 
@@ -63,11 +64,17 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, *, console_port: int, broadcaster_port: int) -> Iterator[Prometheus]:
-    """Scrapes both every second, and the receivers that the console names; ended and gone at the end."""
+def prometheus(folder: Path, *, console: str, broadcaster: str, authority: bytes, token: str) -> Iterator[Prometheus]:
+    """Scrapes both every second, and the receivers that the console names; ended and gone at the end.
+
+    ``authority`` is PEM of who issued the console's certificate, ``token`` one of a viewer.
+    """
     assert PROMETHEUS is not None
     port, configuration = free_port(), folder / "prometheus.yml"
-    configuration.write_text(yaml.safe_dump(pointed_at(console_port, broadcaster_port)))
+    configuration.write_text(pointed_at(console, broadcaster))
+    (folder / "authority.crt").write_bytes(authority)
+    (folder / "token").write_text(token)
+    (folder / DOCUMENT.name).write_bytes(DOCUMENT.read_bytes())
     arguments = [
         f"--config.file={configuration}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
@@ -85,18 +92,8 @@ def prometheus(folder: Path, *, console_port: int, broadcaster_port: int) -> Ite
             process.wait()
 
 
-def pointed_at(console_port: int, broadcaster_port: int) -> dict[str, Any]:
-    """The committed example with other addresses, plain HTTP, and a scrape each second."""
-    document: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
-    document["global"] = {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL}
-    document["rule_files"] = [str(DOCUMENT)]
-    console, broadcaster, receivers = document["scrape_configs"]
-    console["scheme"] = "http"
-    console["metrics_path"] = METRICS_PATH
-    del console["tls_config"]
-    console["static_configs"] = [{"targets": [f"127.0.0.1:{console_port}"]}]
-    broadcaster["static_configs"] = [{"targets": [f"127.0.0.1:{broadcaster_port}"]}]
-    (discovery,) = receivers["http_sd_configs"]
-    assert discovery["url"].endswith(TARGETS_PATH)
-    receivers["http_sd_configs"] = [{"url": f"http://127.0.0.1:{console_port}{TARGETS_PATH}", "refresh_interval": "1s"}]
-    return document
+def pointed_at(console: str, broadcaster: str) -> str:
+    """The committed example with other addresses and a scrape each second; nothing else of it is changed."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    text = text.replace(CONSOLE, console).replace(BROADCASTER, broadcaster)
+    return re.sub(r"(scrape_interval|evaluation_interval|refresh_interval): \d+s", rf"\1: {INTERVAL}", text)

@@ -41,8 +41,14 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     broadcaster_port, receiver_ports = free_port(), [free_port() for _ in SEATS]
     with (
         Room(folder) as room,
-        console_exporter(receiver_ports) as console,
-        prometheus(folder, console_port=console.port, broadcaster_port=broadcaster_port) as server,
+        console_exporter(folder / "console", receiver_ports) as console,
+        prometheus(
+            folder,
+            console=console.address,
+            broadcaster=f"127.0.0.1:{broadcaster_port}",
+            authority=console.authority,
+            token=console.token,
+        ) as server,
     ):
         source = room.source(size=26 << 20)  # 16 MiB in use: a minute at this rate
         cast = room.cast(source, "--expect", len(SEATS), "--rate", "2M", "--metrics-port", broadcaster_port)
