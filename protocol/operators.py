@@ -52,6 +52,8 @@ Page = Annotated[int, msgspec.Meta(ge=0, lt=MAX_PAGES)]
 Pages = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGES)]
 UnixTime = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+SignedSeconds = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+TsiOrNone = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?\Z")]
 
 
 class Severity(StrEnum):
@@ -125,7 +127,7 @@ class ReceiverNews(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     """stable name of the PC: the MAC address of its interface, or what it was given"""
     seat: ShortText
     """as it calls itself"""
-    session: str
+    session: TsiOrNone
     """tsi of the session that it takes part in, or empty"""
     metrics: ShortText
     """address:port of its Prometheus exporter, as it claims; empty when it has none"""
@@ -234,7 +236,7 @@ class SeatNews(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     """the disk that is, or would be, overwritten"""
     silent_seconds: Seconds
     """since it was last heard"""
-    settled_seconds: float
+    settled_seconds: SignedSeconds
     """from the start of sending to its final report; negative before that"""
     has_scanned: bool
     blocks_total: Count

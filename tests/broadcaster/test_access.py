@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import typing
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -24,11 +26,13 @@ from broadcaster.access import (
 )
 from broadcaster.authority import Authority
 from protocol import messages
+from protocol.commands import ALL_ANSWERS, COMMANDS_TOPIC
 from protocol.errors import TransportError
 from protocol.link import mqtt
 from protocol.link.mqtt import LastWill, MqttLink
 from protocol.link.tls import TlsIdentity
 from protocol.messages import TOPIC_ROOT, BroadcasterMessage, ReceiverMessage
+from protocol.operators import ALL_NEWS, OPERATORS_ROOT
 from receiver.identity import ReceiverIdentity
 from tests import sample_messages
 from tests.brokers import SecuredBroker, receiver_tls_identity
@@ -47,6 +51,7 @@ SAMPLES = {
         sample_messages.ticket(),
     )
 }
+OPERATORS = json.loads((Path(__file__).parents[1] / "vectors" / "operators.json").read_text(encoding="utf-8"))
 ALL_TYPES = typing.get_args(ReceiverMessage) + typing.get_args(BroadcasterMessage)
 ID, OTHER_ID = "ab" * 16, "cd" * 16
 
@@ -96,6 +101,29 @@ def test_rules_of_one_topic(topic: str) -> None:
         assert not is_known(name)
         assert not may_publish(name, topic)
         assert not may_subscribe(name, topic)
+
+
+def operators_topics() -> list[str]:
+    """Where operators hear, order and are answered; one of each."""
+    topics = {vector["topic"] for kind in ("news", "orders", "answers") for vector in OPERATORS[kind]}
+    return sorted(topics)
+
+
+@pytest.mark.parametrize("topic", operators_topics())
+def test_receivers_neither_hear_nor_say_what_is_for_operators(topic: str) -> None:
+    for role in ROLES:
+        assert may_publish(role, topic)
+        assert may_subscribe(role, topic)
+    assert not may_publish(ID, topic)
+    assert not may_subscribe(ID, topic)
+
+
+@pytest.mark.parametrize(
+    "topic_filter", [*ALL_NEWS, ALL_ANSWERS, COMMANDS_TOPIC, f"{OPERATORS_ROOT}/#", f"{ROOT}/+/{ID}", f"{ROOT}/+/host"]
+)
+def test_nor_by_a_filter(topic_filter: str) -> None:
+    assert not may_subscribe(ID, topic_filter)
+    assert may_subscribe("console", topic_filter)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +223,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.asyncio
 async def test_what_somebody_may_not_say_arrives_nowhere(secured: SecuredBroker) -> None:
     cast = draw_cast(secured.authority)
-    topics = sorted({*heard_by(cast.seat), "elsewhere", f"{ROOT}/new"})
+    topics = sorted({*heard_by(cast.seat), *operators_topics(), "elsewhere", f"{ROOT}/new"})
     async with console(secured) as observer:
         for actor in cast.actors:
             end = f"{ROOT}/receivers/{actor.name}/presence"
@@ -227,7 +255,7 @@ async def test_what_somebody_may_not_say_arrives_nowhere(secured: SecuredBroker)
 @pytest.mark.asyncio
 async def test_what_somebody_may_not_hear_does_not_reach_it(secured: SecuredBroker) -> None:
     cast = draw_cast(secured.authority)
-    topics = heard_by(cast.seat)
+    topics = [*heard_by(cast.seat), *operators_topics()]
     async with console(secured) as observer:
         for topic in topics:
             observer.publish(topic, b"kept", retain=True)
@@ -242,7 +270,7 @@ async def test_what_somebody_may_not_hear_does_not_reach_it(secured: SecuredBrok
             with contextlib.suppress(TransportError):
                 async with MqttLink(secured.address, actor.client_id, tls=secured.tls(actor.identity)) as link:
                     assert actor.name, f"{actor.label} was let in"
-                    for topic_filter in (*topics, *TOO_WIDE, messages.ALL_SESSIONS):
+                    for topic_filter in (*topics, *TOO_WIDE, *ALL_NEWS, messages.ALL_SESSIONS):
                         with contextlib.suppress(TransportError):
                             await link.subscribe(topic_filter)
                     for topic in topics:

@@ -1,5 +1,6 @@
 """The parsers: what each is fed, and which errors are its documented answer to bad input."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from protocol.bitmap import decode_bitmap, encode_bitmap
 from protocol.blocks import BlockBuffer
 from protocol.catch_up import BlockAddress, LaneAddress
 from protocol.certificate import read_certificate
-from protocol.envelope import open_payload
+from protocol.commands import COMMANDS_TOPIC, open_answer, open_order
+from protocol.envelope import open_payload, signed_body
 from protocol.errors import (
     ConfigError,
     IntegrityError,
@@ -30,10 +32,11 @@ from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.mqtt import BrokerAddress
 from protocol.manifest import CHUNK_SIZE, StoredChunk, build_manifest_from_rows, decode_manifest
 from protocol.messages import MAX_BITMAP_BLOCKS, MAX_MESSAGE_LENGTH, MAX_SIGNED_LENGTH, TOPIC_ROOT, decode_message
+from protocol.operators import open_news
 from protocol.pairing import PAIRING_SEED_LENGTH, ReceiverPairing
 from protocol.ranges import RangeSet
 from protocol.seal import Seal
-from protocol.signing import Purpose
+from protocol.signing import Purpose, SigningKey
 from protocol.trust import MAX_TRUST_LENGTH, decode_trust
 from protocol.wire import HEADER_LENGTH, MAX_SOURCE_BLOCK_LENGTH, TAG_LENGTH, decode_header
 from receiver.decoder import ChunkUnpacker
@@ -140,6 +143,40 @@ def _ticket(data: bytes) -> None:
 
 def _tickets() -> list[bytes]:
     return [_GOOD.ticket, _vectors("trust")["ticket"]["ticket"].encode()]
+
+
+_OPERATORS: Final = _vectors("operators")
+_CONSOLE_KEY: Final = bytes.fromhex(_OPERATORS["console_key"])
+_DIRECTOR, _CONSOLE = (SigningKey(bytes([number]) * 32) for number in (1, 5))
+_NEWS_TOPICS: Final = tuple(vector["topic"] for vector in _OPERATORS["news"])
+
+
+def _body(vector: Any) -> bytes:
+    payload: str = vector["payload"]
+    return payload.rpartition("\n")[0].encode()
+
+
+def _news(data: bytes) -> None:
+    """Signed by the director, and as it came: the signature guards the rest from all but the director."""
+    topic = _NEWS_TOPICS[data[0] % len(_NEWS_TOPICS)] if data else "slatecast"
+    with contextlib.suppress(MessageError, SignatureError):
+        open_news(topic, data[1:], _CONTROL_KEY)
+    open_news(topic, signed_body(topic, data[1:], _DIRECTOR), _CONTROL_KEY)
+
+
+def _order(data: bytes) -> None:
+    with contextlib.suppress(MessageError, SignatureError):
+        open_order(data, _CONSOLE_KEY)
+    open_order(signed_body(COMMANDS_TOPIC, data, _CONSOLE), _CONSOLE_KEY)
+
+
+_ANSWER_TOPIC: Final[str] = _OPERATORS["answers"][1]["topic"]
+
+
+def _answer(data: bytes) -> None:
+    with contextlib.suppress(MessageError, SignatureError):
+        open_answer(_ANSWER_TOPIC, data, _CONTROL_KEY)
+    open_answer(_ANSWER_TOPIC, signed_body(_ANSWER_TOPIC, data, _DIRECTOR), _CONTROL_KEY)
 
 
 # --- enrolment -------------------------------------------------------------------------------------------------------
@@ -252,6 +289,27 @@ TARGETS: Final = {
         Target("seal", DATAGRAM, _open_batch, (), _batches),
         Target("message", MAX_MESSAGE_LENGTH, _message, (MessageError,), _messages),
         Target("envelope", MAX_MESSAGE_LENGTH, _envelope, (MessageError, SignatureError), _envelopes),
+        Target(
+            "news for operators",
+            MAX_MESSAGE_LENGTH,
+            _news,
+            (MessageError, SignatureError),
+            lambda: [bytes([place]) + _body(vector) for place, vector in enumerate(_OPERATORS["news"])],
+        ),
+        Target(
+            "operator's order",
+            MAX_MESSAGE_LENGTH,
+            _order,
+            (MessageError, SignatureError),
+            lambda: [_body(vector) for vector in _OPERATORS["orders"]],
+        ),
+        Target(
+            "answer to an operator",
+            MAX_MESSAGE_LENGTH,
+            _answer,
+            (MessageError, SignatureError),
+            lambda: [_body(vector) for vector in _OPERATORS["answers"]],
+        ),
         Target("ticket", MAX_SIGNED_LENGTH, _ticket, (TicketError,), _tickets),
         Target("enrolment", enrolment.MAX_ANSWER_LENGTH, _enrolment, (MessageError,), _enrolments),
         Target("pairing", 64, _pairing, (MessageError,), _pairings),
