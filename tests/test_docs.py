@@ -5,20 +5,33 @@ import importlib
 import re
 import struct
 from collections.abc import Iterator
+from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import click
+import msgspec
 import pytest
 from msgspec import inspect
 
 from broadcaster.access import ROLES, SAID_BY_RECEIVERS, SAID_TO_ALL
 from broadcaster.audit import AuditEntry, AuditEvent
 from broadcaster.report import SeatReport, SessionReport
-from protocol import PROTOCOL_VERSION, certificate, enrolment, manifest, messages, ticket, trust, wire
+from protocol import (
+    PROTOCOL_VERSION,
+    certificate,
+    commands,
+    enrolment,
+    manifest,
+    messages,
+    operators,
+    ticket,
+    trust,
+    wire,
+)
 from protocol.signing import Purpose
 from slatecast import __main__ as front_door
 
@@ -82,6 +95,12 @@ def test_every_field_of_the_manifest(part: type[Any]) -> None:
 # --- protocol.md: messages -------------------------------------------------------------------------------------------
 
 
+PATTERNS = {
+    getattr(inspect.type_info(text), "pattern", ""): words
+    for text, words in ((commands.MacAddress, "MAC address"), (operators.TsiOrNone, "16 hex digits, or empty"))
+}
+
+
 def in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each type is the clearest table
     match kind:
         case inspect.BoolType():
@@ -92,6 +111,8 @@ def in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each ty
             return f"integer, {least} to {_power(bound - 1 if most is None and bound is not None else most)}"
         case inspect.BytesType(min_length=least, max_length=most):
             return f"{most} bytes in base64" if least == most else f"up to {most} bytes in base64"
+        case inspect.StrType(pattern=str(pattern)) if pattern in PATTERNS:
+            return PATTERNS[pattern]
         case inspect.StrType(pattern=str(pattern), max_length=None):
             return f"{''.join(re.findall(r'{(.*)}', pattern))} hex digits"
         case inspect.StrType(max_length=most):
@@ -102,6 +123,10 @@ def in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each ty
             return f"[{'; '.join(map(in_words, items))}]"
         case inspect.EnumType(cls=named) | inspect.StructType(cls=named):
             return f"{named.__name__}"
+        case inspect.UnionType(types=[kind, inspect.NoneType()]):
+            return f"{in_words(kind)}, or null"
+        case inspect.UnionType():
+            return "a command"
     raise AssertionError(f"no words for {kind}")
 
 
@@ -124,7 +149,23 @@ TOP_LEVEL = [
     messages.SignedTicket,
     messages.SignedCertificate,
 ]
+FOR_OPERATORS = [
+    operators.HostNews,
+    operators.ApplicantNews,
+    operators.ReceiversNews,
+    operators.ReceiverNews,
+    operators.ImagesNews,
+    operators.ImageNews,
+    operators.SessionNews,
+    operators.Happening,
+    operators.SeatsNews,
+    operators.SeatNews,
+    commands.Order,
+    commands.Answer,
+    commands.PlannedSeat,
+]
 INSIDE = [
+    *FOR_OPERATORS,
     messages.ImageSummary,
     messages.FecOti,
     ticket.Ticket,
@@ -141,6 +182,35 @@ INSIDE = [
 @pytest.mark.parametrize("part", [*TOP_LEVEL, *INSIDE], ids=lambda part: part.__name__)
 def test_every_field_of_a_message_with_its_type_and_bounds(part: type[Any]) -> None:
     assert described(part.__name__) == fields_in_words(part)
+
+
+def test_every_struct_for_operators_has_a_table() -> None:
+    made = {
+        part.__name__
+        for module in (operators, commands)
+        for part in vars(module).values()
+        if isinstance(part, type) and issubclass(part, msgspec.Struct) and part.__module__ == module.__name__
+    }
+    named = {part.__name__ for part in (*FOR_OPERATORS, commands.Command, *get_args(commands.AnyCommand))}
+    assert made == named
+
+
+def test_every_command_with_its_fields() -> None:
+    rows = table(section(PROTOCOL, "Commands"))
+    kinds = get_args(commands.AnyCommand)
+    assert [row[0] for row in rows] == [kind.__struct_config__.tag for kind in kinds]
+    for row, kind in zip(rows, kinds, strict=True):
+        types = {name: words for name, words in fields_in_words(kind)}  # noqa: C416 - rows of two are lists
+        optional = {field.name for field in msgspec.structs.fields(kind) if not field.required}
+        assert row[1] == "; ".join(f"{name}{'?' * (name in optional)}: {words}" for name, words in types.items())
+
+
+def test_every_topic_for_operators() -> None:
+    topics = {row[0] for row in table(section(PROTOCOL, "Operators"))}
+    news = (*operators.ALL_NEWS[:1], "receivers/{page}", "images/{page}", "sessions/{tsi}", "sessions/{tsi}/{page}")
+    answers = commands.answer_topic("{command_id}")
+    expected = {f"{operators.OPERATORS_ROOT}/{topic}" for topic in news[1:]}
+    assert topics == {*expected, news[0], commands.COMMANDS_TOPIC, answers}
 
 
 def test_every_field_of_a_trust() -> None:
@@ -171,8 +241,12 @@ def test_topic_filters() -> None:
     assert {messages.ALL_SESSIONS, messages.ALL_RECEIVERS} <= code_words(section(PROTOCOL, "Messages"))
 
 
-@pytest.mark.parametrize("words", [messages.SessionPhase, messages.ReceiverState], ids=lambda words: words.__name__)
-def test_every_phase_and_state_in_order(words: type[messages.SessionPhase | messages.ReceiverState]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [messages.SessionPhase, messages.ReceiverState, operators.Severity, operators.SessionStep],
+    ids=lambda words: words.__name__,
+)
+def test_every_phase_and_state_in_order(words: type[StrEnum]) -> None:
     assert [row[0] for row in table(section(PROTOCOL, words.__name__))] == [word.value for word in words]
 
 
@@ -243,19 +317,19 @@ def role_modules() -> list[Path]:
 # --- operations.md ---------------------------------------------------------------------------------------------------
 
 
-def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+def all_commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
     yield name, group
     context = click.Context(group)
     for each in group.list_commands(context):
         command = group.get_command(context, each)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from commands(command, f"{name} {each}")
+            yield from all_commands(command, f"{name} {each}")
         else:
             yield f"{name} {each}", command
 
 
-COMMANDS = [(name, command) for name, command in commands(front_door.slatecast, "slatecast") if command.params]
+COMMANDS = [(name, command) for name, command in all_commands(front_door.slatecast, "slatecast") if command.params]
 
 
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
