@@ -100,7 +100,7 @@ class Accounts:
         account = self._accounts.get(name)
         known = self._stranger if account is None else account.password_hash
         try:
-            self._hasher.verify(known, password)
+            self._hasher.verify(known, password.encode("utf-8", "surrogatepass"))
         except (VerificationError, InvalidHashError):
             return None
         if account is None:

@@ -43,9 +43,17 @@ class PlayedConsole:
     Args:
         folder: state folder.
         desk: what routes act on.
+        policy: how it may be reached.
+        names: of the accounts.
     """
 
-    def __init__(self, folder: Path, desk: PlayedDesk | None = None, policy: AccessPolicy | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        desk: PlayedDesk | None = None,
+        policy: AccessPolicy | None = None,
+        names: dict[Role, str] = NAMES,
+    ) -> None:
         self.time = Time()
         self.desk = desk or PlayedDesk()
         self.access = Access(
@@ -55,7 +63,7 @@ class PlayedConsole:
             clock=self.time,
             now=self.time,
         )
-        for role, name in NAMES.items():
+        for role, name in names.items():
             self.access.accounts.add(name, self.access.accounts.hashed(name, PASSWORD), role)
         self.work = Work(self.time)
         self.api = create_api(self.desk, self.access, self.work)
