@@ -181,6 +181,7 @@ def refused(path: str) -> set[int]:
     return {404, 413, 422} if path.endswith("/me/password") else {413, 422}
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     "body",

@@ -1,0 +1,22 @@
+"""The history over the API."""
+
+import pytest
+
+from dashboards.history.records import past_session
+from dashboards.user import Role
+from tests.dashboards.access.console import PlayedConsole
+from tests.dashboards.api.conftest import Call
+from tests.dashboards.played_desk import OPERATOR
+
+
+@pytest.mark.asyncio
+async def test_history(call: Call, console: PlayedConsole) -> None:
+    tsi = await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+    session = console.desk.session(tsi)
+    assert session is not None
+    console.desk.past = [past_session(session, ended_at=5.0)]
+    listed = (await call("GET", "/history?room=Room 1&limit=5", Role.VIEWER)).json()
+    assert [(each["tsi"], each["ended_at"]) for each in listed] == [(tsi, 5.0)]
+    assert (await call("GET", "/history?room=other")).json() == []
+    assert (await call("GET", "/history?limit=0")).status_code == 422
+    assert (await call("GET", "/history?before=nan")).status_code == 422
