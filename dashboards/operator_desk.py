@@ -8,7 +8,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from dashboards import desk_rules as rules
 from dashboards.desk import Progress
@@ -16,13 +16,13 @@ from dashboards.fleet.fold import Fleet
 from dashboards.fleet.views import FleetView, Health, SessionView
 from dashboards.history.records import PastSession, SeatRun
 from dashboards.history.store import History
-from dashboards.link import ConsoleLink
 from dashboards.rooms.book import RoomBook
 from dashboards.rooms.rooms import Rooms
 from dashboards.rooms.rooms_file import Origin
 from dashboards.user import Role, User
 from protocol.commands import (
     AdmitReceivers,
+    AnyCommand,
     CompareVersions,
     ContinueSession,
     DismissSeat,
@@ -53,16 +53,33 @@ MAX_AUDIT: Final = 5000
 """[entries] of the audit log at once, as in ``protocol.commands.FetchAudit``"""
 
 
+class Orders(Protocol):
+    """Who carries orders to the broadcaster and knows how it is: ``dashboards.link.ConsoleLink``."""
+
+    def health(self) -> Health:
+        """Of broker and broadcaster as they are now."""
+
+    async def order(self, command: AnyCommand, operator: str, progress: Progress | None = None) -> dict[str, Any]:
+        """Give an order and return what is answered; raises RefusedError, MessageError, TransportError."""
+
+    async def until(self, is_so: Callable[[], bool], patience: float) -> bool:
+        """Wait until the picture is such, at most ``patience`` seconds; whether it is."""
+
+
 class OperatorDesk:
-    """What ``dashboards.desk.Desk`` says, for real; ``clock`` in monotonic seconds, as the fleet's."""
+    """What ``dashboards.desk.Desk`` says, for real; ``clock`` in monotonic seconds, as the fleet's.
+
+    ``problems`` tells what else an operator should mend.
+    """
 
     def __init__(
         self,
         fleet: Fleet,
-        link: ConsoleLink,
+        link: Orders,
         rooms: RoomBook,
         history: History,
         *,
+        problems: Callable[[], Iterable[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
         time_of_day: Callable[[], float] = time.time,
     ) -> None:
@@ -70,6 +87,7 @@ class OperatorDesk:
         self._link = link
         self._rooms = rooms
         self._history = history
+        self._problems = problems
         self._clock = clock
         self._time_of_day = time_of_day
         self._picture: FleetView | None = None
@@ -294,7 +312,8 @@ class OperatorDesk:
     def _health(self) -> Health:
         """Of the link, and what else an operator should mend."""
         health = self._link.health()
-        own = (*((self._rooms.problem,) if self._rooms.problem else ()), *self._history.problems)
+        rooms = self._rooms.problem
+        own = (*((rooms,) if rooms else ()), *self._history.problems, *self._problems())
         return dataclasses.replace(health, problems=(*health.problems, *own)) if own else health
 
     def _forget_picture(self) -> None:

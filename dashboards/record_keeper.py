@@ -79,7 +79,7 @@ class RecordKeeper:
     def look(self, *, is_last: bool = False) -> None:
         """Tell what is new; reports are fetched beside, unless it ``is_last``."""
         try:
-            events = self._watch.look(self._sessions())
+            events = self._watch.look(self._sessions(), is_last=is_last)
         except Exception:
             _logger.exception("the picture of the sessions cannot be looked at; trying again")
             return

@@ -15,7 +15,7 @@ from dashboards.fleet.paged import Paged
 from dashboards.fleet.progress import Track, spread_of
 from dashboards.fleet.seat_view import Course, seat_view
 from dashboards.fleet.timeline import SAMPLE_INTERVAL, Timeline
-from dashboards.fleet.views import Sample, SessionView
+from dashboards.fleet.views import Sample, SeatView, SessionView
 from protocol.messages import MAX_SEATS
 from protocol.operators import Happening, SeatNews, SeatsNews, SessionNews, SessionStep
 
@@ -55,6 +55,8 @@ class SessionFold:
         self._wire_bits_per_second = 0.0
         self._picture: SessionView | None = None
         self._was_given_up = False
+        self._course: Course | None = None
+        self._seat_views: dict[str, tuple[SeatNews, SeatView]] = {}
 
     def receive_head(self, news: SessionNews, now: float, broadcaster_time: float) -> bool:
         """Take a word on the session as a whole; False when it is older than what is known."""
@@ -112,8 +114,7 @@ class SessionFold:
     def _made(self, head: SessionNews, *, is_given_up: bool) -> SessionView:
         step = self.step(is_given_up=is_given_up)
         end_reason = head.end_reason or (NOT_TOLD_ANY_MORE if is_given_up else "")
-        course = Course(step, head.rate_bits_per_second, end_reason, self.was_started)
-        seats = tuple(seat_view(seat, course, self._tracks[_key(seat)]) for seat in self._seats)
+        seats = self._seen(Course(step, head.rate_bits_per_second, end_reason, self.was_started))
         is_going = step in {SessionStep.WAITING, SessionStep.RUNNING}
         return SessionView(
             tsi=self.tsi,
@@ -143,6 +144,18 @@ class SessionFold:
             samples=self._timeline.samples(),
             age_seconds=0.0,
         )
+
+    def _seen(self, course: Course) -> tuple[SeatView, ...]:
+        """Its seats; those that nothing new was said of are as they were at the look before."""
+        known = self._seat_views if course == self._course else {}
+        self._course, self._seat_views = course, {}
+        for seat in self._seats:
+            key = _key(seat)
+            if key not in known or known[key][0] is not seat:
+                self._seat_views[key] = (seat, seat_view(seat, course, self._tracks[key]))
+            else:
+                self._seat_views[key] = known[key]
+        return tuple(view for _, view in self._seat_views.values())
 
     def _sample(self, news: SessionNews, now: float, broadcaster_time: float) -> None:
         counters = _Counters(now, news.bytes_on_wire, news.catch_up_bytes, news.datagrams_sent, news.repair_datagrams)
