@@ -31,6 +31,7 @@ from dashboards.fleet.views import SessionView
 from dashboards.history.records import past_session
 from dashboards.history.store import History
 from dashboards.link import ConsoleLink
+from dashboards.notices.notifier import Notifier, targets_of
 from dashboards.operator_desk import OperatorDesk
 from dashboards.pages.registration import pages, run_pages_with
 from dashboards.prometheus.routes import prometheus_routes
@@ -85,14 +86,16 @@ async def _desk(config: ConsoleConfig) -> AsyncIterator[OperatorDesk]:
     """The desk with all that it stands on."""
     fleet, rooms = Fleet(), RoomBook(config.state)
     history = History(config.state / HISTORY_FILE)
+    notifier = Notifier(targets_of(config.notices))
     link = ConsoleLink(fleet, config.broker, director_key=config.director_key, console=SigningKey(config.signing_seed))
     try:
-        async with link:
-            desk = OperatorDesk(fleet, link, rooms, history)
+        async with notifier, link:
+            desk = OperatorDesk(fleet, link, rooms, history, problems=lambda: notifier.problems)
             keeper = RecordKeeper(
                 desk.started_sessions,
                 desk.fetch_report,
-                on_ended=[lambda session, report: _keep(history, session, report)],
+                on_ended=[lambda session, report: _keep(history, session, report), notifier.session_ended],
+                on_failed=[notifier.seat_failed],
             )
             async with keeper:
                 yield desk

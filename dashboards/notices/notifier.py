@@ -21,8 +21,8 @@ MAX_FAILURES: Final = 10
 MAX_SESSIONS: Final = 1000
 """of which the failures are counted; far more than are open at a time"""
 
-LAST_PATIENCE: Final = 3.0
-"""[s] at the console's end for what was just put; it has a few more of them itself."""
+LAST_PATIENCE: Final = 1.0
+"""[s] at the console's end for what was just put; it may take 2.5 to end, of which its pages have one."""
 
 
 class Notifier:
