@@ -90,6 +90,7 @@ class Forger:
         self._of_directors: Final = [
             sign_ticket(self.announced, scene.keys, SECRET, one, may_write=True) for one in directors
         ]
+        self._plan: Final = sign_ticket(self.announced, scene.keys, SECRET, scene.director, may_write=False)
         self._of_sessions: Final = [self._ticket(self._image(tsi=f"{number:016x}")) for number in range(1, POOL)]
         self._foreign_images: Final = [self.pair(self._foreign_image(number)) for number in range(POOL)]
         self._other_images: Final = [self.pair(self._other_image(number)) for number in range(POOL)]
@@ -111,6 +112,7 @@ class Forger:
             self.earlier_boot,
             self.other_session,
             self.swapped_fields,
+            self.plan_made_an_order,
             self.truncated_ticket,
             self.other_text_of_ticket,
             self.foreign_image_key,
@@ -219,7 +221,7 @@ class Forger:
 
     def swapped_fields(self) -> Forgery:
         """One or more fields come from another valid ticket; the signature is of one of both."""
-        pool = self._rng.choice([self._of_seats, self._of_boots, self._of_sessions])
+        pool = self._rng.choice([self._of_seats, self._of_boots, self._of_sessions, [self._plan]])
         other = self._rng.choice(pool)
         mine, theirs = json.loads(self.good.ticket), json.loads(other.ticket)
         names = [name for name in mine if mine[name] != theirs[name]]
@@ -231,6 +233,18 @@ class Forger:
         if body == other.ticket:  # all fields swapped
             signature = self.good.signature
         return self._insider("fields of two tickets", ticket=body, signature=signature)
+
+    def plan_made_an_order(self) -> Forgery:
+        """The director has signed the rest of it, and both texts that it is put together from."""
+        may_write = self._rng.choice([b"true", b"1", b'"true"', b"True", b"null"])
+        body = self._plan.ticket.replace(b'"may_write":false', b'"may_write":' + may_write)
+        twice = self._plan.ticket[:-1] + b',"may_write":true}'
+        signature = self._rng.choice([self._plan.signature, self.good.signature])
+        return self._insider("plan made an order", ticket=self._rng.choice([body, twice]), signature=signature)
+
+    def plan(self) -> list[Delivery]:
+        """The real order to look at the disk and touch nothing."""
+        return [self._announcement_payload, self.said(self._plan)]
 
     def truncated_ticket(self) -> Forgery:
         start, stop = sorted(self._rng.sample(range(len(self.good.ticket)), 2))

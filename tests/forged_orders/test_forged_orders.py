@@ -43,6 +43,7 @@ EXPECTED: dict[str, set[type[Exception]]] = {
     "fields of two tickets": {TicketError},
     "foreign image key": {TicketError},
     "manifest digest of another image": {TicketError},
+    "plan made an order": {TicketError},
     "other text of a ticket": {TicketError},
     "secret of another ticket": {TicketError},
     "signature of another image": {TicketError},
@@ -204,6 +205,26 @@ def test_each_kind_is_stopped_by_what_should_stop_it() -> None:
     for delivery in forger.finale():
         assert ear.hear(delivery) is None
     assert [order.announcement.tsi for order in ear.began] == [OTHER_TSI, TSI]
+
+
+@pytest.mark.slow
+def test_no_forged_order_releases_what_is_only_planned() -> None:
+    forger, ear = Forger(random.Random(SEED), sample_scene()), Ear()
+    for delivery in (*forger.opening(), *forger.plan()):
+        assert ear.hear(delivery) is None
+    assert [order.order.ticket.may_write for order in ear.began] == [True, False]
+    real_order = forger.finale()[-1]
+    for forgery in forger.forgeries(COUNT // 5, insiders=0.6):
+        if real_order in forgery.deliveries:
+            continue  # with an altered announcement: the plan was announced before, so that this is what it waits for
+        raised_by(ear, forgery)
+        assert len(ear.began) == 2, forgery
+    for delivery in (*forger.plan(), *forger.finale(), *forger.plan()):
+        assert ear.hear(delivery) is None
+    assert [(order.announcement.tsi, order.order.ticket.may_write) for order in ear.began[1:]] == [
+        (TSI, False),
+        (TSI, True),
+    ]
 
 
 def raised_by(ear: Ear, forgery: Forgery) -> set[type[Exception]]:

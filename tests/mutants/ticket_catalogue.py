@@ -106,6 +106,8 @@ MUTANTS = (
     _mutant(
         "sector size not told", "logical_sector_size=announcement.image.logical_sector_size", "logical_sector_size=0"
     ),
+    _mutant("every ticket lets write", "may_write=may_write,", "may_write=True,"),
+    _mutant("no ticket lets write", "may_write=may_write,", "may_write=False,"),
     _mutant("order for another id", "receiver_id=receiver.receiver_id,", 'receiver_id="0" * 32,'),
     _mutant("id of the sealing key", "signing.fingerprint(self.identity_key)", "signing.fingerprint(self.sealing_key)"),
 )

@@ -62,6 +62,16 @@ def test_a_good_ticket_is_an_order_with_its_secret() -> None:
     assert (GOOD.tsi, GOOD.receiver_id) == (TSI, SEAT.keys.receiver_id)
 
 
+@pytest.mark.parametrize("may_write", [True, False])
+def test_whether_it_may_write_is_what_the_director_signed(may_write: bool) -> None:
+    signed_one = ticket_for(SEAT, ANNOUNCED, may_write=may_write)
+    assert judge(signed_one, ANNOUNCED).ticket.may_write is may_write
+    other = signed_one.ticket.replace(str(may_write).lower().encode(), str(not may_write).lower().encode())
+    assert other != signed_one.ticket
+    with pytest.raises(TicketError, match="not signed by"):
+        judge(msgspec.structs.replace(signed_one, ticket=other), ANNOUNCED)
+
+
 def test_it_is_one_after_its_way_through_the_broker() -> None:
     arrived = decode_message(topic_of(GOOD), encode_message(GOOD))
     announced = decode_message(topic_of(ANNOUNCED), encode_message(ANNOUNCED))
@@ -234,6 +244,10 @@ def variations() -> dict[str, bytes]:
         "number with exponent": GOOD.ticket.replace(b"8388608", b"8388608e0"),
         "number as text": GOOD.ticket.replace(b"8388608", b'"8388608"'),
         "unused bits of base64": GOOD.ticket.replace(b'=",', b'=" ,'),
+        "may write as a number": GOOD.ticket.replace(b'"may_write":true', b'"may_write":1'),
+        "may write as a text": GOOD.ticket.replace(b'"may_write":true', b'"may_write":"true"'),
+        "may write left out": GOOD.ticket.replace(b'"may_write":true,', b""),
+        "may write twice": GOOD.ticket[:-1] + b',"may_write":true}',
         "another field": GOOD.ticket[:-1] + b',"extra":1}',
         "field that clears the screen": GOOD.ticket[:-1] + b',"\\u001b[2J\\n":1}',
         "byte order mark": b"\xef\xbb\xbf" + GOOD.ticket,
