@@ -116,6 +116,9 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     # A file of any origin must not run what its author put into its schema.
     connection.execute("PRAGMA trusted_schema = OFF")
+    # And what is damaged must be told before it misleads (sqlite.org/security.html).
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
 
 
 def _begin(connection: Connection) -> None:

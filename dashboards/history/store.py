@@ -79,19 +79,19 @@ class History:
     def problems(self) -> tuple[str, ...]:
         """What an operator should mend or know, one sentence each; empty when all is well."""
         told = [
-            f"the history was damaged: it is kept as {name}, and a new one has begun" for name in list(self._put_aside)
+            f"The history was damaged: it is kept as {name}, and a new one has begun" for name in list(self._put_aside)
         ]
         if trouble := self._trouble:
             count = self._waiting.count
             told.append(
-                f"the history {self._path} cannot be used: {trouble}"
+                f"The history {self._path} cannot be used: {trouble}"
                 + (f"; ended sessions that wait in memory: {count}" if count else "")
             )
         if self._waiting.dropped:
-            told.append(f"the history has lost {self._waiting.dropped} sessions that could not be written in time")
+            told.append(f"The history has lost {self._waiting.dropped} sessions that could not be written in time")
         if unfit := self._unfit:
-            told.append(f"the history could not keep something: {unfit}")
-        return tuple(_one_line(text) for text in told)
+            told.append(f"The history could not keep something: {unfit}")
+        return tuple(f"{_one_line(text)}." for text in told)
 
     def record(self, session: PastSession, report: dict[str, Any] | None = None) -> None:
         """Keep a session, in place of an earlier record of it; returns at once."""

@@ -87,7 +87,7 @@ class Outbox:
     @property
     def problems(self) -> tuple[str, ...]:
         """What could not be delivered, one sentence for each target; empty when all is well."""
-        return tuple(lane.problem for lane in self._lanes if lane.problem)
+        return tuple(f"{lane.problem}." for lane in self._lanes if lane.problem)
 
     @property
     def waiting(self) -> int:
@@ -150,7 +150,7 @@ class _Lane:
 
     def put(self, event: Event) -> None:
         if len(self._queue) == MAX_WAITING:
-            self.problem = f"notices to {self.name}: too many wait, and the oldest was not sent"
+            self.problem = f"Notices to {self.name}: too many wait, and the oldest was not sent"
         self._queue.append((event, self._clock()))
         self._there_is_work.set()
         self._is_idle.clear()
@@ -182,9 +182,9 @@ class _Lane:
         try:
             await attempts(self._attempt, event)
         except SlatecastError as error:
-            self.problem = f"notices to {self.name}: '{event.subject}' was not sent: {clean(str(error))}"
+            self.problem = f"Notices to {self.name}: '{event.subject}' was not sent: {clean(str(error))}"
         except Exception as error:  # a target's bug must not stop the ones behind it
-            self.problem = f"notices to {self.name}: '{event.subject}' was not sent: {type(error).__name__}"
+            self.problem = f"Notices to {self.name}: '{event.subject}' was not sent: {type(error).__name__}"
         else:
             self.problem = ""
 
@@ -197,4 +197,4 @@ class _Lane:
 
     def _told(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        self.problem = f"notices to {self.name} are tried again: {clean(str(error))}"
+        self.problem = f"Notices to {self.name} are tried again: {clean(str(error))}"

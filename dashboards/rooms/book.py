@@ -84,7 +84,8 @@ class RoomBook:
     @property
     def problem(self) -> str:
         """What an operator should mend, in one sentence; empty when all is well."""
-        return self._problem or self._keep_problem
+        problem = self._problem or self._keep_problem
+        return f"{problem}." if problem else ""
 
     def current(self) -> Rooms:
         """The rooms in force; never raises, ``problem`` tells what is wrong with the file."""

@@ -55,7 +55,12 @@ def test_a_new_file_is_private(file: Path) -> None:
 def test_write_ahead_log_and_keys_are_on(file: Path) -> None:
     engine = open_engine(file)
     with engine.connect() as connection:
-        for pragma, value in (("journal_mode", "wal"), ("foreign_keys", 1), ("trusted_schema", 0)):
+        for pragma, value in (
+            ("journal_mode", "wal"),
+            ("foreign_keys", 1),
+            ("trusted_schema", 0),
+            ("cell_size_check", 1),
+        ):
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == value
     engine.dispose()
 

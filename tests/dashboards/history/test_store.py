@@ -126,8 +126,8 @@ async def test_a_locked_file_keeps_sessions_waiting(begin: Begin, file: Path) ->
         assert await history.seat_history("aa:bb:cc:dd:ee:01") != []
         (problem,) = history.problems
         assert problem == (
-            f"the history {file} cannot be used: another program holds it: end that; ended sessions that wait in"
-            " memory: 1"
+            f"The history {file} cannot be used: another program holds it: end that; ended sessions that wait in"
+            " memory: 1."
         )
         holder.execute("ROLLBACK")
     await mended(history)
@@ -142,7 +142,7 @@ async def test_memory_is_bounded_while_nothing_can_be_written(begin: Begin, file
         history.record(past_session(number))
     assert len(await history.sessions(limit=1000)) == MAX_WAITING
     assert "cannot be used" in history.problems[0]
-    assert history.problems[1] == "the history has lost 3 sessions that could not be written in time"
+    assert history.problems[1] == "The history has lost 3 sessions that could not be written in time."
 
 
 async def test_a_damaged_file_is_put_aside(begin: Begin, file: Path) -> None:
@@ -153,7 +153,7 @@ async def test_a_damaged_file_is_put_aside(begin: Begin, file: Path) -> None:
     assert await numbers(history) == [1]
     aside = file.with_name("history.sqlite.damaged-20260921T141320Z-1")
     assert aside.read_bytes() == b"no database" * 1000
-    assert history.problems == (f"the history was damaged: it is kept as {aside.name}, and a new one has begun",)
+    assert history.problems == (f"The history was damaged: it is kept as {aside.name}, and a new one has begun.",)
     history.close()
     assert await numbers(begin()) == [1]
 
@@ -171,7 +171,7 @@ async def test_damage_that_is_met_later(begin: Begin, file: Path, monkeypatch: p
     again.record(past_session(77))
     for number in range(1, 15):
         await again.session(past_session(number).tsi)
-    assert "the history was damaged" in again.problems[0]
+    assert "The history was damaged" in again.problems[0]
     again.record(past_session(78))
     assert 78 in await numbers(again)
     again.close()
@@ -239,7 +239,7 @@ async def test_a_session_that_cannot_be_written_does_not_hold_the_others(
     history.record(past_session(1))
     history.record(past_session(2))
     assert await numbers(history) == [2]
-    assert history.problems == ("the history could not keep something: OverflowError in what was to be written",)
+    assert history.problems == ("The history could not keep something: OverflowError in what was to be written.",)
 
 
 async def test_a_disk_that_hangs_holds_nobody(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ async def test_a_failed_room_is_told_by_a_few_events() -> None:
 async def test_what_could_not_be_delivered_is_told() -> None:
     async with Notifier([RefusingTarget()], clock=lambda: AT) as notifier:
         notifier.session_ended(view())
-    assert notifier.problems == ("notices to noting: 'Lab: 0 of 0 seats verified' was not sent: no",)
+    assert notifier.problems == ("Notices to noting: 'Lab: 0 of 0 seats verified' was not sent: no.",)
 
 
 def test_targets_of_a_configuration() -> None:

@@ -81,7 +81,7 @@ async def test_a_failure_for_now_is_repeated_and_told_meanwhile() -> None:
             await asyncio.sleep(0)
     assert target.attempts == [ended()] * 3
     assert target.delivered == [ended()]
-    assert ("notices to scripted are tried again: no�way",) in told
+    assert ("Notices to scripted are tried again: no�way.",) in told
     assert not outbox.problems
 
 
@@ -90,7 +90,7 @@ async def test_a_refusal_is_final_and_the_next_event_goes_on() -> None:
     async with running(target) as outbox:
         outbox.put(ended(1))
         await settled(outbox)
-        assert outbox.problems == ("notices to scripted: 'Lab: 29 of 30 seats verified' was not sent: go away",)
+        assert outbox.problems == ("Notices to scripted: 'Lab: 29 of 30 seats verified' was not sent: go away.",)
         outbox.put(ended(2))
         await settled(outbox)
         assert not outbox.problems
@@ -114,7 +114,7 @@ async def test_it_gives_up_in_the_end() -> None:
     async with running(target, give_up_after=0.05) as outbox:
         outbox.put(ended())
         await settled(outbox)
-        assert outbox.problems == ("notices to scripted: 'Lab: 29 of 30 seats verified' was not sent: down",)
+        assert outbox.problems == ("Notices to scripted: 'Lab: 29 of 30 seats verified' was not sent: down.",)
     assert 1 < len(target.attempts) < 100
 
 
@@ -137,7 +137,7 @@ async def test_a_target_that_hangs_holds_nobody() -> None:
         for number in range(5):
             outbox.put(ended(number))
         await settled(outbox)
-        assert "notices to hanging: " in outbox.problems[0]
+        assert "Notices to hanging: " in outbox.problems[0]
         assert "no answer within 0.01 s" in outbox.problems[0]
     assert len(good.delivered) == len(hanging.attempts) == 5
 
