@@ -13,6 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -45,6 +46,9 @@ REPEAT_INTERVAL: Final = 1.0
 
 ANSWER_PATIENCE: Final = 10.0
 """[s] Chosen: ten orders without a word; an operator who waits longer believes that the page hangs."""
+
+REJECTED_TOLD: Final = 60.0
+"""[s] for which a message that was rejected is told as a problem: long enough to be seen, and no blame for ever."""
 
 _ANSWERS: Final = ALL_ANSWERS.removesuffix("+")
 _logger = logging.getLogger(__name__)
@@ -113,6 +117,7 @@ class ConsoleLink:
         self._on_news = on_news
         self._clock = clock
         self._time_of_day = time_of_day
+        self._rejected_at = -inf
         self._trouble = ""
         self._link: MqttLink | None = None
         self._client_id = f"slatecast-console-{secrets.token_hex(4)}"
@@ -137,7 +142,7 @@ class ConsoleLink:
             is_broker_connected=self.is_connected,
             broker_text=text,
             at=self._time_of_day(),
-            rejected_count=self.rejected_count,
+            rejected_count=self.rejected_count if self._clock() - self._rejected_at < REJECTED_TOLD else 0,
         )
 
     async def order(self, command: AnyCommand, operator: str, progress: Progress | None = None) -> dict[str, Any]:
@@ -269,6 +274,7 @@ class ConsoleLink:
             news = open_news(topic, payload, self._director_key)
         except (SignatureError, MessageError) as error:
             self.rejected_count += 1
+            self._rejected_at = self._clock()
             _logger.debug("a message on %r was rejected: %s", topic, error)
             return
         if self._fleet.receive(news, self._clock()):

@@ -89,7 +89,9 @@ async def test_the_picture_fills_with_one_telling(broker: RunningBroker) -> None
         assert link.rejected_count == 0
 
 
-async def test_what_the_director_did_not_sign_is_counted_and_not_believed(broker: RunningBroker) -> None:
+async def test_what_the_director_did_not_sign_is_counted_and_not_believed(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with both(broker) as (link, speaker):
         host = speaker.played.host()
         lie = msgspec.structs.replace(host, sequence=host.sequence + 100, warnings=("buy this",))
@@ -100,6 +102,8 @@ async def test_what_the_director_did_not_sign_is_counted_and_not_believed(broker
         assert believed is not None
         assert believed.warnings == ()
         assert any("not signed by it" in problem for problem in link.health().problems)
+        monkeypatch.setattr(link_module, "REJECTED_TOLD", 0.0)
+        assert not any("not signed by it" in problem for problem in link.health().problems)
 
 
 async def test_a_broker_that_comes_later_goes_and_comes_back(broker: RunningBroker) -> None:
