@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.access.access import Access
 from dashboards.access.headers import page_content_policy, security_headers, strict_content_policy
 from dashboards.access.origins import SAFE_METHODS, Headers, is_foreign, is_our_host, is_own_origin
-from dashboards.access.page_nonce import NONCE_KEY
+from dashboards.access.page_nonce import NONCE_KEY, put_nonce_on_pages
 from dashboards.access.problems import problem
 from dashboards.access.sessions import Login
 from dashboards.access.sockets import GuardedSocket, close_unopened
@@ -55,6 +55,8 @@ class Guard:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
+        # The policy that we send stops every inline script without it.
+        put_nonce_on_pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one connection."""

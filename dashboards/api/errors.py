@@ -62,8 +62,9 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     answer = problem(refusal.status_code, details.get(refusal.status_code) or str(refusal.detail))
     for name, value in (refusal.headers or {}).items():
         answer.headers[name] = value
-    if refusal.status_code == 405:
-        answer.headers["allow"] = ", ".join(sorted(_allowed(request)))
+    allowed = _allowed(request) if refusal.status_code == 405 else ()
+    if allowed:
+        answer.headers["allow"] = ", ".join(sorted(allowed))
     return answer
 
 

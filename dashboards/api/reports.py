@@ -32,7 +32,7 @@ _templates.filters |= {
 
 
 def reports_router(desk: Desk) -> APIRouter:
-    """Routes /sessions/{tsi}/report and /sessions/{tsi}/report.html; for the API, and for the pages at the root."""
+    """Routes /sessions/{tsi}/report.json and .../report.html; for the API, and for the pages at the root."""
     router = APIRouter(prefix="/sessions", tags=["sessions"])
 
     async def fetched(user: User, tsi: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def reports_router(desk: Desk) -> APIRouter:
             raise
 
     @router.get(
-        "/{tsi}/report",
+        "/{tsi}/report.json",
         summary="The signed report of a session that has ended, to keep",
         response_class=Response,
         responses={200: {"description": "the report", "content": {"application/json": {"schema": {"type": "object"}}}}},

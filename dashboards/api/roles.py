@@ -34,8 +34,10 @@ Admin = Annotated[User, Depends(Needs(Role.ADMIN))]
 
 
 def api_routes(api: FastAPI) -> list[APIRoute]:
-    """Every route of the API; FastAPI itself makes them one by one when they are asked for."""
-    return [route for router in api.state.routers for route in router.routes if isinstance(route, APIRoute)]
+    """Every route of an API made by ``create_api``; FastAPI itself makes them one by one when they are asked for."""
+    return [
+        route for router in getattr(api.state, "routers", ()) for route in router.routes if isinstance(route, APIRoute)
+    ]
 
 
 def role_of(route: APIRoute) -> Role:

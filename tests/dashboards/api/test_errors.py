@@ -26,7 +26,6 @@ from protocol.errors import ConfigError, LibraryError, MessageError, RefusedErro
 )
 def test_status(error: SlatecastError, status: int) -> None:
     app = FastAPI()
-    app.state.routers = ()
     add_error_answers(app)
 
     @app.get("/")
@@ -38,9 +37,20 @@ def test_status(error: SlatecastError, status: int) -> None:
     assert answer.json()["detail"] == str(error)
 
 
+def test_a_method_that_an_address_does_not_take() -> None:
+    app = FastAPI()
+    add_error_answers(app)
+
+    @app.get("/")
+    def show() -> None:
+        raise AssertionError
+
+    answer = TestClient(app).put("/")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
 def test_malformed_requests_are_told_without_repeating_them() -> None:
     app = FastAPI()
-    app.state.routers = ()
     add_error_answers(app)
 
     @app.post("/")

@@ -24,7 +24,7 @@ async def ended(console: PlayedConsole) -> str:
 
 async def test_download(call: Call, console: PlayedConsole) -> None:
     tsi = await ended(console)
-    answer = await call("GET", f"/sessions/{tsi}/report", Role.VIEWER)
+    answer = await call("GET", f"/sessions/{tsi}/report.json", Role.VIEWER)
     assert answer.headers["content-disposition"] == f'attachment; filename="slatecast-{tsi}.json"'
     assert (answer.json()["session"], len(answer.json()["seats"]) > 10) == (tsi, True)
 
@@ -34,7 +34,7 @@ async def test_page(call: Call, console: PlayedConsole) -> None:
     answer = await call("GET", f"/sessions/{tsi}/report.html", Role.VIEWER)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "/dev/sda is mounted" in answer.text
-    assert answer.text.count("<tr") == 1 + len((await call("GET", f"/sessions/{tsi}/report")).json()["seats"])
+    assert answer.text.count("<tr") == 1 + len((await call("GET", f"/sessions/{tsi}/report.json")).json()["seats"])
     nonce = re.search(r'<style nonce="([^"]+)"', answer.text)
     assert nonce is not None
     policy = answer.headers["content-security-policy"]
@@ -60,5 +60,5 @@ async def test_hostile_and_strange_reports(call: Call, console: PlayedConsole, m
 
 async def test_no_report(call: Call, console: PlayedConsole) -> None:
     running = await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
-    assert (await call("GET", f"/sessions/{running}/report")).status_code == 409
+    assert (await call("GET", f"/sessions/{running}/report.json")).status_code == 409
     assert (await call("GET", f"/sessions/{'0' * 16}/report.html")).status_code == 404
