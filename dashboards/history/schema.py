@@ -34,7 +34,7 @@ class Trouble(Enum):
     DAMAGED = "damaged"
     """it can be put aside"""
     PASSING = "passing"
-    """locked or no space: the opened file is good, and writing has to wait"""
+    """locked, no space, a disk error: the opened file is good, and writing has to wait"""
     UNUSABLE = "unusable"
     """read-only, no folder, no right: it has to be opened anew"""
     UNFIT = "unfit"
@@ -47,6 +47,7 @@ _KINDS: Final = {
     sqlite3.SQLITE_BUSY: Trouble.PASSING,
     sqlite3.SQLITE_LOCKED: Trouble.PASSING,
     sqlite3.SQLITE_FULL: Trouble.PASSING,
+    sqlite3.SQLITE_IOERR: Trouble.PASSING,  # a full disk too, where SQLite makes room for its shared memory
     sqlite3.SQLITE_MISMATCH: Trouble.UNFIT,
     sqlite3.SQLITE_CONSTRAINT: Trouble.UNFIT,
     sqlite3.SQLITE_TOOBIG: Trouble.UNFIT,

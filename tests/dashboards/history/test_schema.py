@@ -133,7 +133,7 @@ def test_a_locked_file_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("code", "kind", "words"),
     [
         (sqlite3.SQLITE_FULL, Trouble.PASSING, "the disk is full"),
-        (sqlite3.SQLITE_IOERR | 3 << 8, Trouble.UNUSABLE, "see to the disk"),
+        (sqlite3.SQLITE_IOERR | 3 << 8, Trouble.PASSING, "see to the disk"),
         (sqlite3.SQLITE_READONLY, Trouble.UNUSABLE, "may only be read"),
         (sqlite3.SQLITE_CANTOPEN, Trouble.UNUSABLE, "cannot be opened"),
         (sqlite3.SQLITE_CORRUPT | 1 << 8, Trouble.DAMAGED, ""),

@@ -279,7 +279,8 @@ async def test_a_full_disk_keeps_sessions_waiting(begin: Begin, tmp_path: Path) 
         fill(folder / "ballast")
         history.record(past_session(2, seat_count=500))
         assert await numbers(history) == [2, 1]
-        assert "the disk is full: make room; ended sessions that wait in memory: 1" in history.problems[0]
+        assert "cannot be used: the disk" in history.problems[0]
+        assert "ended sessions that wait in memory: 1" in history.problems[0]
         (folder / "ballast").unlink()
         await mended(history)
         history.close()
