@@ -33,7 +33,7 @@
     window.socket.on("connect", back);
     setInterval(say, 1000);
     setInterval(askWhetherLoggedIn, 3000);
-    const tell = () => emitEvent("slatecast-visibility", document.hidden);
+    const tell = () => emitEvent("slatecastVisibility", document.hidden);
     document.addEventListener("visibilitychange", tell);
     if (document.hidden) tell();
   };

@@ -74,7 +74,7 @@ class Shell:
         ui.skip_link(target=self.content)
         self._live = ui.label().classes("only-read-aloud").props("role=status aria-live=polite")
         ui.keyboard(on_key=self._key, ignore=["input", "select", "textarea"], repeating=False)
-        ui.on("slatecast-visibility", lambda event: visit.set_hidden(bool(event.args)))
+        ui.on("slatecastVisibility", lambda event: visit.set_hidden(bool(event.args)))
         visit.watch(self._look, self._missed)
 
     def _header(self) -> None:

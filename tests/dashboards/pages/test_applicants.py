@@ -26,7 +26,7 @@ async def test_words_are_shown_and_one_is_admitted() -> None:
 async def test_all_are_admitted_only_with_the_right_count() -> None:
     async with visiting(user=OPERATOR) as visitor:
         await visitor.open(ROOM)
-        (field,) = [field for field in visitor.all(ui.input) if field.props["label"] == "How many wait?"]
+        (field,) = [field for field in visitor.all(ui.input) if field.props.get("label") == "How many wait?"]
         for wrong in ("", "3", "two"):
             field.value = wrong
             await visitor.press("Admit all")

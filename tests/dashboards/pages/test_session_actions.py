@@ -52,7 +52,7 @@ async def test_stopping_takes_the_name_of_the_room() -> None:
         await visitor.press("Stop")
         (agree,) = [button for button in visitor.all(ui.button) if button.text == "Stop the session"]
         assert not agree.enabled
-        (field,) = [field for field in visitor.all(ui.input) if field.props["label"] == "Confirmation"]
+        (field,) = [field for field in visitor.all(ui.input) if field.props.get("label") == "Confirmation"]
         field.value = "Room 1"
         await visitor.fire(agree, "click")
         assert desk.played.sessions[tsi].end_reason == "stopped by otto"

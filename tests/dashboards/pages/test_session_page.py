@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from nicegui import ui
 
@@ -48,12 +50,9 @@ async def test_its_end_is_told_in_words_and_can_be_taken_away() -> None:
 async def test_a_session_that_is_over_and_gone_is_shown_by_its_report() -> None:
     desk, tsi = played(240)
     async with visiting(desk) as visitor:
-        whole = desk.fleet
-        desk.fleet = lambda: type(whole())(  # type: ignore[method-assign]
-            **{name: () if name == "sessions" else getattr(whole(), name) for name in whole().__dataclass_fields__}
-        )
-        visitor.ticker._make_picture = desk.fleet
-        desk.session = lambda tsi: next(one for one in whole().sessions if one.tsi == tsi)  # type: ignore[method-assign]
+        picture, session = desk.fleet(), desk.session(tsi)
+        desk.session = lambda _: session  # type: ignore[method-assign]  # of the report, which was kept
+        visitor.ticker._make_picture = lambda: replace(picture, sessions=())
         await visitor.open(session_path(tsi))
         await settled()
         assert visitor.says("8 seats verified, 12 not")

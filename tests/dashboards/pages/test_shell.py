@@ -117,7 +117,7 @@ async def test_everyone_is_offered_only_what_their_role_opens() -> None:
 async def test_a_hidden_tab_is_told_seldom() -> None:
     async with visiting() as visitor:
         await visitor.open("/")
-        await visitor.fire(visitor.browser._client.layout, "slatecast-visibility", True)
+        await visitor.fire(visitor.browser._client.layout, "slatecastVisibility", True)
         assert all(watch._is_hidden for watch in visitor.ticker._watches)
-        await visitor.fire(visitor.browser._client.layout, "slatecast-visibility", False)
+        await visitor.fire(visitor.browser._client.layout, "slatecastVisibility", False)
         assert not any(watch._is_hidden for watch in visitor.ticker._watches)

@@ -47,7 +47,7 @@ async def test_a_refusal_is_told_as_text() -> None:
     async with visiting(user=OPERATOR) as visitor:
         visit = await visit_of(visitor)
 
-        def refuse(_: User) -> None:
+        def refuse(_: User) -> int:
             raise RefusedError("no <b>seat</b>\u202e: take another")
 
         assert await visit.act(refuse, "Done.") is None
