@@ -12,12 +12,11 @@ Behind it ``request.state`` has ``user`` (``User``), ``login`` (None for a token
 import asyncio
 import secrets
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,7 +37,7 @@ SOCKET_PATH: Final = "/_nicegui_ws/"
 BODY_TIME: Final = 30.0
 """[s] for a whole body to arrive: 2 MiB at 0.6 Mbit/s; whoever is slower only holds a connection."""
 
-_PUBLIC: Final = frozenset({LOGIN_PATH, "/login/first", "/healthz"})
+_PUBLIC: Final = frozenset({LOGIN_PATH, "/login/first", "/healthz", "/favicon.ico"})
 _CHECK_THEIR_OWN_TOKEN: Final = frozenset({LOGIN_PATH, "/login/first", "/logout"})
 """Forms without script carry it in a field."""
 
@@ -171,10 +170,8 @@ def _introduce(scope: Scope, user: User, login: Login | None, is_allowed: Callab
 
 
 def _cookies(headers: Headers) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie")).items()}
-    except CookieError:
-        return {}
+    # As browsers read them; the parser of the standard library gives up at a strange cookie of another port.
+    return cookie_parser(headers.get("cookie"))
 
 
 def _unauthorized(detail: str) -> Response:
@@ -184,7 +181,7 @@ def _unauthorized(detail: str) -> Response:
 
 
 def _to_login(scope: Scope) -> Response:
-    wanted = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+    wanted = b"?".join(filter(None, (scope.get("raw_path") or quote(scope["path"]).encode(), scope["query_string"])))
     return RedirectResponse(f"{LOGIN_PATH}?next={quote(wanted[:1024], safe='')}", 303)
 
 

@@ -1,5 +1,7 @@
 """What gets past the guard."""
 
+import html
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from dashboards.access.guards import BODY_TIME, CSRF_HEADER, current_user
 from dashboards.access.policy import AccessPolicy
 from dashboards.access.sessions import ABSOLUTE_LIMIT, IDLE_LIMIT
 from dashboards.user import Role
-from tests.dashboards.access.console import HOST, URL, PlayedConsole
+from tests.dashboards.access.console import HOST, PASSWORD, URL, PlayedConsole, form_token
 
 pytestmark = pytest.mark.asyncio
 
@@ -81,6 +83,26 @@ async def test_forged_cookies(console: PlayedConsole, cookie: str) -> None:
     made = cookie.replace("{}", cookies["__Host-slatecast"])
     async with console.browser() as browser:
         assert (await browser.get("/api/v1/me", headers={"cookie": made})).status_code == 401
+
+
+async def test_strange_cookies_of_others_do_no_harm(console: PlayedConsole) -> None:
+    cookies, _ = console.cookies(Role.VIEWER)
+    header = f'a="; b[]={{}}; =; {"; ".join(f"{name}={value}" for name, value in cookies.items())}; c=\x7f,"'
+    async with console.browser() as browser:
+        assert (await browser.get("/", headers={"cookie": header})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/rooms/Raum%20%C3%96%2F1?x=%26", "/sessions/0?a=1&b=2", "/"])
+async def test_after_the_login_one_is_where_one_wanted_to_be(console: PlayedConsole, path: str) -> None:
+    async with console.browser() as browser:
+        asked = await browser.get(path)
+        form = {"csrf": form_token(await browser.get(asked.headers["location"])), "name": "vera", "password": PASSWORD}
+        page = await browser.get(asked.headers["location"])
+        wanted = re.search(r'name="next" value="([^"]*)"', page.text)
+        assert wanted is not None
+        form["next"] = html.unescape(wanted[1])
+        answer = await browser.post("/login", data=form, headers={"origin": URL})
+    assert answer.headers["location"] == path
 
 
 async def test_expired_cookies(console: PlayedConsole) -> None:
