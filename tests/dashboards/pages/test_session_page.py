@@ -51,7 +51,7 @@ async def test_a_session_that_is_over_and_gone_is_shown_by_its_report() -> None:
     desk, tsi = played(240)
     async with visiting(desk) as visitor:
         picture, session = desk.fleet(), desk.session(tsi)
-        desk.session = lambda _: session  # type: ignore[method-assign]  # of the report, which was kept
+        desk.session = lambda tsi: session  # type: ignore[method-assign]  # of the report, which was kept
         visitor.ticker._make_picture = lambda: replace(picture, sessions=())
         await visitor.open(session_path(tsi))
         await settled()
