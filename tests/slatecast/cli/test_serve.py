@@ -58,7 +58,7 @@ def test_command_line_before_environment_before_file(played: type[PlayedService]
     assert ran.exception is None
     settings = played.made[0][0].settings
     assert (settings.broadcaster.rate, settings.broadcaster.max_rate) == (200_000_000, 5_000_000_000)
-    assert (settings.broadcaster.library, settings.console.port) == ("/env", 4000)
+    assert (settings.broadcaster.library, settings.console.port) == ("/environment", 4000)
 
 
 def test_every_option_reaches_its_key(played: type[PlayedService], tmp_path: Path) -> None:
