@@ -113,7 +113,7 @@ def _keep(history: History, session: SessionView, report: dict[str, Any] | None)
 
 def _policy(config: ConsoleConfig) -> AccessPolicy:
     return AccessPolicy(
-        hosts=frozenset({config.host, "localhost", "127.0.0.1", socket.gethostname().lower()}),
+        hosts=frozenset({config.host, *config.names, "localhost", "127.0.0.1", socket.gethostname().lower()}),
         is_secure=config.https is not None,
         is_metrics_open=config.with_metrics,
     )
