@@ -75,6 +75,7 @@ class SessionPage:
                 self._repair = Figure("Repair")
                 self._minimum = Figure("Slowest seat")
                 self._median = Figure("Median seat")
+                self._maximum = Figure("Fastest seat")
             self._spread = SpreadBar()
             self._counts = StateCounts()
             self._reason = ui.label().classes("muted wrap-text")
@@ -126,9 +127,10 @@ class SessionPage:
         self._repair.show(loss_in_words(session.repair_datagrams / max(1, session.datagrams_sent)))
         self._minimum.show(share_in_words(session.spread.minimum))
         self._median.show(share_in_words(session.spread.median))
+        self._maximum.show(share_in_words(session.spread.maximum))
         self._spread.show(session.spread)
         self._counts.show(counts_of(session.seats))
-        self._reason.text = f"The rate follows {session.rate_reason}." if session.rate_reason and not is_over else ""
+        self._reason.text = f"Why this rate: {session.rate_reason}" if session.rate_reason and not is_over else ""
 
     def _seat(self, key: str) -> SeatView | None:
         seats = self._session.seats if self._session else ()
