@@ -89,10 +89,45 @@ def test_a_part_that_dies_comes_back(room: ServedRoom) -> None:
     assert terminate(serving) == 0
 
 
+def test_no_part_outlives_the_service(room: ServedRoom) -> None:
+    serving = room.serve()
+    told(serving)
+    parts = children(serving)
+    assert len(parts) == 3
+    serving.kill()
+    wait_until(lambda: not [pid for pid in parts if is_alive(pid)], "the end of the parts")
+
+
+def test_a_second_interruption_ends_it_at_once(room: ServedRoom) -> None:
+    serving = room.serve()
+    told(serving)
+    parts = children(serving)
+    console = part_of(serving, "console")
+    os.kill(console, signal.SIGSTOP)  # which does not end in order
+    os.kill(serving.pid, signal.SIGINT)
+    serving.output.until("^stopping: ")
+    os.kill(serving.pid, signal.SIGINT)
+    assert serving.finish() == 130
+    assert serving.errors.text == "slatecast: interrupted again: ended at once\n"
+    wait_until(lambda: not [pid for pid in parts if is_alive(pid)], "the end of the parts")
+
+
+def children(serving: Running) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def part_of(serving: Running, name: str) -> int:
-    children = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()
-    (found,) = [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(f"\0{name}\0".encode())]
-    return int(found)
+    (found,) = [
+        pid for pid in children(serving) if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(f"\0{name}\0".encode())
+    ]
+    return found
 
 
 def test_a_port_that_is_taken_ends_it_with_one_line(room: ServedRoom) -> None:
@@ -112,9 +147,8 @@ def test_secrets_stay_where_they_belong(room: ServedRoom) -> None:
     token = json.loads((room.state / "console.json").read_text())["token"]
     secrets = [TOKEN, token, next(line for line in lines if line.startswith("first login: ")).partition(": ")[2]]
     assert TOKEN not in serving.output.text + serving.errors.text
-    children = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()
-    assert len(children) == 3
-    for pid in children:
+    assert len(children(serving)) == 3
+    for pid in children(serving):
         seen = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
         # The test's own environment names a token for casts and receivers, which are other commands.
         seen = b"\0".join(each for each in seen.split(b"\0") if not each.startswith(b"SLATECAST_CAST_TOKEN"))
