@@ -140,7 +140,8 @@ async def test_an_order_is_answered_in_parts_with_progress(broker: RunningBroker
         speaker.progress = (0.25, 0.5)
         speaker.replies[FetchAudit] = lambda command, operator: {"entries": ["x" * 50] * 100, "by": operator}
         shares: list[float] = []
-        answer = await link.order(FetchAudit(count=7), "anna", lambda share, text: shares.append(share))
+        async with asyncio.timeout(20):
+            answer = await link.order(FetchAudit(count=7), "anna", lambda share, text: shares.append(share))
         assert (len(answer["entries"]), answer["by"], shares) == (100, "anna", [0.25, 0.5])
         assert speaker.orders[0].generation == speaker.played.generation
 

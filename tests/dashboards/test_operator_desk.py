@@ -61,7 +61,8 @@ class Broadcaster:
 
     async def order(self, command: AnyCommand, operator: str, progress: Progress | None = None) -> dict[str, Any]:
         self.given.append((command, operator))
-        await self.held.wait()
+        async with asyncio.timeout(10):
+            await self.held.wait()
         answer = self.answers.get(type(command), {})
         if isinstance(answer, Exception):
             raise answer
