@@ -67,7 +67,7 @@ async def cpu_seconds(folder: Path, seats: int) -> list[float]:
                 said = report(number, sequence, tsi=tsi, state=ReceiverState.PLANNED, bytes_received=sequence << 24)
                 broadcast.session.receive_message(replace(said, buffer_fill_ratio=sequence / 100), time.monotonic())
             began = time.process_time()
-            host.tell_news()
+            host.newsroom.tell()
             await host._link.flush()
             found.append(time.process_time() - began)
     return found

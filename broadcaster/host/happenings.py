@@ -68,7 +68,7 @@ class Happenings:
         self._all: deque[Happening] = deque(maxlen=MAX_HAPPENINGS)
         self._seats: dict[str, SeatNews] = {}
         self._step: SessionStep | None = None
-        self._phase: SessionPhase | None = None
+        self._has_told_start = False
         self._told_rate = 0
         self._rate_told_at = 0.0
         self._alarms: set[str] = set()
@@ -85,6 +85,7 @@ class Happenings:
     def take_over(self, seats: Iterable[SeatNews]) -> None:
         """These seats were there before this process: that they are is nothing new."""
         self._seats = {seat.machine: seat for seat in seats}
+        self._has_told_start = True
 
     def look(self, session: SessionNews, seats: Sequence[SeatNews], at: float) -> bool:
         """Compare with the last look; whether anything happened.
@@ -135,14 +136,16 @@ class Happenings:
 
     def _look_at_session(self, session: SessionNews, seats: Sequence[SeatNews], at: float) -> None:
         step, self._step = self._step, session.step
-        phase, self._phase = self._phase, session.phase
+        # A small image may be sent between two looks.
+        has_begun = session.phase is SessionPhase.DISK or session.position > 0
+        if has_begun and not self._has_told_start:
+            self._has_told_start = True
+            self.note(f"sending began at {_mbit(session.rate_bits_per_second)} Mbit/s", at)
         if session.step is SessionStep.ENDED and step is not SessionStep.ENDED:
             verified = sum(seat.outcome == ReceiverState.VERIFIED.value for seat in seats)
             is_good = bool(seats) and verified == len(seats)
             words = f"session ended with {verified} of {len(seats)} seats verified"
             self.note(_sentence("", words, session.end_reason), at, Severity.GOOD if is_good else Severity.WARNING)
-        elif session.phase is SessionPhase.DISK and phase not in (None, SessionPhase.DISK):
-            self.note(f"sending began at {_mbit(session.rate_bits_per_second)} Mbit/s", at)
 
 
 def _changes(old: SeatNews | None, new: SeatNews) -> Iterable[_Event]:

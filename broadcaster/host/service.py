@@ -13,7 +13,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from types import TracebackType
 from typing import Final, Self
 
@@ -23,14 +22,14 @@ from broadcaster.budget import MessageBudget
 from broadcaster.control_side import BROADCASTER, BrokerInUse, Control
 from broadcaster.front_door import FrontDoor
 from broadcaster.host.attendance import Attendance
-from broadcaster.host.catalogue import Catalogue, in_use
+from broadcaster.host.catalogue import Catalogue
 from broadcaster.host.commands import Commands, Handler
 from broadcaster.host.config import HostConfig
 from broadcaster.host.host_audit import HostAudit
 from broadcaster.host.hosted_session import HostParts
 from broadcaster.host.image_commands import ImageCommands
 from broadcaster.host.kept_reports import REPORTS_FOLDER, KeptReports
-from broadcaster.host.news import images_news, receivers_news
+from broadcaster.host.newsroom import Newsroom, Place
 from broadcaster.host.receiver_commands import ReceiverCommands
 from broadcaster.host.record_commands import RecordCommands
 from broadcaster.host.session_commands import SessionCommands
@@ -50,7 +49,6 @@ from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.message_stream import sender_of
 from protocol.link.mqtt import MqttLink
 from protocol.messages import TOPIC_ROOT, Presence, announcement_topic
-from protocol.operators import MAX_APPLICANTS, ApplicantNews, HostNews, ImageNews, News, news_topic, signed_news
 
 NEWS_INTERVAL: Final = 1.0
 """[s] How stale an operator's picture may be."""
@@ -69,10 +67,6 @@ FAREWELL_SECONDS: Final = 2.0
 
 ALL_PRESENCES: Final = f"{TOPIC_ROOT}/receivers/+/presence"
 
-_MAX_WARNINGS: Final = 32
-_LONGEST_WARNING: Final = 400
-_LONGEST_NAME: Final = 64
-
 _logger = logging.getLogger(__name__)
 
 
@@ -90,6 +84,8 @@ class SessionHost:
         """takes the operators' orders; there once entered"""
         self.sessions: Sessions
         """there once entered"""
+        self.newsroom: Newsroom
+        """tells operators; there once entered"""
         self._library = library
         self._keys = keys
         self._config = config
@@ -98,16 +94,9 @@ class SessionHost:
         self._store = CastStore(library.root / CASTS_FOLDER)
         self._reports = KeptReports(library.root / REPORTS_FOLDER)
         self._catalogue = Catalogue(library, keys.trust)
-        self._images: list[ImageNews] = []
-        self._image_faults: list[str] = []
-        self._told_images: list[ImageNews] | None = None
-        self._images_told_at = 0.0
         self._attendance = Attendance()
         self._admissions = Admissions(keys.director.public)
         self._budget = MessageBudget()
-        self._started_at = time.time()
-        self._sequence = 0
-        self._vitals: Vitals
         self._has_news = asyncio.Event()
         self._library_changed = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
@@ -167,9 +156,18 @@ class SessionHost:
             flushed=self._link.flush,
             on_done=self._has_news.set,
         )
+        self.newsroom = Newsroom(
+            self._link,
+            self._keys.director,
+            Place(config.interface, self._broker, self.door, str(self._library.root)),
+            generation=lambda: self.commands.generation,
+            sessions=self.sessions,
+            attendance=self._attendance,
+            waiting_room=self._door.waiting_room,
+            vitals=await self._vitals(),
+        )
         stack.enter_context(BroadcasterMetrics(self._broadcasts, config.metrics_port))
         await self._look_at_library()
-        await self._look_at_machine()
         stack.push_async_callback(self._farewell)
         stack.push_async_callback(self.commands.close)
         stack.push_async_callback(self.sessions.close)
@@ -233,84 +231,13 @@ class SessionHost:
         """Tell the news when there are some, and else once a second."""
         while True:
             self._has_news.clear()
-            self.tell_news()
+            if self._link.is_connected:
+                self._attendance.expire(time.monotonic())
+            self.newsroom.tell()
             await asyncio.sleep(NEWS_GAP)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(NEWS_INTERVAL - NEWS_GAP):
                     await self._has_news.wait()
-
-    def tell_news(self) -> None:
-        """Publish all that operators should know now."""
-        now = time.monotonic()
-        if self._link.is_connected:
-            self._attendance.expire(now)
-        self._sequence += 1
-        generation, sequence = self.commands.generation, self._sequence
-        self._publish(self._host_news())
-        sessions = self.sessions.by_receiver()
-        for page in receivers_news(self._attendance.there(), sessions, generation=generation, sequence=sequence):
-            self._publish(page)
-        self._tell_images(now)
-        for session in self.sessions.all():
-            for news in session.news(generation, sequence):
-                self._publish(news)
-
-    def _tell_images(self, now: float) -> None:
-        uses: dict[tuple[str, int], tuple[str, ...]] = {}
-        for session in self.sessions.open():
-            header = session.manifest.header
-            uses[header.name, header.version] = (*uses.get((header.name, header.version), ()), session.tsi)
-        images = in_use(self._images, uses) if uses else self._images
-        if images == self._told_images and now - self._images_told_at < LIBRARY_INTERVAL:
-            return
-        self._told_images, self._images_told_at = images, now
-        for page in images_news(images, generation=self.commands.generation, sequence=self._sequence):
-            self._publish(page)
-
-    def _host_news(self) -> HostNews:
-        interface, vitals = self._config.interface, self._vitals
-        now = time.monotonic()
-        applicants = tuple(
-            ApplicantNews(
-                receiver_id=each.receiver_id,
-                seat=each.seat[:_LONGEST_NAME],
-                address=each.address[:_LONGEST_NAME],
-                words=each.words[:_LONGEST_NAME],
-                waiting_seconds=max(0.0, now - each.pending_since),
-            )
-            for each in self._door.waiting_room.pending[:MAX_APPLICANTS]
-        )
-        return HostNews(
-            generation=self.commands.generation,
-            sequence=self._sequence,
-            version=version("slatecast"),
-            at=time.time(),
-            started_at=self._started_at,
-            interface=interface.name,
-            address=interface.ipv4 or interface.ipv6 or "",
-            front_door=str(self.door),
-            broker=str(self._broker.address)[:_LONGEST_NAME],
-            link_bits_per_second=vitals.link_bits_per_second,
-            is_link_up=vitals.is_link_up,
-            library_path=str(self._library.root)[:_LONGEST_WARNING],
-            library_bytes_free=vitals.bytes_free,
-            library_bytes_total=vitals.bytes_total,
-            sessions=tuple(session.tsi for session in self.sessions.open()),
-            receiver_count=len(self._attendance),
-            applicants=applicants,
-            warnings=self._warnings(),
-        )
-
-    def _warnings(self) -> tuple[str, ...]:
-        claimed = [
-            f"two receivers say that they are machine {machine}: one of them must be given another name with --machine"
-            for machine in self._attendance.claimed_twice()
-        ]
-        told = (*self._vitals.warnings, *self._image_faults, *claimed)
-        return tuple(each[:_LONGEST_WARNING] for each in told[:_MAX_WARNINGS])
-
-    def _publish(self, news: News) -> None:
-        self._link.publish(news_topic(news), signed_news(news, self._keys.director), supersedes=True)
 
     def _answer(self, answer: Answer) -> None:
         self._link.publish(answer_topic(answer.command_id), signed_answer(answer, self._keys.director))
@@ -320,7 +247,7 @@ class SessionHost:
 
     async def _farewell(self) -> None:
         """The last news: what became of the sessions."""
-        self.tell_news()
+        self.newsroom.tell()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._link.flush()
@@ -336,21 +263,22 @@ class SessionHost:
             await self._look_at_library()
 
     async def _look_at_library(self) -> None:
-        before = self._images
+        newsroom = self.newsroom
+        before = newsroom.images
         try:
-            self._images, self._image_faults = await asyncio.to_thread(self._catalogue.read)
+            newsroom.images, newsroom.image_faults = await asyncio.to_thread(self._catalogue.read)
         except LibraryError as error:
-            self._images, self._image_faults = [], [str(error)]
-        if self._images != before:
+            newsroom.images, newsroom.image_faults = [], [str(error)]
+        if newsroom.images != before:
             self._has_news.set()
 
     async def _watch_machine(self) -> None:
         while True:
             await asyncio.sleep(VITALS_INTERVAL)
-            await self._look_at_machine()
+            self.newsroom.vitals = await self._vitals()
 
-    async def _look_at_machine(self) -> None:
-        self._vitals = await asyncio.to_thread(read_vitals, self._config.interface, self._library.root)
+    async def _vitals(self) -> Vitals:
+        return await asyncio.to_thread(read_vitals, self._config.interface, self._library.root)
 
     def _broadcasts(self) -> list[Broadcast]:
         return [session.broadcast for session in self.sessions.open() if session.has_opened]

@@ -42,6 +42,7 @@ from protocol.operators import (
     open_news,
 )
 from protocol.signing import SigningKey
+from protocol.trust import encode_trust
 from tests.end_to_end.room import KEYS, TOKEN, Room, Running, free_port
 
 LO: Final = resolve_interface("lo")
@@ -99,6 +100,10 @@ class Operator:
     def machines(self) -> set[str]:
         """That are there."""
         return {each.machine for page in self.receivers.values() for each in page.receivers}
+
+    def sessions_of_machines(self) -> dict[str, str]:
+        """In which session each machine takes part."""
+        return {each.machine: each.session for page in self.receivers.values() for each in page.receivers}
 
     def seats(self, tsi: str) -> dict[str, SeatNews]:
         """By name."""
@@ -197,13 +202,21 @@ class HostedRoom:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
 
-    def receive(self, machine: str, *options: object, size: int | None = None) -> Running:
-        """A receiver that goes on after a session, with a disk full of old bytes."""
+    def receive(self, machine: str, *options: object, size: int | None = None, token: str = TOKEN) -> Running:
+        """A receiver that goes on after a session, with a disk full of old bytes.
+
+        Without token it has to wait for the operator; it knows the broadcaster by its keys.
+        """
+        if not token:
+            trust = self.room.folder / "trust.json"
+            trust.write_bytes(encode_trust(self.keys.trust))
+            options = (*options, "--trust", trust)
         if machine not in self.targets:
             self.targets[machine] = self.room.target(machine, size or self.source.stat().st_size)
         return self.room.start(
             *("receive", "--server", f"127.0.0.1:{self.port}", "--interface", "lo"),
             *("--target", self.targets[machine], "--seat", f"PC {machine}", "--machine", machine, *options),
+            environment={"SLATECAST_RECEIVE_TOKEN": token},
         )
 
     def plan(self, *machines: str, **changes: Any) -> PlanSession:

@@ -7,6 +7,7 @@ from tests.broadcaster.host.played_session import seat_news, session_news
 from tests.sample_messages import receiver_id
 
 AT = 1.7e9
+WAITING = session_news(SessionStep.WAITING, phase=SessionPhase.WAITING)
 
 
 class Story:
@@ -15,13 +16,13 @@ class Story:
     def __init__(self) -> None:
         self.happenings = Happenings()
         self._at = AT
-        self._told = 0
+        self.look(session=WAITING)
 
     def look(self, *seats: SeatNews, session: SessionNews | None = None, seconds: float = 1.0) -> list[str]:
         """The new lines of this look."""
         self._at += seconds
         before = self.happenings.newest()
-        has_happened = self.happenings.look(session or session_news(), seats, self._at)
+        has_happened = self.happenings.look(session or WAITING, seats, self._at)
         after = self.happenings.newest()
         assert has_happened == (before != after)
         return [each.text for each in after[len(before) :]]
@@ -124,7 +125,7 @@ def test_steps_of_the_rate_are_told_with_their_reason_and_not_too_often(story: S
         session = session_news(rate_bits_per_second=mbit * 10**6, rate_reason="PC 7 loses 4 %")
         return story.look(session=session, seconds=seconds)
 
-    assert at_rate(900) == []
+    assert at_rate(900) == ["sending began at 900 Mbit/s"]
     assert at_rate(800, RATE_PATIENCE) == []
     assert at_rate(500) == ["rate down from 900 to 500 Mbit/s: PC 7 loses 4 %"]
     assert at_rate(100) == []
@@ -134,14 +135,22 @@ def test_steps_of_the_rate_are_told_with_their_reason_and_not_too_often(story: S
 
 
 def test_beginning_and_end_of_a_session(story: Story) -> None:
-    waiting = session_news(SessionStep.WAITING, phase=SessionPhase.WAITING)
-    assert story.look(session=waiting) == []
+    assert story.look() == []
     assert story.look(session=session_news()) == ["sending began at 900 Mbit/s"]
     seats = seat_news(outcome="verified"), seat_news(2, outcome="failed", reason="x")
     over = session_news(SessionStep.ENDED, phase=SessionPhase.ENDED, end_reason="every seat is settled")
     assert story.look(*seats, session=over)[-1] == "session ended with 1 of 2 seats verified: every seat is settled"
     assert story.last[1] is Severity.WARNING
     assert story.look(*seats, session=over) == []
+
+
+def test_a_session_that_is_over_before_the_next_look_began_as_well(story: Story) -> None:
+    over = session_news(SessionStep.ENDED, phase=SessionPhase.ENDED, position=5, end_reason="done")
+    began, ended = story.look(session=over)
+    assert (began, ended) == ("sending began at 900 Mbit/s", "session ended with 0 of 0 seats verified: done")
+    dropped = Story()
+    over = session_news(SessionStep.ENDED, phase=SessionPhase.ENDED, end_reason="anna dropped the plan")
+    assert dropped.look(session=over) == ["session ended with 0 of 0 seats verified: anna dropped the plan"]
 
 
 def test_a_session_in_which_all_are_verified_ends_well(story: Story) -> None:

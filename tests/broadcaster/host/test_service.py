@@ -12,7 +12,17 @@ from broadcaster.audit_check import read_entries, verify_audit
 from broadcaster.library.system_tools import find_tool
 from broadcaster.report_check import check_seats, check_whole, decode_report
 from broadcaster.saved_cast import CASTS_FOLDER
-from protocol.commands import AnyCommand, ContinueSession, FetchAudit, FetchReport, PauseSession, StartSession
+from protocol.commands import (
+    AdmitReceivers,
+    AnyCommand,
+    CompareVersions,
+    ContinueSession,
+    FetchAudit,
+    FetchReport,
+    ImportImage,
+    PauseSession,
+    StartSession,
+)
 from protocol.errors import RefusedError
 from protocol.link.mqtt import BrokerAddress
 from protocol.operators import SessionStep
@@ -87,7 +97,7 @@ async def test_a_room_from_plan_to_report(hosted: HostedRoom, broker: str) -> No
 
 
 async def test_two_rooms_at_once_and_no_machine_in_both(hosted: HostedRoom) -> None:
-    async with hosted.host(hosted.config(rate_bits_per_second=SLOW)) as (_, operator):
+    async with hosted.host(hosted.config(rate_bits_per_second=SLOW // 2)) as (_, operator):
         for machine in ("a", "b", "c"):
             hosted.receive(machine)
         await operator.until(lambda: operator.machines() == {"a", "b", "c"}, "all receivers")
@@ -103,8 +113,9 @@ async def test_two_rooms_at_once_and_no_machine_in_both(hosted: HostedRoom) -> N
         await operator.until(
             lambda: {operator.sessions[tsi].step for tsi in (one, other)} == {SessionStep.RUNNING}, "both running"
         )
-        taking = {each.machine: each.session for page in operator.receivers.values() for each in page.receivers}
-        assert taking == {"a": one, "b": other, "c": other}
+        await operator.until(
+            lambda: operator.sessions_of_machines() == {"a": one, "b": other, "c": other}, "who is where"
+        )
         for tsi in (one, other):
             await ended(operator, tsi)
             assert set(operator.outcomes(tsi).values()) == {"verified"}
@@ -114,6 +125,31 @@ async def refused(operator: Operator, command: AnyCommand) -> str:
     with pytest.raises(RefusedError) as caught:
         await operator.do(command)
     return str(caught.value)
+
+
+async def test_receivers_that_wait_are_let_in_and_images_come_by_order(hosted: HostedRoom) -> None:
+    async with hosted.host() as (_, operator):
+        hosted.receive("a", token="")
+        await operator.until(lambda: operator.host is not None and bool(operator.host.applicants), "an applicant")
+        assert operator.host is not None
+        (applicant,) = operator.host.applicants
+        assert (applicant.seat, applicant.address) == ("PC a", "127.0.0.1")
+        assert operator.machines() == set()
+        await operator.do(AdmitReceivers(receiver_ids=(applicant.receiver_id,)))
+        await operator.until(lambda: operator.machines() == {"a"}, "the receiver")
+        assert operator.host.applicants == ()
+        source = hosted.room.source("second", seed=7)
+        assert await operator.do(ImportImage(path=str(source), name="lab")) == {"name": "lab", "version": 2}
+        await operator.until(
+            lambda: [each.version for page in operator.images.values() for each in page.images] == [2, 1], "the image"
+        )
+        found = await operator.do(CompareVersions(name="lab", old_version=1, new_version=2))
+        assert found["changed_bytes"] > 0
+        tsi = await planned(hosted, operator, "a")
+        assert operator.sessions[tsi].version == 2
+    log = hosted.library.root / AUDIT_FILE
+    entries = [(entry.event, entry.fields.get("operator")) for entry in read_entries(log)]
+    assert entries == [(AuditEvent.RECEIVER_ADMITTED, "anna"), (AuditEvent.IMAGE_ADDED, "anna")]
 
 
 class HostProcess:
