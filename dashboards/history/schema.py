@@ -6,6 +6,7 @@ other programs read while we write (sqlite.org/wal.html). Everything here blocks
 
 import os
 import sqlite3
+import threading
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,9 @@ BUSY_TIMEOUT: Final = 2.0
 again, and meanwhile whoever reads the history waits behind it."""
 
 _MODE: Final = 0o600
+
+_MIGRATING: Final = threading.Lock()
+"""Alembic keeps the migration that runs in a global of the process; a second one at a time would get its connection."""
 
 
 class Trouble(Enum):
@@ -100,6 +104,9 @@ def trouble_of(error: Exception) -> tuple[Trouble, str]:
         return Trouble.UNFIT, f"{type(error).__name__} in what was to be written"
     primary = code & 0xFF
     kind = _KINDS.get(primary, Trouble.UNUSABLE)
+    if primary == sqlite3.SQLITE_IOERR:
+        # Which operation it was, for whoever looks after the disk.
+        return kind, f"{_WORDS[primary]} ({getattr(original, 'sqlite_errorname', 'no name')})"
     return kind, _WORDS.get(primary, f"{original}: mend that")
 
 
@@ -108,18 +115,29 @@ def scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
 
 
-def _prepare(connection: Any, _record: object) -> None:
-    # The driver opens transactions when it thinks fit, and never for changes of tables; SQLAlchemy says when instead.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+_PRAGMAS: Final = (
+    "journal_mode = WAL",
     # A power cut may lose the last session, and never damages the file (sqlite.org/pragma.html#pragma_synchronous).
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    # A file of any origin must not run what its author put into its schema.
-    connection.execute("PRAGMA trusted_schema = OFF")
-    # And what is damaged must be told before it misleads (sqlite.org/security.html).
-    connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA mmap_size = 0")
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+    # A file of any origin must not run what its author put into its schema, and what is damaged must be told before it
+    # misleads (sqlite.org/security.html).
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+    "mmap_size = 0",
+)
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    try:
+        # The driver opens transactions when it thinks fit, and never for changes of tables; SQLAlchemy says when.
+        connection.isolation_level = None
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        # Nobody else knows of it yet; left open it would lock out the next attempt until it is collected.
+        connection.close()
+        raise
 
 
 def _begin(connection: Connection) -> None:
@@ -149,7 +167,8 @@ def _migrate(connection: Connection) -> None:
         raise RefusedError("a newer slatecast wrote it: start that one, or move the file elsewhere")
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _MIGRATING:
+        command.upgrade(config, "head")
     connection.commit()
 
 

@@ -261,13 +261,17 @@ class History:
             # Somebody has moved or removed it: what is written to it would be lost.
             self._let_go()
         if self._archive is None and time.monotonic() >= self._try_again_at:
-            self._archive = Archive(open_engine(self._path))
-            self._inode = _inode(self._path)
+            try:
+                self._archive = Archive(open_engine(self._path))
+            except Exception as error:  # as above
+                self._failed(error, is_opened=False)
+            else:
+                self._inode = _inode(self._path)
         return self._archive
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, *, is_opened: bool = True) -> None:
         kind, words = (Trouble.UNUSABLE, str(error)) if isinstance(error, RefusedError) else trouble_of(error)
-        if kind is Trouble.UNFIT:
+        if kind is Trouble.UNFIT and is_opened:
             self._unfit = words
             return
         self._try_again_at = time.monotonic() + self._retry_interval

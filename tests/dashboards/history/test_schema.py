@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -153,3 +154,11 @@ def test_errors_are_told_apart(code: int, kind: Trouble, words: str) -> None:
 def test_other_errors() -> None:
     assert trouble_of(OSError(28, os.strerror(28))) == (Trouble.UNUSABLE, "No space left on device: mend that")
     assert trouble_of(OverflowError())[0] is Trouble.UNFIT
+
+
+def test_two_files_at_a_time_get_their_own_migrations(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.sqlite" for number in range(4)]
+    with ThreadPoolExecutor(len(files)) as pool:
+        for engine in pool.map(open_engine, files):
+            engine.dispose()
+    assert [migrated_to(file) for file in files] == [REVISIONS[-1]] * len(files)
