@@ -33,6 +33,17 @@ def test_rooms_end_in_every_way() -> None:
 
 
 @pytest.mark.slow
+def test_with_an_operator_nothing_is_written_that_was_not_started_and_all_else_is_as_ever() -> None:
+    """Plans are started late, or dropped; sessions rest; seats are stopped and moved, while all faults go on."""
+    outcomes = [run_seed(seed, has_operator=True) for seed in range(60)]
+    failures = [f"seed {each.seed}: {each.problems}" for each in outcomes if each.problems]
+    assert not failures, "\n".join(failures)
+    states = {state for each in outcomes for state in each.states.values()}
+    assert states >= {ReceiverState.VERIFIED, ReceiverState.PLANNED, ReceiverState.REFUSED}
+    assert run_seed(3, has_operator=True).trace == outcomes[3].trace, "a seed does not replay"
+
+
+@pytest.mark.slow
 def test_rooms_differ() -> None:
     assert run_seed(7).trace != run_seed(8).trace
 

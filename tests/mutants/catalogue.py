@@ -214,7 +214,11 @@ MUTANTS = (
     _mutant(
         "countdown skipped",
         "the disk is written while the seat still says that it can be stopped",
-        ("receiver/arming.py", "        return now >= self._ends_at\n", "        return True\n"),
+        (
+            "receiver/arming.py",
+            "        return not self._is_held and now >= self._ends_at\n",
+            "        return not self._is_held\n",
+        ),
     ),
     _mutant(
         "abort forgotten",
@@ -225,6 +229,51 @@ MUTANTS = (
         "abort when it is too late",
         "a seat says that nothing was written when the first write is under way",
         ("receiver/arming.py", "return not self._is_stopped and not self._has_begun", "return not self._is_stopped"),
+    ),
+    # --- the plan ----------------------------------------------------------------------------------------------------
+    _mutant(
+        "plan is an order",
+        "a seat that is only planned writes its disk",
+        ("receiver/arming.py", "        self._is_held = is_held\n", "        self._is_held = False\n"),
+    ),
+    _mutant(
+        "plan held by nobody",
+        "what is only planned is written when the countdown would be over",
+        (
+            "receiver/arming.py",
+            "        return not self._is_held and now >= self._ends_at\n",
+            "        return now >= self._ends_at\n",
+        ),
+        (
+            "receiver/arming.py",
+            "            if self._is_held:\n                raise SessionStateError",
+            "            if False:\n                raise SessionStateError",
+        ),
+        ("receiver/session.py", "        if self.arming.is_held:\n            return ReceiverState.PLANNED\n", ""),
+    ),
+    _mutant(
+        "planned seat takes the disk",
+        "blocks are stored before the disk may be written",
+        (
+            "receiver/session.py",
+            "return toi == TOI_MANIFEST or self.state in (ReceiverState.RECEIVING, ReceiverState.VERIFYING)",
+            "return True",
+        ),
+    ),
+    _mutant(
+        "foreseen is found",
+        "what a look at the disk promised is believed when it is written",
+        (
+            "receiver/session.py",
+            "        self._objects.manifest_loaded(manifest)\n        self._enter(ReceiverState.RECEIVING, now)",
+            "        if self._foreseen is None:\n            self._objects.manifest_loaded(manifest)\n"
+            "        self._enter(ReceiverState.RECEIVING, now)",
+        ),
+    ),
+    _mutant(
+        "dismissed seat writes on",
+        "a seat that was stopped finishes what it has begun to write",
+        ("receiver/session.py", "        if self.receiver_id in message.dismissed:\n", "        if False:\n"),
     ),
     # --- repair ------------------------------------------------------------------------------------------------------
     _mutant(
@@ -293,8 +342,8 @@ MUTANTS = (
         "a dead machine holds up the room for ever",
         (
             "broadcaster/roster.py",
-            "self.outcome(now) not in (LOST, STALLED, INCOMPLETE)",
-            "self.outcome(now) not in (STALLED, INCOMPLETE)",
+            "self.outcome(now) not in (LOST, STALLED, INCOMPLETE, ABORTED)",
+            "self.outcome(now) not in (STALLED, INCOMPLETE, ABORTED)",
         ),
     ),
     _mutant(

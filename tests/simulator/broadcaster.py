@@ -21,6 +21,7 @@ from protocol.messages import (
     FecOti,
     Message,
     MissingBlocks,
+    Presence,
     ReceiverReport,
     RepairRequest,
     SessionPhase,
@@ -34,7 +35,7 @@ from tests.simulator.audit import SenderAudit
 from tests.simulator.broker import Party, SimulatedBroker
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH, SimulatedImage
 from tests.simulator.network import SimulatedMulticast
-from tests.simulator.order import session_secret
+from tests.simulator.order import session_secret, signed
 from tests.simulator.schedule import Schedule
 
 MACHINE = "broadcaster"
@@ -59,6 +60,10 @@ class SenderSettings:
     """datagrams that leave in one system call"""
     max_repair_symbols: int
     has_lane: bool
+    is_planned: bool = False
+    """nothing may be written before an operator starts it"""
+    has_tickets: bool = False
+    """receivers take part by tickets, as an operator wants it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,10 @@ class _Saved:
     slow_because: tuple[str, ...] = ()
     datagrams_sent: int = 0
     repair_datagrams: int = 0
+    is_released: bool = False
+    is_paused: bool = False
+    dismissed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 class SimulatedBroadcaster:
@@ -116,6 +125,9 @@ class SimulatedBroadcaster:
         self.has_late_inventory = False
         """a seat told what it lacks when the disk was being sent already"""
         self._saved = _Saved(generation=0)
+        self._machines: dict[str, str] = {}
+        """by receiver id, of those that are there"""
+        self._dismissed_machines: set[str] = set()
         self.start()
 
     @property
@@ -148,12 +160,19 @@ class SimulatedBroadcaster:
             rate=RateControl(rate, now),
             now=now,
             generation=saved.generation + 1,
+            is_held=self._settings.is_planned and not saved.is_released,
             on_nonsense=self._nonsense,
         )
         self.sessions.append(session)
         session.datagrams_sent, session.repair_datagrams = saved.datagrams_sent, saved.repair_datagrams
         for report, slow_because in zip(saved.reports, saved.slow_because, strict=True):
             session.roster.restore(report, slow_because, now)
+        for receiver_id in saved.dismissed:
+            session.dismiss(receiver_id, now)
+        for receiver_id in saved.moved:
+            session.move_to_catch_up(receiver_id, now)
+        if saved.is_paused:
+            session.pause(now)
         self._save()
         self._broker.connect(
             MACHINE,
@@ -187,7 +206,33 @@ class SimulatedBroadcaster:
             slow_because=tuple(seat.was_slow_because for seat in seats),
             datagrams_sent=self.session.datagrams_sent,
             repair_datagrams=self.session.repair_datagrams,
+            is_released=not self.session.is_held,
+            is_paused=self.session.is_paused,
+            dismissed=self.session.roster.dismissed_ids(),
+            moved=self.session.moved_ids(),
         )
+
+    def changed(self) -> None:
+        """The operator has changed something: a restart finds it, and everybody hears it."""
+        self._save()
+        self._say_what_is_due()
+
+    def dismiss(self, receiver_id: str) -> str:
+        """The machine of this receiver gets no ticket any more; gives its name."""
+        machine = self._machines.get(receiver_id, "")  # somebody may have invented it
+        self._dismissed_machines.add(machine)
+        return machine
+
+    def give_tickets(self) -> None:
+        """To everybody that is there."""
+        for receiver_id in list(self._machines):
+            self._give_ticket(receiver_id)
+
+    def _give_ticket(self, receiver_id: str) -> None:
+        if self.session.phase is SessionPhase.ENDED or self._machines[receiver_id] in self._dismissed_machines:
+            return
+        said = signed(self.announcement.tsi, receiver_id, may_write=not self.session.is_held)
+        self._broker.publish(MACHINE, said)
 
     def _nonsense(self, receiver_id: str, what: str) -> None:
         self.nonsense_count += 1
@@ -206,6 +251,9 @@ class SimulatedBroadcaster:
             return
         if isinstance(message, MissingBlocks) and self.session.phase is SessionPhase.DISK:
             self.has_late_inventory = self.audits[-1].is_served_otherwise = True
+        if self._settings.has_tickets and isinstance(message, Presence) and message.is_online:
+            self._machines[receiver_id] = message.machine
+            self._give_ticket(receiver_id)
         nonsense_before = self.nonsense_count
         self.session.receive_message(message, now)
         if self.nonsense_count == nonsense_before:

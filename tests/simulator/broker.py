@@ -208,7 +208,8 @@ class SimulatedBroker:
                 self._offer(machine, line, topic, payload)
 
     def _offer(self, machine: str, line: _Line, topic: str, payload: bytes) -> None:
-        if line.party.is_broadcaster is not ("/receivers/" in topic):
+        is_for_broadcaster = "/receivers/" in topic and not topic.endswith("/ticket")
+        if line.party.is_broadcaster is not is_for_broadcaster:
             return
         if machine in self._cut_cables:
             line.held.append((topic, payload))

@@ -31,7 +31,7 @@ def problems_of(room: "Room", report: SessionReport) -> list[str]:
     for receiver in room.receivers:
         found += receiver.problems
         found += _problems_of_disk(room, receiver)
-        if not receiver.is_gone_for_good:
+        if not receiver.is_gone_for_good and not _is_stopped_by_operator(room, receiver):
             found += _problems_of_seat(room, receiver, seats.get(receiver.receiver_id))
     found += [
         f"report: {seat.seat} is {seat.outcome}, and no reason is given"
@@ -40,8 +40,9 @@ def problems_of(room: "Room", report: SessionReport) -> list[str]:
     ]
     found += _problems_of_hostile(room)
     found += _problems_of_farewell(room) + _problems_of_names(room, report) + _problems_of_resume(room)
-    found += _problems_of_insider(room)
-    has_fault = room.before_kill is not None or room.insider is not None
+    found += _problems_of_insider(room) + _problems_of_plan(room)
+    is_dropped = room.plans is not None and room.plans.is_dropped
+    has_fault = room.before_kill is not None or room.insider is not None or is_dropped
     if room.is_calm and not has_fault and not room.sender.has_late_inventory:
         found += _problems_of_calm_room(room)
     return found
@@ -66,6 +67,23 @@ def _problems_of_disk(room: "Room", receiver: SimulatedReceiver) -> list[str]:
     if receiver.device.boots_half(room.image):
         found.append(f"{receiver.machine}: bootable, but the disk is not the image")
     return found
+
+
+def _is_stopped_by_operator(room: "Room", receiver: SimulatedReceiver) -> bool:
+    """Whether no image is due there: the plan was dropped, or the machine was dismissed."""
+    return room.plans is not None and (room.plans.is_dropped or receiver.machine in room.plans.dismissed)
+
+
+def _problems_of_plan(room: "Room") -> list[str]:
+    """Without a start nothing was written, anywhere."""
+    plans = room.plans
+    if plans is None or not plans.is_planned or plans.was_released:
+        return []
+    return [
+        f"{receiver.machine}: it was never started, and the disk is another one"
+        for receiver in room.receivers
+        if receiver.device.platter() != receiver.device.initial
+    ]
 
 
 def _problems_of_seat(room: "Room", receiver: SimulatedReceiver, seat: SeatReport | None) -> list[str]:
@@ -177,6 +195,7 @@ def _problems_of_resume(room: "Room") -> list[str]:
     sender, before = room.sender, room.before_kill
     if (
         before is None
+        or room.plans is not None
         or len(sender.sessions) < 2
         or room.rotten is not None
         or room.hostile is not None
@@ -220,7 +239,7 @@ def _problems_of_calm_room(room: "Room") -> list[str]:
             found.append(f"no fault, and {seat.report.seat} lost {seat.report.symbols_lost} symbols")
     least = needed * DATAGRAM_LENGTH * 8 / session.rate.ceiling_bits_per_second
     assert session.ended_at is not None
-    least += room.longest_countdown
+    least += room.longest_countdown + (0.0 if room.plans is None else room.plans.ends_at)
     if session.ended_at > least + LONGEST_CALM:
         found.append(f"no fault, and {session.ended_at:.1f} s instead of {least:.1f}")
     return found

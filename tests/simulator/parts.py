@@ -1,5 +1,6 @@
 """What all machines of a simulated room share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.simulator.broker import SimulatedBroker
@@ -18,3 +19,7 @@ class RoomParts:
     broker: SimulatedBroker
     lane: SimulatedLane
     image: SimulatedImage
+    has_tickets: bool
+    """receivers take part by tickets; otherwise whoever hears of the session may write"""
+    may_write: Callable[[], bool]
+    """whether any ticket may allow to write now"""

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from math import inf
 
+import msgspec
+
 from protocol.errors import MessageError
 from protocol.messages import (
     Announcement,
@@ -13,14 +15,18 @@ from protocol.messages import (
     ReceiverReport,
     ReceiverState,
     RepairRequest,
+    SessionStatus,
+    SignedTicket,
     decode_message,
     decode_tsi,
 )
 from protocol.seal import Seal
 from protocol.symbol_digests import false_symbols
+from protocol.ticket import Ticket
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_MANIFEST
 from receiver.arming import Arming
-from receiver.events import BlockDecodable, Event, ObjectCompleted, Want
+from receiver.events import BlockDecodable, Event, ObjectCompleted, PreviewPossible, Want
+from receiver.service import PRESENCE_INTERVAL, TICKET_INTERVAL
 from receiver.session import ReceiverSession
 from tests.simulator.broker import BROKER_PATIENCE, Party
 from tests.simulator.disk import SimulatedDisk
@@ -66,6 +72,12 @@ class _Boot:
         """somebody stopped it at the seat, and was told that this was in time"""
         self.is_fetching = False
         self.is_connected = False
+        self.waiting: Announcement | None = None
+        """announced, and no ticket has come"""
+        self.is_dismissed = False
+        """it has heard that the operator stops it, in time"""
+        self.may_write = False
+        """a ticket has come that allows it"""
 
 
 class SimulatedReceiver:
@@ -210,9 +222,15 @@ class SimulatedReceiver:
             self._schedule.note(f"{self.machine} abort {boot.is_stopped}")
 
     def note_use_of_disk(self) -> None:
-        """Nothing touches the disk before the countdown is over, and nothing after an abort that was in time."""
+        """Nothing touches the disk before a ticket allows it and the countdown is over, and nothing after an abort."""
         boot, now = self.boots[-1], self._schedule.now
-        if boot.is_stopped:
+        if not boot.may_write or not self._parts.may_write():
+            self.problems.append(f"{self.machine}: the disk is written, and no ticket allows it")
+        elif boot.is_dismissed:
+            self.problems.append(f"{self.machine}: stopped by the operator, and the disk is written")
+        elif boot.session is not None and boot.session.state.is_final:
+            self.problems.append(f"{self.machine}: the disk is written after the end: {boot.session.reason}")
+        elif boot.is_stopped:
             self.problems.append(f"{self.machine}: stopped at the seat, and the disk is written")
         elif now < boot.may_write_at:
             self.problems.append(f"{self.machine}: the disk is written {boot.may_write_at - now:.3f} s too soon")
@@ -239,12 +257,49 @@ class SimulatedReceiver:
         except MessageError:
             return
         if isinstance(message, Announcement):
-            lost_sender = boot.session is not None and boot.has_left and boot.session.has_lost_sender
-            if boot.session is None or lost_sender:
-                self._join(boot, message)
+            self._announced(boot, message)
+        elif isinstance(message, SignedTicket):
+            if message.receiver_id == boot.receiver_id:
+                self._ordered(boot, msgspec.json.decode(message.ticket, type=Ticket))
         elif boot.session is not None and not boot.has_left:
             boot.session.receive_message(message, self._schedule.now)
+            if isinstance(message, SessionStatus) and boot.receiver_id in message.dismissed:
+                boot.is_dismissed |= not boot.session._is_committing
             self._follow(boot, boot.session)
+            self.pump()
+
+    def _announced(self, boot: _Boot, announcement: Announcement) -> None:
+        session = boot.session
+        may_join_again = session is not None and boot.has_left and session.has_lost_sender and not session.is_stopped
+        if session is not None and not may_join_again:
+            return
+        if not self._parts.has_tickets:
+            self._join(boot, announcement, may_write=True)
+        elif boot.waiting is None:
+            boot.waiting = announcement
+            self._ask_for_ticket(boot)
+
+    def _ask_for_ticket(self, boot: _Boot) -> None:
+        """Until it is there."""
+        if self.is_alive and self.boots[-1] is boot and boot.waiting is not None:
+            self._parts.broker.publish(self.machine, self._presence(is_online=True))
+            self._schedule.after(TICKET_INTERVAL, lambda: self._ask_for_ticket(boot))
+
+    def _ask_again(self, boot: _Boot, session: ReceiverSession) -> None:
+        """While it is only planned: the ticket that allows to write may have been lost."""
+        if self._is_joined(boot, session) and not boot.may_write:
+            self._parts.broker.publish(self.machine, self._presence(is_online=True))
+            self._schedule.after(PRESENCE_INTERVAL, lambda: self._ask_again(boot, session))
+
+    def _ordered(self, boot: _Boot, ticket: Ticket) -> None:
+        """As ``receiver.orders``: of a plan only what may be written is news, and of that nothing."""
+        if boot.waiting is not None and (ticket.may_write or not boot.may_write):
+            announcement, boot.waiting = boot.waiting, None
+            self._join(boot, announcement, may_write=ticket.may_write)
+        elif ticket.may_write and boot.session is not None and not boot.has_left and not boot.may_write:
+            boot.may_write = True
+            boot.may_write_at = self._schedule.now + self.habits.countdown
+            boot.session.released(ticket, self._schedule.now)
             self.pump()
 
     def _follow(self, boot: _Boot, session: ReceiverSession) -> None:
@@ -262,8 +317,9 @@ class SimulatedReceiver:
             for _ in range(FETCHES):
                 self._fetch_next()
 
-    def _join(self, boot: _Boot, announcement: Announcement) -> None:
+    def _join(self, boot: _Boot, announcement: Announcement, *, may_write: bool) -> None:
         boot.announcement = announcement
+        boot.may_write |= may_write
         boot.has_left = boot.is_fetching = False
         boot.final_since = None
         self._seal = Seal(
@@ -275,14 +331,14 @@ class SimulatedReceiver:
         # What has begun in this session cannot be stopped any more, so that nobody has to be warned again.
         has_begun = boot.session is not None and boot.session.arming.has_begun
         countdown = 0.0 if has_begun else self.habits.countdown
-        boot.may_write_at = self._schedule.now + countdown
+        boot.may_write_at = self._schedule.now + countdown if may_write else inf
         self.device.on_write = self.note_use_of_disk
         session = boot.session = ReceiverSession(
             announcement,
             receiver_id=boot.receiver_id,
             seat=self.seat,
             target="memory",
-            arming=Arming(countdown, self._schedule.now, is_held=False),
+            arming=Arming(countdown, self._schedule.now, is_held=not may_write),
             rng=self._rng,
             now=self._schedule.now,
             buffer_limit=self.habits.buffer_room + 191 * ENCODING_SYMBOL_LENGTH,
@@ -296,6 +352,8 @@ class SimulatedReceiver:
             self.habits.abort_after = None
         self._follow(boot, session)
         self.if_joined(0.0, self._speak)
+        if not may_write:
+            self._schedule.after(PRESENCE_INTERVAL, lambda: self._ask_again(boot, session))
 
     def _speak(self) -> None:
         session, boot, now = self._joined(), self.boots[-1], self._schedule.now
@@ -413,6 +471,8 @@ class SimulatedReceiver:
             self._worker().store(event.block)
         elif isinstance(event, ObjectCompleted):
             self._worker().object_completed(event.toi)
+        elif isinstance(event, PreviewPossible):
+            self._worker().preview()
         else:
             self._leave(is_acknowledged=event.is_acknowledged)
 
@@ -450,7 +510,7 @@ class SimulatedReceiver:
     def _presence(self, *, is_online: bool) -> Presence:
         return Presence(
             receiver_id=self.receiver_id,
-            machine=self.seat,
+            machine=self.machine,
             seat=self.seat,
             is_online=is_online,
             identity_key=bytes(32),

@@ -18,6 +18,7 @@ from tests.simulator.insider import Insider
 from tests.simulator.invariants import problems_of, report_of
 from tests.simulator.lane import SimulatedLane
 from tests.simulator.network import LinkFaults, SimulatedMulticast
+from tests.simulator.operator import Operator, Plans, draw_plans
 from tests.simulator.parts import RoomParts
 from tests.simulator.receiver import DATAGRAM_LENGTH, SimulatedReceiver
 from tests.simulator.schedule import Schedule
@@ -31,6 +32,9 @@ TIME_LIMIT = 240.0
 
 FAREWELL = 20.0
 """[virtual s] After the end of the session every receiver has left by then."""
+
+OPERATOR_RATIO = 0.25
+"""Share of rooms with an operator who plans, starts, pauses, and stops or moves seats."""
 
 CALM_RATIO = 0.2
 """Share of rooms without any fault, in which nothing may be sent in vain."""
@@ -85,6 +89,8 @@ class Room:
     """for countdowns and who stops them"""
     longest_countdown: float = 0.0
     """s"""
+    plans: Plans | None = None
+    """what an operator does here"""
     hostile: HostileReceiver | None = None
     insider: Insider | None = None
     has_broker_outage: bool = False
@@ -145,15 +151,19 @@ def cost_of_lies(seed: int, ratio: float) -> CostOfLies | None:
     return CostOfLies(outcome, needed, sent - needed, blocks, len(lied_to.insider.blocks), mismatches)
 
 
-def run_seed(seed: int) -> Outcome:
-    """One room, from the announcement until everybody has left."""
-    room = _draw_room(random.Random(seed), random.Random(f"arming {seed}"))
+def run_seed(seed: int, *, has_operator: bool | None = None) -> Outcome:
+    """One room, from the announcement until everybody has left; every fourth has an operator unless that is told."""
+    room = _draw_room(random.Random(seed), random.Random(f"arming {seed}"), _draw_plans(seed, has_operator))
     _plan_insider(room, random.Random(f"insider {seed}"))
     _plan_receivers(room)
     if room.is_only_killed:
         room.schedule.after(room.rng.uniform(0.3, 4.0), lambda: _kill_broadcaster(room, is_broker_killed=False))
     elif not room.is_calm:
         _plan_faults(room)
+    if room.plans is not None:
+        if room.is_calm:
+            room.plans.dismissals, room.plans.moves = [], []
+        Operator(room.schedule, random.Random(f"operator acts {seed}"), room.sender, room.plans)
     return _play(room, seed)
 
 
@@ -183,7 +193,13 @@ def _run_jobs(jobs: Iterable[Job], should_stop: StopRequest, threads: int = 1) -
     should_stop()
 
 
-def _draw_room(rng: random.Random, arming_rng: random.Random) -> Room:
+def _draw_plans(seed: int, has_operator: bool | None) -> Plans | None:
+    rng = random.Random(f"operator {seed}")
+    is_drawn = rng.random() < OPERATOR_RATIO
+    return draw_plans(rng) if (is_drawn if has_operator is None else has_operator) else None
+
+
+def _draw_room(rng: random.Random, arming_rng: random.Random, plans: Plans | None = None) -> Room:
     schedule = Schedule()
     is_calm = rng.random() < CALM_RATIO
     network = SimulatedMulticast(schedule, random.Random(rng.random()), DATAGRAM_LENGTH)
@@ -210,6 +226,8 @@ def _draw_room(rng: random.Random, arming_rng: random.Random) -> Room:
             batch_length=rng.choice([1, 4, 44]),
             max_repair_symbols=rng.choice([64, 64, 8, 3]),
             has_lane=has_lane,
+            is_planned=plans is not None and plans.is_planned,
+            has_tickets=plans is not None,
         ),
     )
     lane = SimulatedLane(schedule, random.Random(rng.random()), sender)
@@ -230,12 +248,21 @@ def _draw_room(rng: random.Random, arming_rng: random.Random) -> Room:
         broker_faults=broker_faults,
         is_only_killed=is_only_killed,
         arming_rng=arming_rng,
+        plans=plans,
     )
 
 
 def _plan_receivers(room: Room) -> None:
-    rng = room.rng
-    parts = RoomParts(room.schedule, room.network, room.broker, room.lane, room.image)
+    rng, plans = room.rng, room.plans
+    parts = RoomParts(
+        room.schedule,
+        room.network,
+        room.broker,
+        room.lane,
+        room.image,
+        has_tickets=plans is not None,
+        may_write=lambda: plans is None or not plans.is_planned or plans.was_released,
+    )
     has_doubled_name = rng.random() < 0.05
     for number in range(room.machine_count):
         is_late = not room.is_calm and rng.random() < 0.3

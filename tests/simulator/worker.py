@@ -13,6 +13,7 @@ from protocol.errors import DiskError, IntegrityError, ManifestError, RefusedErr
 from protocol.messages import Announcement, ReceiverState
 from protocol.wire import TOI_MANIFEST
 from receiver.deployment import Deployment
+from receiver.preview import preview
 from receiver.session import ReceiverSession
 from tests.receiver.memory_device import PowerCutError
 from tests.simulator.disk import SimulatedDisk
@@ -117,6 +118,24 @@ class DiskWorker:
         """Load the manifest, or read back and commit."""
         self._by_worker(self._load_manifest if toi == TOI_MANIFEST else self._finish)
 
+    def preview(self) -> None:
+        """Look at the disk, which may not be written."""
+        self._by_worker(self._preview)
+
+    def _preview(self) -> None:
+        manifest = self._deployment.read_manifest()
+        self._session.manifest_seen(manifest)
+        found = list[int]()
+        if self._habits.is_delta:
+            preview(self._device, manifest, found.extend, lambda done, total: None, lambda: False)
+
+        def tell() -> None:
+            self._session.blocks_foreseen(found)
+            self._session.preview_ended(self._schedule.now)
+            self._machine.pump()
+
+        self._machine.if_joined(self._rng.uniform(0.0, self._habits.longest_scan_pause), tell)
+
     @property
     def bytes_written(self) -> int:
         """Raw bytes that the disk has taken."""
@@ -174,6 +193,9 @@ class DiskWorker:
         if store.is_done:
             return
         store.is_done = True
+        if self._session.state.is_final:
+            self._stores.remove(store)
+            return
         block, session, now = store.block, self._session, self._schedule.now
         self._damage_in_memory(block)
         is_stored = self._deployment.store_block(block)
@@ -201,7 +223,7 @@ class DiskWorker:
         self._scan_on(list(self._habits.scan_stops) if self._habits.is_delta else None)
 
     def _zero(self) -> None:
-        self._deployment.write_zero_ranges(lambda: False)
+        self._deployment.write_zero_ranges(lambda: self._session.state.is_final)
         self._is_zeroed = True
 
     def _scan_on(self, stops: list[int] | None) -> None:
@@ -217,7 +239,7 @@ class DiskWorker:
             def must_stop() -> bool:
                 nonlocal steps_left
                 steps_left -= 1
-                return steps_left < 0 or session.state is ReceiverState.VERIFYING
+                return steps_left < 0 or session.state.is_final or session.state is ReceiverState.VERIFYING
 
             def note_progress(done: int, total: int) -> None:
                 session.counters.blocks_scanned, session.counters.blocks_to_scan = done, total
@@ -263,10 +285,12 @@ class DiskWorker:
         def note_progress(done: int, total: int) -> None:
             session.counters.bytes_verified, session.counters.bytes_to_verify = done, total
 
-        damaged = self._deployment.read_back(note_progress, lambda: False)
+        damaged = self._deployment.read_back(note_progress, lambda: session.state.is_final)
+        if session.state.is_final:
+            return
         if damaged:
             session.read_back_failed(damaged, self._schedule.now)
-        else:
+        elif session.may_commit():
             self._by_worker(self._commit)
 
     def _commit(self) -> None:
