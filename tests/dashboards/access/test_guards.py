@@ -131,6 +131,7 @@ async def test_a_request_of_our_own_page(console: PlayedConsole) -> None:
             answer = await browser.post("/api/v1/rooms/wake", json=body, headers={CSRF_HEADER: csrf, **own})
             assert answer.status_code == 200
         assert (await browser.post("/", headers={"origin": URL})).status_code == 403
+        assert (await browser.post("/", headers={CSRF_HEADER: csrf})).status_code == 403, "nobody says whose page"
         assert (await browser.post("/", headers={"origin": URL, CSRF_HEADER: csrf})).status_code == 200
 
 
