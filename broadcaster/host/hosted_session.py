@@ -34,7 +34,7 @@ from broadcaster.report import SessionReport, seal_report
 from broadcaster.service import Broadcast
 from protocol.errors import LibraryError, RefusedError, SlatecastError
 from protocol.manifest import Manifest
-from protocol.messages import Presence
+from protocol.messages import Presence, SessionPhase
 from protocol.operators import SeatNews, SeatsNews, SessionNews, Severity
 
 RESUME_WAIT: Final = 20.0
@@ -84,6 +84,7 @@ class HostedSession:
         self._places = Places(hosting)
         self._happenings = Happenings()
         self._is_suspended = False
+        self._closed = asyncio.Event()
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._audit = CastAudit(
             AuditLog(parts.library.root / AUDIT_FILE, parts.keys.director),
@@ -112,8 +113,17 @@ class HostedSession:
 
     @property
     def is_open(self) -> bool:
-        """Whether it goes on."""
+        """Whether it goes on, or its report is not kept yet."""
         return self.ended_at is None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can be ordered of it any more."""
+        return not self.is_open or (self.has_opened and self.broadcast.session.phase is SessionPhase.ENDED)
+
+    async def closed(self) -> None:
+        """Wait until its report is kept."""
+        await self._closed.wait()
 
     # --- its life ------------------------------------------------------------------------------------------------
 
@@ -140,6 +150,7 @@ class HostedSession:
         finally:
             await asyncio.to_thread(self._audit.close, self.failure)
             self.ended_at = time.monotonic()
+            self._closed.set()
             if not self._opened.done():
                 self._opened.cancel()
             self._parts.on_change()
@@ -231,7 +242,7 @@ class HostedSession:
 
     def holds(self, machine: str) -> bool:
         """Whether this machine belongs to it: the session is for it, goes on, and its seat is not done."""
-        if not self.is_open or not self._places.is_for(machine):
+        if self.is_over or not self._places.is_for(machine):
             return False
         receiver_id = self._places.receiver_at(machine)
         seat = self.broadcast.session.roster.get(receiver_id) if receiver_id and self.has_opened else None

@@ -39,8 +39,11 @@ class RecordCommands:
 
     async def report(self, command: FetchReport, _work: Work) -> object:
         """The signed report of a session that has ended."""
-        if any(session.tsi == command.tsi for session in self._sessions.open()):
+        session = next((session for session in self._sessions.open() if session.tsi == command.tsi), None)
+        if session is not None and not session.is_over:
             raise RefusedError("the session still runs: its report is made when it has ended")
+        if session is not None:
+            await session.closed()  # its last entries are being written
         return await asyncio.to_thread(self._reports.report, command.tsi)
 
     async def audit(self, command: FetchAudit, work: Work) -> object:

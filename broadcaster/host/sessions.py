@@ -66,7 +66,7 @@ class Sessions:
         session = self._sessions.get(tsi)
         if session is None:
             raise RefusedError(f"there is no session {tsi}: look again, it may have ended")
-        if not session.is_open:
+        if session.is_over:
             raise RefusedError("the session has ended")
         return session
 

@@ -47,9 +47,17 @@ def records(tmp_path: Path) -> Records:
 
 def test_the_report_of_a_session_that_has_ended(records: Records) -> None:
     records.reports.keep(unsigned_report(1), HOSTING)
-    records.open = [SimpleNamespace(tsi=TSI)]
+    records.open = [SimpleNamespace(tsi=TSI, is_over=False)]
     with pytest.raises(RefusedError, match="still runs"):
         records.do(FetchReport(tsi=TSI))
+    waited: list[bool] = []
+
+    async def closed() -> None:
+        waited.append(True)
+
+    records.open = [SimpleNamespace(tsi=TSI, is_over=True, closed=closed)]
+    assert records.do(FetchReport(tsi=TSI))["session"] == TSI
+    assert waited
     records.open = []
     assert records.do(FetchReport(tsi=TSI))["session"] == TSI
     with pytest.raises(RefusedError, match="there is no report of session ffffffffffffffff"):
