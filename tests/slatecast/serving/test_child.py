@@ -8,6 +8,7 @@ import pytest
 
 from protocol.errors import ConfigError, SlatecastError, TransportError
 from slatecast.serving.child import MOST_FIRST_STARTS, Child, ChildPlan, Pauses
+from tests.end_to_end.room import wait_until
 from tests.slatecast.serving.parts import AT_ONCE, fake
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -122,16 +123,26 @@ def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     assert room.lines == ["the part did not end within 0 s and was killed"]
 
 
-def test_what_it_had_started_ends_with_it(tmp_path: Path) -> None:
-    code = """
+@pytest.mark.parametrize("end", ["wait()", f"if starts() == 1: os.kill(os.getpid(), 9)\n{LAST}"], ids=["told", "dead"])
+def test_what_it_had_started_ends_with_it(tmp_path: Path, end: str) -> None:
+    log = tmp_path / "log"
+    code = f"""
 import subprocess
-ready(str(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], stdin=subprocess.DEVNULL).pid))
-wait()
+sleeper = [sys.executable, '-c', 'import time; time.sleep(60)']
+note(str(subprocess.Popen(sleeper, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).pid))
+ready()
+{end}
 """
-    room = run(lambda: Watched(fake(tmp_path / "log", code)), until_ready)
-    grandchild = int(room.found[0])
-    state = Path(f"/proc/{grandchild}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    with contextlib.suppress(ConfigError):
+        run(lambda: Watched(fake(log, code)), until_ready if end == "wait()" else for_ever)
+    started = [int(line) for line in log.read_text().splitlines() if line.isdigit()]
+    assert started
+    wait_until(lambda: not [pid for pid in started if is_alive(pid)], "the end of what it had started")
+
+
+def is_alive(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_noise_on_its_output_is_no_status(tmp_path: Path) -> None:

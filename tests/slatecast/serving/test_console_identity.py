@@ -49,5 +49,6 @@ def test_a_damaged_one_is_replaced(tmp_path: Path, authority: Authority, text: b
 
 def test_a_key_of_another_certificate_is_replaced(tmp_path: Path, authority: Authority) -> None:
     first = console_identity(tmp_path, authority, HOSTS)
-    (tmp_path / IDENTITY_FILE).write_bytes(authority.server_identity(HOSTS).private_key + first.certificate)
-    assert console_identity(tmp_path, authority, HOSTS) != first
+    strange = authority.server_identity(HOSTS).private_key
+    (tmp_path / IDENTITY_FILE).write_bytes(strange + first.certificate)
+    assert console_identity(tmp_path, authority, HOSTS).private_key != strange
