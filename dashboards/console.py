@@ -57,7 +57,7 @@ def create_app(desk: Desk, access: Access, work: Work) -> FastAPI:
     app.include_router(reports_router(desk))
     app.mount(API_ROOT, create_api(desk, access, work))
     add_error_answers(app)
-    pages(desk, lambda request: current_user(request, access))
+    pages(desk, access, work, lambda request: current_user(request, access))
     run_pages_with(app)
     app.add_middleware(Guard, access=access)
     return app

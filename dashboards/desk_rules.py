@@ -34,7 +34,12 @@ def require(user: User, role: Role, what: str) -> None:
 
 def to_overwrite(session: SessionView) -> tuple[SeatView, ...]:
     """The seats of a plan that a start would overwrite: those that are there and did not refuse."""
-    return tuple(seat for seat in session.seats if takes_part(seat.state) and seat.state not in _UNWRITTEN)
+    return tuple(seat for seat in session.seats if is_overwritten(seat))
+
+
+def is_overwritten(seat: SeatView) -> bool:
+    """Whether a start would overwrite this seat of a plan."""
+    return takes_part(seat.state) and seat.state not in _UNWRITTEN
 
 
 def known_room(fleet: FleetView, name: str) -> RoomView:

@@ -102,6 +102,7 @@ class Fleet:
             applicants=self.host.applicants if self.host is not None else (),
             images=tuple(self._images),
             exporters=tuple((each.receiver_id, each.metrics) for each in self._receivers if each.metrics),
+            is_library_known=self._images.is_complete,
         )
 
     def session(self, tsi: str, now: float) -> SessionView | None:

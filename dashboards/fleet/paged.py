@@ -27,6 +27,11 @@ class Paged(Generic[Entry]):
         self._pages[page] = (sequence, entries)
         return True
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every page has come that there is."""
+        return self._count_sequence >= 0 and all(page in self._pages for page in range(self._count))
+
     def receive_count(self, sequence: int, pages: int) -> None:
         """How many pages there are."""
         if sequence > self._count_sequence:

@@ -223,3 +223,5 @@ class FleetView:
     images: tuple[ImageNews, ...]
     exporters: tuple[tuple[str, str], ...] = ()
     """receiver id, and address:port of its own Prometheus exporter, as it claims"""
+    is_library_known: bool = True
+    """whether the broadcaster has told all of its images; just after its start it has not"""

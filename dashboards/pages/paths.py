@@ -11,10 +11,12 @@ SESSION: Final = "/sessions/{tsi}"
 START: Final = "/start"
 LIBRARY: Final = "/library"
 HISTORY: Final = "/history"
+PAST_SESSION: Final = "/history/{tsi}"
 AUDIT: Final = "/audit"
 HEALTH: Final = "/health-page"
 """not /health, which is for machines and needs no login"""
 EDIT_ROOMS: Final = "/edit-rooms"
+ACCOUNTS: Final = "/accounts"
 LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
 
@@ -27,6 +29,11 @@ def room_path(room: str) -> str:
 def session_path(tsi: str) -> str:
     """The page of a session."""
     return f"/sessions/{quote(tsi, safe='')}"
+
+
+def past_session_path(tsi: str) -> str:
+    """The page of a session in the history."""
+    return f"{HISTORY}/{quote(tsi, safe='')}"
 
 
 def start_path(room: str = "", tsi: str = "") -> str:

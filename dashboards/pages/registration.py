@@ -13,6 +13,8 @@ from fastapi.responses import RedirectResponse, Response
 from nicegui import app as nicegui_app
 from nicegui import ui
 
+from dashboards.access.access import Access
+from dashboards.api.work import Work
 from dashboards.desk import Desk
 from dashboards.pages import paths
 from dashboards.pages.room_page import build_room
@@ -20,8 +22,9 @@ from dashboards.pages.rooms_page import build_rooms
 from dashboards.pages.session_page import build_session
 from dashboards.pages.sessions_page import build_sessions
 from dashboards.pages.shell import ASSETS, Shell
+from dashboards.pages.start_page import build_start
 from dashboards.pages.ticker import TICK_SECONDS, Ticker
-from dashboards.pages.visit import CurrentUser, Visit
+from dashboards.pages.visit import CurrentUser, Place, Visit
 from dashboards.user import Role
 
 RECONNECT_SECONDS: Final = 30.0
@@ -44,16 +47,17 @@ PAGES: Final = (
     Page(paths.ROOM, "Room", build_room),
     Page(paths.SESSIONS, "Sessions", build_sessions),
     Page(paths.SESSION, "Session", build_session),
+    Page(paths.START, "Start a session", build_start, Role.OPERATOR),
 )
 
 
-def pages(desk: Desk, current_user: CurrentUser) -> Ticker:
+def pages(desk: Desk, access: Access, work: Work, current_user: CurrentUser) -> Ticker:
     """Register every page with NiceGUI; the ticker that brings them up to date runs with the app."""
     ticker = Ticker(desk.fleet)
     for url_path, file in ASSETS.items():
         nicegui_app.add_static_file(local_file=file, url_path=url_path)
     for page in PAGES:
-        _register(page, desk, ticker, current_user)
+        _register(page, Place(desk, access, work, current_user), ticker)
     nicegui_app.timer(TICK_SECONDS, ticker.tick)
     return ticker
 
@@ -74,12 +78,12 @@ def run_pages_with(app: FastAPI, **more: Any) -> None:
     )
 
 
-def _register(page: Page, desk: Desk, ticker: Ticker, current_user: CurrentUser) -> None:
+def _register(page: Page, place: Place, ticker: Ticker) -> None:
     def show(request: Request) -> Response | None:
-        user = current_user(request)
+        user = place.current_user(request)
         if user is None:
             return RedirectResponse(paths.LOGIN, status_code=303)
-        visit = Visit(desk, ticker, current_user, request, user)
+        visit = Visit(place, ticker, request, user)
         shell = Shell(visit, page.title, page.path)
         with shell.content:
             if visit.may(page.role):

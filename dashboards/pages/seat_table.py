@@ -3,7 +3,7 @@
 The console sorts and filters, and sends the page that is looked at: a thousand seats cost no more than twenty-five.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,7 +77,13 @@ _REASON_CELL: Final = """<q-td :props="props" class="reason-cell">{{ props.row.r
 class SeatTable:
     """Shows seats; ``on_pick`` is told the key of one (``key_of``)."""
 
-    def __init__(self, on_pick: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        on_pick: Callable[[str], object],
+        columns: Sequence[Column] = COLUMNS,
+        on_a_phone: Sequence[str] = ON_A_PHONE,
+    ) -> None:
+        self._columns = columns
         self._seats: tuple[SeatView, ...] = ()
         self._filter = ""
         self._rows: list[dict[str, str]] = []
@@ -96,7 +102,7 @@ class SeatTable:
                         "sortable": True,
                         "align": "right" if column.is_number else "left",
                     }
-                    for column in COLUMNS
+                    for column in columns
                 ],
                 rows=[],
                 row_key="key",
@@ -104,7 +110,7 @@ class SeatTable:
             ).classes("seat-table")
         self._table.props["rows-per-page-options"] = PAGE_SIZES
         self._table.props("flat dense binary-state-sort wrap-cells")
-        self._table.props[":visible-columns"] = f"Quasar.Screen.lt.md ? {ON_A_PHONE} : undefined"
+        self._table.props[":visible-columns"] = f"Quasar.Screen.lt.md ? {list(on_a_phone)} : undefined"
         self._table.add_slot("body-cell-name", _NAME_CELL)
         self._table.add_slot("body-cell-state", _STATE_CELL)
         self._table.add_slot("body-cell-reason", _REASON_CELL)
@@ -124,7 +130,7 @@ class SeatTable:
     def _request(self, event: events.GenericEventArguments) -> None:
         """What the browser asks for when somebody sorts or turns the page; nothing of it is trusted."""
         asked = event.args["pagination"]
-        names = [column.name for column in COLUMNS]
+        names = [column.name for column in self._columns]
         per_page = asked.get("rowsPerPage")
         self._table.pagination = {
             "sortBy": asked.get("sortBy") if asked.get("sortBy") in names else "name",
@@ -137,12 +143,12 @@ class SeatTable:
 
     def _draw(self) -> None:
         pagination = dict(self._table.pagination)
-        column = next(each for each in COLUMNS if each.name == pagination["sortBy"])
+        column = next(each for each in self._columns if each.name == pagination["sortBy"])
         found = [seat for seat in self._seats if self._is_found(seat)]
         found.sort(key=column.order, reverse=bool(pagination["descending"]))
         per_page = int(pagination["rowsPerPage"])
         page = min(int(pagination["page"]), max(1, -(-len(found) // per_page)))
-        rows = [_row(seat) for seat in found[(page - 1) * per_page : page * per_page]]
+        rows = [self._row(seat) for seat in found[(page - 1) * per_page : page * per_page]]
         wanted = {**pagination, "page": page, "rowsNumber": len(found)}
         if rows != self._rows:
             self._rows = rows
@@ -151,6 +157,15 @@ class SeatTable:
             self._table.pagination = wanted
         count = count_in_words(len(self._seats), "seat")
         self._count.text = f"{len(found)} of {count}" if self._filter else count
+
+    def _row(self, seat: SeatView) -> dict[str, str]:
+        sign = seat_sign(seat)
+        return {
+            "key": key_of(seat),
+            "icon": sign.icon,
+            "tone": tone_class(sign),
+            **{column.name: column.words(seat) for column in self._columns},
+        }
 
     def _is_found(self, seat: SeatView) -> bool:
         if not self._filter:
@@ -162,13 +177,3 @@ class SeatTable:
 def key_of(seat: SeatView) -> str:
     """What names a seat of a session: names of seats may come twice."""
     return seat.machine or seat.receiver_id or seat.name
-
-
-def _row(seat: SeatView) -> dict[str, str]:
-    sign = seat_sign(seat)
-    return {
-        "key": key_of(seat),
-        "icon": sign.icon,
-        "tone": tone_class(sign),
-        **{column.name: column.words(seat) for column in COLUMNS},
-    }

@@ -52,6 +52,7 @@ MENU: Final = (
     MenuEntry(paths.EDIT_ROOMS, "Edit rooms", "edit_location_alt", "e", Role.OPERATOR),
     MenuEntry(paths.AUDIT, "Audit", "policy", "a", Role.ADMIN),
     MenuEntry(paths.HEALTH, "Health", "monitor_heart", "c"),
+    MenuEntry(paths.ACCOUNTS, "Accounts", "manage_accounts", "u"),
 )
 
 

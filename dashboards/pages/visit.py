@@ -6,11 +6,14 @@ no more on a page that is still open.
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar, overload
 
 from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
+from dashboards.access.access import Access
+from dashboards.api.work import Work
 from dashboards.desk import Desk
 from dashboards.fleet.views import FleetView
 from dashboards.pages.paths import LOGIN
@@ -22,20 +25,35 @@ from protocol.errors import SlatecastError
 CurrentUser = Callable[[Request], User | None]
 """who has logged in with the session that a request belongs to; None for nobody"""
 
+Refused = Callable[[str], object]
+"""shows why something was refused"""
+
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What all pages of one console stand on."""
+
+    desk: Desk
+    access: Access
+    work: Work
+    current_user: CurrentUser
 
 
 class Visit:
     """What a page is built with."""
 
-    def __init__(self, desk: Desk, ticker: Ticker, current_user: CurrentUser, request: Request, user: User) -> None:
-        self.desk = desk
+    def __init__(self, place: Place, ticker: Ticker, request: Request, user: User) -> None:
+        self.desk = place.desk
+        self.access = place.access
+        self.work = place.work
         self.user = user
         self.request = request
         self.client: Client = ui.context.client
         self.watches: list[Watch] = []
         self._ticker = ticker
-        self._current_user = current_user
+        self._current_user = place.current_user
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -79,15 +97,19 @@ class Visit:
         return handle
 
     @overload
-    async def act(self, action: Callable[[User], Awaitable[Result]], done: str = "") -> Result | None: ...
+    async def act(
+        self, action: Callable[[User], Awaitable[Result]], done: str = "", refused: Refused | None = None
+    ) -> Result | None: ...
 
     @overload
-    async def act(self, action: Callable[[User], Result], done: str = "") -> Result | None: ...
+    async def act(
+        self, action: Callable[[User], Result], done: str = "", refused: Refused | None = None
+    ) -> Result | None: ...
 
-    async def act(self, action: Callable[[User], object], done: str = "") -> object:
+    async def act(self, action: Callable[[User], object], done: str = "", refused: Refused | None = None) -> object:
         """Do ``action``; its result, or None when it was refused, which the user is told in words.
 
-        ``done`` is what the user is told when it was not.
+        ``done`` is what the user is told when it was not; ``refused`` tells the refusal where it arises.
         """
         user = self._current_user(self.request)
         if user is None:
@@ -97,7 +119,10 @@ class Visit:
             outcome = action(user)
             result = await outcome if inspect.isawaitable(outcome) else outcome
         except SlatecastError as error:
-            tell(str(error), is_refusal=True)
+            if refused is not None:
+                refused(str(error))
+            else:
+                tell(str(error), is_refusal=True)
             return None
         if done:
             tell(done)

@@ -42,6 +42,8 @@ def test_the_whole_picture() -> None:
     assert len(picture.sessions) == 2
     assert {applicant.seat for applicant in picture.applicants} >= {"pc-new-1", "pc-new-2"}
     assert len(picture.images) == 4
+    assert picture.is_library_known
+    assert not view(Fleet()).is_library_known
     assert {seat.machine for seat in picture.tray} == set(played.guests)
     assert (picture.at, fleet.generation) == (5.0, played.generation)
 

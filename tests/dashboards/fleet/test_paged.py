@@ -17,6 +17,16 @@ def test_the_newest_of_a_page_stands() -> None:
     assert list(pages) == ["a2", "b2"]
 
 
+def test_is_complete_with_its_last_page() -> None:
+    pages = paged()
+    assert not pages.is_complete
+    pages.receive_count(1, 2)
+    pages.receive(1, 0, ("a1",))
+    assert not pages.is_complete
+    pages.receive(1, 1, ())
+    assert pages.is_complete
+
+
 def test_an_entry_that_moved_is_there_once() -> None:
     pages = paged()
     pages.receive_count(1, 2)

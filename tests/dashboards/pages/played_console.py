@@ -10,8 +10,10 @@ import click
 import uvicorn
 from fastapi import FastAPI
 
+from dashboards.api.work import Work
 from dashboards.pages.registration import pages, run_pages_with
 from dashboards.user import Role, User
+from tests.dashboards.pages.played_access import played_access
 from tests.dashboards.played_desk import PlayedDesk
 from tests.dashboards.played_fleet import PlayedFleet
 
@@ -19,7 +21,7 @@ from tests.dashboards.played_fleet import PlayedFleet
 def played_app(desk: PlayedDesk, user: User) -> FastAPI:
     """All pages over ``desk``, without any login."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    pages(desk, lambda _: user)
+    pages(desk, played_access(), Work(), lambda _: user)
     run_pages_with(app)
     return app
 

@@ -1,7 +1,7 @@
 import pytest
 
 from dashboards.pages.paths import LOGIN
-from dashboards.pages.visit import Visit
+from dashboards.pages.visit import Place, Visit
 from dashboards.user import Role, User
 from protocol.errors import RefusedError
 from tests.dashboards.pages.visitor import Visitor, visiting
@@ -14,7 +14,8 @@ async def visit_of(visitor: Visitor) -> Visit:
     await visitor.open("/?image=a%26b")
     client = visitor.browser._client
     with client:
-        return Visit(visitor.desk, visitor.ticker, lambda _: visitor.user, client.request, OPERATOR)
+        place = Place(visitor.desk, visitor.access, visitor.work, lambda _: visitor.user)
+        return Visit(place, visitor.ticker, client.request, OPERATOR)
 
 
 async def test_acts_as_who_the_user_is_now() -> None:
@@ -52,6 +53,19 @@ async def test_a_refusal_is_told_as_text() -> None:
 
         assert await visit.act(refuse, "Done.") is None
         assert visitor.browser.notify.messages == ["no <b>seat</b>: take another"]
+
+
+async def test_a_refusal_is_shown_where_it_arises() -> None:
+    async with visiting(user=OPERATOR) as visitor:
+        visit = await visit_of(visitor)
+        shown: list[str] = []
+
+        def refuse(_: User) -> int:
+            raise RefusedError("no seat: take another")
+
+        assert await visit.act(refuse, refused=shown.append) is None
+        assert shown == ["no seat: take another"]
+        assert not visitor.browser.notify.messages
 
 
 async def test_knows_its_address_and_what_to_offer() -> None:

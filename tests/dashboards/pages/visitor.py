@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from nicegui import ElementFilter, ui
 from nicegui.testing import User as Browser
 from nicegui.testing.user_simulation import user_simulation
 
+from dashboards.access.access import Access
+from dashboards.api.work import Work
 from dashboards.pages.registration import pages
 from dashboards.pages.ticker import Ticker
 from dashboards.user import User
+from tests.dashboards.pages.played_access import played_access
 from tests.dashboards.played_desk import ADMIN, PlayedDesk
 
 Kind = TypeVar("Kind", bound=ui.element)
@@ -26,6 +29,8 @@ class Visitor:
     desk: PlayedDesk
     ticker: Ticker
     user: User | None
+    access: Access = field(default_factory=played_access)
+    work: Work = field(default_factory=Work)
 
     async def open(self, path: str) -> None:
         """Load a page."""
@@ -90,7 +95,8 @@ async def visiting(desk: PlayedDesk | None = None, user: User | None = ADMIN) ->
     async with user_simulation(lambda: None) as browser:
         played = desk or PlayedDesk()
         visitor = Visitor(browser, played, None, user)  # type: ignore[arg-type]  # filled in at once
-        visitor.ticker = pages(played, lambda _: visitor.user)
+        visitor.ticker = pages(played, visitor.access, visitor.work, lambda _: visitor.user)
         yield visitor
+        await visitor.work.close()
         faults = [watch.fault for watch in visitor.ticker._watches if watch.fault]
         assert not faults, faults
