@@ -58,6 +58,11 @@ class Orders:
         """Whether a session is announced that we were given no good ticket for yet."""
         return bool(self._announced)
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The sessions that are announced and that we were given no good ticket for yet."""
+        return frozenset(self._announced)
+
     def announced(self, announcement: Announcement) -> AnnouncedOrder | None:
         """Take an announcement that the director has signed; the order, if its ticket was there before.
 

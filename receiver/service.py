@@ -35,6 +35,10 @@ PRESENCE_INTERVAL: Final = 5.0
 TICKET_INTERVAL: Final = 1.0
 """[s] How often a receiver that lacks the ticket of an announced session says that it is there: that asks for it."""
 
+TICKET_TRIES: Final = 10
+"""[presences] said at that pace for the same announced sessions. Who has no ticket by then is probably not meant: the
+session is for another room, or only for some machines of this one; the usual presences still ask."""
+
 OTHER_TICKETS: Final = 0.3
 """[s] For the tickets of other sessions that are announced, once one has come: all were asked for by one presence."""
 
@@ -124,6 +128,7 @@ class Receiver:
         self._voice.say(self._presence(is_online=False), retain=True)
 
     async def _next_order(self) -> AnnouncedOrder:
+        lacking, tries = self._orders.lacking, 0
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICKET_INTERVAL):
@@ -132,7 +137,11 @@ class Receiver:
                     return chosen
             if self._failure is not None:
                 raise self._failure
-            if self._orders.lacks_ticket:
+            if self._orders.lacking - lacking:
+                tries = 0
+            lacking = self._orders.lacking
+            if lacking and tries < TICKET_TRIES:
+                tries += 1
                 self._say_hello()
 
     async def _chosen(self, ordered: AnnouncedOrder) -> AnnouncedOrder | None:

@@ -106,6 +106,10 @@ class Operator:
         for announcement in announcements:
             self.order(announcement, may_write=may_write)
 
+    def announce_to_all(self, announcement: Announcement) -> None:
+        """And give nobody a ticket."""
+        self._voice.say(announcement, retain=True)
+
     def order(self, announcement: Announcement, *, may_write: bool) -> None:
         """Give the receiver its ticket."""
         self._voice.say(sign_ticket(announcement, self._receiver, SECRET, DIRECTOR, may_write=may_write))

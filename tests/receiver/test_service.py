@@ -8,6 +8,7 @@ from protocol import PROTOCOL_VERSION
 from protocol.errors import TransportError
 from protocol.messages import ReceiverState, SessionPhase, announcement_topic, encode_tsi
 from receiver import lease as sender_lease
+from receiver import service
 from receiver.arming import PLANNED
 from receiver.config import SessionOutcome
 from tests.brokers import RunningBroker
@@ -272,3 +273,19 @@ async def test_what_was_stopped_while_it_was_planned_is_not_begun_by_a_later_ord
 async def test_a_receiver_says_which_machine_it_is(broker: RunningBroker, target: Path) -> None:
     async with room(broker, target) as (receiver, link, operator), taking_part(receiver, link):
         assert (await operator.next_presence("seat")).machine == "seat"
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_is_for_others_is_not_asked_about_for_ever(
+    broker: RunningBroker, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "TICKET_INTERVAL", 0.01)
+    async with room(broker, target) as (receiver, link, operator), taking_part(receiver, link):
+        await operator.next_presence("seat")
+        for _ in range(2):
+            operator.announce_to_all(announcement())
+            for _ in range(service.TICKET_TRIES):
+                await operator.next_presence("seat")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await operator.next_presence("seat")
