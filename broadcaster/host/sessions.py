@@ -196,7 +196,10 @@ class Sessions:
     async def close(self) -> None:
         """Suspend what was started, drop what was only planned."""
         for session in self.open():
-            session.suspend()
+            if session.has_opened:
+                session.suspend()
+            else:
+                self._tasks[session.tsi].cancel()
         tasks = list(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=SUSPEND_PATIENCE)
