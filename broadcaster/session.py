@@ -22,11 +22,10 @@ from typing import Final
 
 from broadcaster.damage import why_incomplete
 from broadcaster.lanes import Lanes
+from broadcaster.outgoing import Outgoing
 from broadcaster.plan import SendPlan
 from broadcaster.rate import RateControl
 from broadcaster.readiness import Readiness, StartPolicy, told
-from broadcaster.repair import RepairQueue
-from broadcaster.repair_credit import RepairCredit
 from broadcaster.roster import Roster, Seat
 from broadcaster.steering import Steering
 from broadcaster.stragglers import is_judged
@@ -96,14 +95,10 @@ class SenderSession:
         self._on_nonsense = on_nonsense
         self._datagram_length = HEADER_LENGTH + announcement.oti.encoding_symbol_length + TAG_LENGTH
         self._objects = (manifest_object, disk_object)
-        self._plans = (SendPlan(manifest_object.block_count), SendPlan(disk_object.block_count))
-        self._repairs = tuple(
-            RepairQueue(each.source_block_length, announcement.oti.max_repair_symbols) for each in self._objects
-        )
+        self._outgoing = Outgoing(self._objects, announcement.oti.max_repair_symbols)
+        self._plans, self._repairs = self._outgoing.plans, self._outgoing.repairs
         self._readiness = Readiness(announcement.image.stored_bytes)
         self._lanes = Lanes(has_catch_up=bool(announcement.catch_up_url))
-        self._repair_credit = RepairCredit()
-        self._repair_turn = TOI_MANIFEST
         self._last_departure = now
         self._control_lost_at: float | None = None
         self._is_recorded = is_recorded
@@ -168,9 +163,8 @@ class SenderSession:
         has_moved = self._lanes.judge(seat, datagrams_sent=self.datagrams_sent, bytes_sent=self._bytes_sent, now=now)
         if has_moved:
             self._status_due_at = now
-            for queue in self._repairs:
-                queue.forget_deficits()
-        self._repair_credit.follow(self._lanes.loss_to_mend(), self._lanes.memory_in_repair())
+            self._outgoing.forget_deficits()
+        self._outgoing.credit.follow(self._lanes.loss_to_mend(), self._lanes.memory_in_repair())
 
     def _receive_repair_request(self, request: RepairRequest, now: float) -> None:
         seat = self.roster.hear(request.receiver_id, now)
@@ -179,15 +173,7 @@ class SenderSession:
         if self._objects[request.toi].contradicts(request):
             self._on_nonsense(request.receiver_id, "a repair request for blocks or symbols that do not exist")
             return
-        missing_symbols = {sbn: int.from_bytes(bits, "little") for sbn, bits in request.missing_symbols}
-        self._repairs[request.toi].request(
-            request.deficits,
-            request.absent,
-            self._plans[request.toi],
-            now,
-            receiver_id=request.receiver_id,
-            missing_symbols=missing_symbols,
-        )
+        self._outgoing.ask(request, now)
 
     def _receive_missing_blocks(self, message: MissingBlocks, now: float) -> None:
         seat = self.roster.hear(message.receiver_id, now)
@@ -212,35 +198,7 @@ class SenderSession:
         if self.is_paused or self.phase in (SessionPhase.WAITING, SessionPhase.ENDED):
             return None
         toi = TOI_MANIFEST if self.phase is SessionPhase.MANIFEST else TOI_DISK
-        in_first_pass = not self._plans[toi].is_handed_out
-        if not in_first_pass or self._repair_credit:
-            repair = self._next_repair(in_first_pass=in_first_pass)
-            if repair is not None:
-                if in_first_pass:
-                    self._repair_credit.spend(len(repair.esis))
-                return repair
-        return self._next_of_first_pass(toi)
-
-    def _next_repair(self, *, in_first_pass: bool) -> Transmission | None:
-        """The objects take turns: a seat that cannot get the manifest right keeps nobody from the disk.
-
-        During the first pass blocks of the disk that somebody lacks whole wait for its end: that is a late seat's pass.
-        """
-        for toi in (self._repair_turn, 1 - self._repair_turn):
-            symbols = self._repairs[toi].next_symbols(in_first_pass=in_first_pass and toi == TOI_DISK)
-            if symbols is not None:
-                self._repair_turn = 1 - toi
-                sbn, esis = symbols
-                return Transmission(toi, sbn, self._objects[toi].source_block_length(sbn), esis, is_first_pass=False)
-        return None
-
-    def _next_of_first_pass(self, toi: int) -> Transmission | None:
-        sbn = self._plans[toi].next_block()
-        if sbn is None:
-            return None
-        length = self._objects[toi].source_block_length(sbn)
-        self._repair_credit.earn(length)
-        return Transmission(toi, sbn, length, range(length), is_first_pass=True)
+        return self._outgoing.next(toi)
 
     def transmitted(self, transmission: Transmission, now: float) -> None:
         """The last datagram of ``transmission`` has left; blocks that are sent side by side end in any order."""
@@ -248,11 +206,7 @@ class SenderSession:
         self._last_departure = now
         if not transmission.is_first_pass:
             self.repair_datagrams += len(transmission.esis)
-            self._repairs[transmission.toi].left(transmission.sbn, len(transmission.esis), now)
-            return
-        plan = self._plans[transmission.toi]
-        plan.left(transmission.sbn)
-        if plan.is_over:
+        if self._outgoing.left(transmission, now):
             self._status_due_at = now
             if transmission.toi == TOI_MANIFEST:
                 self._readiness.manifest_left(now)
@@ -261,8 +215,7 @@ class SenderSession:
 
     def cannot_send(self, toi: int, sbn: int, reason: str, now: float) -> None:
         """The block is not what the manifest says, or cannot be read: it never leaves, and the rest goes on."""
-        self._plans[toi].drop(sbn)
-        self._repairs[toi].withdraw(sbn)
+        self._outgoing.drop(toi, sbn)
         if toi == TOI_MANIFEST:
             self.abort(reason, now)
         else:
@@ -329,8 +282,7 @@ class SenderSession:
         if seat is None or not seat.is_awaited(now) or seat.is_dismissed or not self._lanes.move_for_good(seat):
             return False
         self.rate.forget(receiver_id)
-        for queue in self._repairs:
-            queue.forget_deficits()
+        self._outgoing.forget_deficits()
         self._status_due_at = now
         return True
 
