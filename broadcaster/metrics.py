@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from broadcaster.roster import ABORTED, INCOMPLETE, LOST, STALLED, Seat
 from broadcaster.service import Broadcast
 from protocol.link.metric import MetricDescription
-from protocol.link.metrics_endpoint import MetricsEndpoint
+from protocol.link.metrics_endpoint import EVERYWHERE, MetricsEndpoint
 from protocol.messages import ReceiverState
 from protocol.wire import TOI_DISK
 
@@ -101,15 +101,15 @@ METRICS: Final = (
 
 
 class BroadcasterMetrics(MetricsEndpoint):
-    """Serves the metrics of the sessions that ``broadcasts`` names at a scrape on ``port`` while entered.
+    """Serves the metrics of the sessions that ``broadcasts`` names at a scrape on ``port`` of ``host`` while entered.
 
     On no port when it is None.
     """
 
-    def __init__(self, broadcasts: Callable[[], Iterable[Broadcast]], port: int | None) -> None:
+    def __init__(self, broadcasts: Callable[[], Iterable[Broadcast]], port: int | None, host: str = EVERYWHERE) -> None:
         registry = CollectorRegistry()
         registry.register(_BroadcastCollector(broadcasts))
-        super().__init__(registry, port)
+        super().__init__(registry, port, host)
 
 
 class _BroadcastCollector(Collector):

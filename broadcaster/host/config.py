@@ -20,7 +20,9 @@ class HostConfig:
     """of all sessions of this machine on the interface together; None leaves them to each other"""
     use_ipv6: bool = False
     metrics_port: int | None = None
-    """of Prometheus metrics on loopback; None serves none"""
+    """of Prometheus metrics; None serves none"""
+    metrics_host: str = "127.0.0.1"
+    """where that port listens; anybody who reaches it may read it"""
     is_advertised: bool = True
     """whether receivers find the front door by multicast DNS"""
 

@@ -166,7 +166,7 @@ class SessionHost:
             waiting_room=self._door.waiting_room,
             vitals=await self._vitals(),
         )
-        stack.enter_context(BroadcasterMetrics(self._broadcasts, config.metrics_port))
+        stack.enter_context(BroadcasterMetrics(self._broadcasts, config.metrics_port, config.metrics_host))
         await self._look_at_library()
         stack.push_async_callback(self._farewell)
         stack.push_async_callback(self.commands.close)

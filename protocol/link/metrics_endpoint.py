@@ -1,19 +1,26 @@
 """The HTTP endpoint of a role's Prometheus metrics: the library's own server over a registry that the role fills."""
 
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from prometheus_client import CollectorRegistry, start_http_server
 
 from protocol.errors import TransportError
 
+EVERYWHERE: Final = "0.0.0.0"
+"""Every IPv4 address of this machine."""
+
 
 class MetricsEndpoint:
-    """Serves ``registry`` on ``port`` while entered; does nothing when ``port`` is None."""
+    """Serves ``registry`` on ``port`` of ``host`` while entered; does nothing when ``port`` is None.
 
-    def __init__(self, registry: CollectorRegistry, port: int | None) -> None:
+    By default it listens everywhere, since Prometheus is another machine.
+    """
+
+    def __init__(self, registry: CollectorRegistry, port: int | None, host: str = EVERYWHERE) -> None:
         self._registry = registry
         self._port = port
+        self._host = host
 
     def __enter__(self) -> Self:
         """Start to serve.
@@ -23,7 +30,7 @@ class MetricsEndpoint:
         """
         if self._port is not None:
             try:
-                self._server, self._thread = start_http_server(self._port, registry=self._registry)
+                self._server, self._thread = start_http_server(self._port, self._host, self._registry)
             except OSError as error:
                 raise TransportError(f"metrics port {self._port}: {error.strerror}; choose another") from error
         return self

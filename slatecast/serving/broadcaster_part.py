@@ -44,6 +44,7 @@ def host_config(given: BroadcasterHandover) -> HostConfig:
         rate_bits_per_second=given.rate_bits_per_second,
         max_rate_bits_per_second=given.max_rate_bits_per_second,
         metrics_port=given.metrics_port,
+        metrics_host=given.metrics_host,
     )
 
 

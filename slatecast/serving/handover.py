@@ -28,6 +28,7 @@ class BroadcasterHandover:
     rate_bits_per_second: int | None = None
     max_rate_bits_per_second: int | None = None
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
 
 def encode_handover(handover: BroadcasterHandover | ConsoleConfig) -> bytes:

@@ -131,6 +131,7 @@ class Service:
             rate_bits_per_second=rate_in_bits(settings.rate),
             max_rate_bits_per_second=rate_in_bits(settings.max_rate),
             metrics_port=settings.metrics_port or None,
+            metrics_host=settings.metrics_listen,
         )
 
     def _console(self) -> ConsoleConfig:

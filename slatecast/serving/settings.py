@@ -81,6 +81,9 @@ class BroadcasterSettings(_Section, frozen=True, kw_only=True):
     metrics_port: Annotated[
         int, Meta(ge=0, le=65535, description="Serve the broadcaster's own Prometheus metrics here. 0: do not.")
     ] = 0
+    metrics_listen: Annotated[
+        Text, Meta(description="Address where that port listens: it asks for no login, and says no secret.")
+    ] = "127.0.0.1"
 
 
 class BrokerSettings(_Section, frozen=True, kw_only=True):

@@ -9,6 +9,10 @@ WIRED = InterfaceInfo("eth0", 2, "192.0.2.7", None, 1500, 10_000_000_000, False,
 CONFIG = HostConfig(WIRED, ControlSetting(token=None))
 
 
+def test_metrics_are_for_this_machine_unless_told_otherwise() -> None:
+    assert CONFIG.metrics_host == "127.0.0.1"
+
+
 def test_who_names_a_rate_gets_it_from_the_beginning() -> None:
     assert (CONFIG.rate_for(5), CONFIG.start_rate_for(5)) == (5, 5)
     named = dataclasses.replace(CONFIG, rate_bits_per_second=7)

@@ -24,6 +24,24 @@ def test_the_registry_is_served_until_the_end() -> None:
         pass  # the port is free again
 
 
+def test_who_names_an_address_is_heard_there_alone() -> None:
+    port = free_port()
+    with MetricsEndpoint(CollectorRegistry(), port, "127.0.0.1"):
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).status == 200
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.2", port), timeout=5)
+        with socket.create_server(("127.0.0.2", port)):
+            pass  # nobody else's address is taken
+
+
+def test_an_address_that_is_not_ours_is_told() -> None:
+    with (
+        pytest.raises(TransportError, match=r"metrics port .*"),
+        MetricsEndpoint(CollectorRegistry(), free_port(), "192.0.2.1"),
+    ):
+        pass
+
+
 def test_without_a_port_nothing_happens() -> None:
     with MetricsEndpoint(CollectorRegistry(), None):
         pass

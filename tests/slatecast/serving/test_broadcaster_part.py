@@ -24,6 +24,7 @@ def given(folder: Path, interface: str = "lo") -> BroadcasterHandover:
         rate_bits_per_second=900,
         max_rate_bits_per_second=2000,
         metrics_port=9101,
+        metrics_host="192.0.2.7",
     )
 
 
@@ -31,7 +32,8 @@ def test_the_host_is_set_up_as_was_handed_over(tmp_path: Path) -> None:
     config = host_config(given(tmp_path))
     assert (config.interface.name, config.control.token, config.control.port) == ("lo", "four words", 1234)
     assert (config.control.broker, config.control.ca_file) == (given(tmp_path).broker, Path("/ca.pem"))
-    assert (config.rate_bits_per_second, config.max_rate_bits_per_second, config.metrics_port) == (900, 2000, 9101)
+    assert (config.rate_bits_per_second, config.max_rate_bits_per_second) == (900, 2000)
+    assert (config.metrics_port, config.metrics_host) == (9101, "192.0.2.7")
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
