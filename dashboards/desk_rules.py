@@ -76,6 +76,8 @@ def judge_image(fleet: FleetView, name: str, version: int) -> None:
     if version < 0:
         raise MessageError("the version is a whole number; leave it out for the newest")
     versions = [image.version for image in fleet.images if image.name == name]
+    if not versions and not fleet.is_library_known:
+        raise RefusedError("the broadcaster has not yet told what its library holds: try again in a moment")
     if not versions:
         raise RefusedError(f"the library has no image '{name}': choose one of its images, or import it first")
     if version and version not in versions:

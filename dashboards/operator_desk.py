@@ -49,6 +49,9 @@ PICTURE_AGE: Final = 0.2
 SHOWN_PATIENCE: Final = 2.0
 """[s] The broadcaster tells of a new session within 1 s; whoever planned it need not see a page that knows it not."""
 
+LIBRARY_PATIENCE: Final = 3.0
+"""[s] The broadcaster tells of its library each 2 s; whoever plans right after the console's start waits for it."""
+
 MAX_AUDIT: Final = 5000
 """[entries] of the audit log at once, as in ``protocol.commands.FetchAudit``"""
 
@@ -195,6 +198,7 @@ class OperatorDesk:
     async def plan(self, user: User, room: str, image: str, version: int = 0, rate_bits_per_second: int = 0) -> str:
         """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written."""
         rules.require(user, Role.OPERATOR, "plan sessions")
+        await self._link.until(lambda: self._now().is_library_known, LIBRARY_PATIENCE)
         fleet = self._now()
         found = rules.known_room(fleet, room)
         rules.judge_image(fleet, image, version)

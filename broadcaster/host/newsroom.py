@@ -19,8 +19,8 @@ from protocol.link.mqtt import MqttLink
 from protocol.operators import MAX_APPLICANTS, ApplicantNews, HostNews, ImageNews, News, news_topic, signed_news
 from protocol.signing import SigningKey
 
-IMAGES_INTERVAL: Final = 10.0
-"""[s] between two lists of images that say the same."""
+IMAGES_INTERVAL: Final = 2.0
+"""[s] between two lists of images that say the same: a console that has just come waits no longer for them."""
 
 _MAX_WARNINGS: Final = 32
 _LONGEST_TEXT: Final = 400

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from dashboards import desk_rules as rules
@@ -111,6 +113,9 @@ def test_images() -> None:
             rules.judge_image(view, name, version)
     with pytest.raises(MessageError, match="name the version"):
         rules.judge_version(view, "lab-ubuntu", 0)
+    unread = dataclasses.replace(view, images=(), is_library_known=False)
+    with pytest.raises(RefusedError, match="not yet told what its library holds: try again"):
+        rules.judge_image(unread, "lab-ubuntu", 0)
     _, view = played("Room 1")
     with pytest.raises(RefusedError, match="is used by a session"):
         rules.judge_removal(view, "lab-ubuntu", 2)

@@ -15,11 +15,12 @@ from dashboards.desk import Desk, Progress
 from dashboards.desk_rules import to_overwrite
 from dashboards.fleet.fold import Fleet
 from dashboards.fleet.health import health_of
+from dashboards.fleet.paged import Paged
 from dashboards.fleet.views import Health, SeatState, SessionView
 from dashboards.history.records import past_session
 from dashboards.history.store import History
 from dashboards.link import ConsoleLink
-from dashboards.operator_desk import PICTURE_AGE, OperatorDesk
+from dashboards.operator_desk import LIBRARY_PATIENCE, PICTURE_AGE, OperatorDesk
 from dashboards.record_keeper import RecordKeeper
 from dashboards.rooms.book import RoomBook
 from dashboards.user import User
@@ -162,6 +163,20 @@ async def test_what_was_typed_wrongly_is_never_ordered(console: Console) -> None
     with pytest.raises(MessageError):
         await console.desk.plan(OPERATOR, "Room 2", "lab-ubuntu", rate_bits_per_second=-1)
     assert len(console.broadcaster.given) == 1
+
+
+async def test_a_plan_waits_for_a_library_that_has_not_been_told_of(console: Console) -> None:
+    fleet = console.desk._fleet
+    fleet._images = Paged(fleet._images._key)
+
+    async def until(is_so: Callable[[], bool], patience: float) -> bool:
+        if not is_so():
+            assert patience == LIBRARY_PATIENCE
+            console.broadcaster.tell()
+        return is_so()
+
+    console.broadcaster.until = until  # type: ignore[method-assign] # tells as the link does meanwhile
+    assert await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
 
 
 async def test_two_operators_plan_the_same_seats_at_once(console: Console) -> None:
