@@ -7,7 +7,7 @@ from nicegui import ui
 
 from dashboards.fleet.views import FleetView, RoomView, SessionView
 from dashboards.pages.notes import Note
-from dashboards.pages.paths import session_path, start_path
+from dashboards.pages.paths import start_path
 from dashboards.pages.quantities import bytes_in_words, count_in_words
 from dashboards.pages.seat_words import plain
 from dashboards.pages.visit import Visit
@@ -156,8 +156,3 @@ def _image_in_words(image: ImageNews) -> str:
         f"Version {image.version}: a disk of {bytes_in_words(image.disk_size)}, "
         f"{bytes_in_words(image.stored_bytes)} stored, {signed}"
     )
-
-
-def session_link(tsi: str) -> ui.link:
-    """To the session, which runs already or is over."""
-    return ui.link("Open the session", session_path(tsi)).classes("session-link")

@@ -27,6 +27,14 @@ VIEWER = User("vera", Role.VIEWER)
 OPERATOR = User("otto", Role.OPERATOR)
 ADMIN = User("ada", Role.ADMIN)
 
+AUDITED: list[tuple[str, dict[str, str | int]]] = [
+    ("receiver admitted", {"seat": "pc-new-1", "receiver": "5" * 32, "how": "operator"}),
+    ("cast started", {"image": "lab-ubuntu", "version": 2, "expected_seats": 18, "resumed": 0, "user": "slatecast"}),
+    ("seat ended", {"seat": "07", "receiver": "7" * 32, "outcome": "failed", "reason": "/dev/sda: write failed"}),
+    ("cast ended", {"reason": "every seat is done", "seats_verified": 17}),
+]
+"""what the audit log tells of, over and over"""
+
 
 class PlayedDesk:
     """Everything of ``dashboards.desk.Desk``.
@@ -289,10 +297,10 @@ class PlayedDesk:
             {
                 "number": number,
                 "time": "2026-11-21T09:00:00.000Z",
-                "event": "cast started" if number % 2 else "cast ended",
-                "fields": {"session": f"{number:016x}", "operator": "anna"},
+                "event": event,
+                "fields": {"session": f"{number:016x}", "operator": "anna", **fields},
             }
-            for number in range(1, 21)
+            for number, (event, fields) in enumerate(AUDITED * 5, 1)
         ]
         return {"entries": entries[-count:], "is_intact": True, "verdict": "20 entries, nothing was altered"}
 

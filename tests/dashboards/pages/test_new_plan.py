@@ -74,7 +74,8 @@ async def test_a_library_that_is_not_known_yet_is_not_an_empty_one(monkeypatch: 
 
     def as_told() -> FleetView:
         now = picture()
-        return dataclasses.replace(now, images=() if is_empty or not is_known else now.images, is_library_known=is_known)
+        images = () if is_empty or not is_known else now.images
+        return dataclasses.replace(now, images=images, is_library_known=is_known)
 
     monkeypatch.setattr(desk, "fleet", as_told)
     async with visiting(desk, OPERATOR) as visitor:

@@ -1,0 +1,132 @@
+"""The library: every version of every image, what is being done with them, and what can be done."""
+
+from typing import Final
+
+from nicegui import ui
+
+from dashboards import desk_rules as rules
+from dashboards.fleet.views import FleetView
+from dashboards.pages.comparison import Comparison
+from dashboards.pages.dialogs import confirmed
+from dashboards.pages.figures import Figure, SignChip
+from dashboards.pages.image_work import ImageWork
+from dashboards.pages.listing import ACTIONS, Listing
+from dashboards.pages.local_time import LocalTime
+from dashboards.pages.moments import moment_of
+from dashboards.pages.paths import session_path
+from dashboards.pages.quantities import NOTHING, bytes_in_words, share_in_words
+from dashboards.pages.seat_words import Sign, Tone, plain
+from dashboards.pages.visit import Visit
+from dashboards.pages.words import Words, page_title, section_title
+from dashboards.user import Role
+from protocol.operators import ImageNews
+
+SIGNED: Final = Sign("verified", "signed", Tone.GOOD)
+UNSIGNED: Final = Sign("gpp_maybe", "not signed by a key of this room", Tone.SLOW)
+NOTHING_YET: Final = (
+    "The library holds no image yet. Import one below: the file has to be on the broadcaster's machine."
+)
+READING: Final = "The library is being read: its images are here in a few seconds."
+
+HEADINGS: Final = ("Image", "Version", "Created", "Disk", "Stored", "Signature", "Used by", ACTIONS)
+
+
+def build_library(visit: Visit) -> None:
+    """The page of all images."""
+    LibraryPage(visit)
+
+
+class LibraryPage:
+    """One open page."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._images: tuple[ImageNews, ...] = ()
+        page_title("Library")
+        with ui.element("section").classes("panel"):
+            section_title("Images")
+            with ui.element("div").classes("figures"):
+                self._count = Figure("Versions")
+                self._free = Figure("Free on its disk")
+                self._path = Figure("Kept in")
+            self._nothing = ui.label().classes("muted wrap-text")
+            self._listing = Listing("Images", HEADINGS)
+        self._work = ImageWork(visit)
+        self._comparison = Comparison(visit)
+        visit.watch(self._look)
+
+    def _look(self, picture: FleetView) -> None:
+        host = picture.health.host
+        self._count.show(str(len(picture.images)))
+        if host is not None and host.library_bytes_total:
+            free = share_in_words(host.library_bytes_free / host.library_bytes_total)
+            self._free.show(f"{bytes_in_words(host.library_bytes_free)} ({free})")
+            self._path.show(host.library_path)
+        else:
+            self._free.show(NOTHING)
+            self._path.show(NOTHING)
+        self._work.look()
+        self._nothing.text = "" if picture.images else NOTHING_YET if picture.is_library_known else READING
+        self._listing.element.visible = bool(picture.images)
+        if picture.images == self._images:
+            return
+        self._images = picture.images
+        self._comparison.show(picture.images)
+        self._listing.clear()
+        for image in picture.images:
+            self._row(image)
+
+    def _row(self, image: ImageNews) -> None:
+        listing = self._listing
+        with listing.row():
+            listing.text(image.name, "strong")
+            listing.text(str(image.version))
+            with listing.cell():
+                created = moment_of(image.created)
+                if created is None:
+                    Words("span", image.created)
+                else:
+                    LocalTime(created, with_date=True)
+            listing.text(bytes_in_words(image.disk_size))
+            listing.text(bytes_in_words(image.stored_bytes))
+            with listing.cell():
+                SignChip(SIGNED if image.is_signed else UNSIGNED)
+            with listing.cell():
+                for tsi in image.sessions:
+                    ui.link(f"session {tsi[:4]}", session_path(tsi)).classes("session-link")
+                if not image.sessions:
+                    Words("span", NOTHING).props('aria-label="no session"')
+            with listing.cell():
+                if self._visit.may(Role.OPERATOR):
+                    self._button("Verify", image, "fact_check")
+                if self._visit.may(Role.ADMIN):
+                    self._button("Remove", image, "delete_outline")
+
+    def _button(self, text: str, image: ImageNews, icon: str) -> None:
+        action = self._remove if text == "Remove" else self._work.verify
+        button = ui.button(text, icon=icon, on_click=self._visit.handler(action, image)).props("flat dense no-caps")
+        button.props["aria-label"] = f"{text} {plain(image.name)} version {image.version}"
+        if text == "Remove":
+            button.props["color"] = "negative"
+
+    async def _remove(self, image: ImageNews) -> None:
+        # What the desk would refuse is not asked for first.
+        def judge(_: object) -> bool:
+            rules.judge_removal(self._visit.picture(), image.name, image.version)
+            return True
+
+        if not await self._visit.act(judge):
+            return
+        if not await confirmed(
+            f"Remove version {image.version} of {image.name}?",
+            "It cannot be brought back, only imported anew. What other versions share with it stays.",
+            "Remove",
+            typed=f"{plain(image.name).strip()} {image.version}",
+        ):
+            return
+        freed = await self._visit.act(
+            lambda user: self._visit.desk.remove_image(user, image.name, image.version),
+            f"Version {image.version} of {image.name} is removed.",
+        )
+        if freed is not None:
+            self._work.say(f"Removed version {image.version} of {image.name}: {bytes_in_words(freed)} are free again.")
