@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from dashboards.pages.paths import LOGIN
@@ -74,3 +76,10 @@ async def test_knows_its_address_and_what_to_offer() -> None:
         assert visit.query("image") == "a&b"
         assert visit.query("other") == ""
         assert (visit.may(Role.VIEWER), visit.may(Role.OPERATOR), visit.may(Role.ADMIN)) == (True, True, False)
+
+
+async def test_a_visit_leaves_the_modules_as_they_were() -> None:
+    before = sys.modules["dashboards"]
+    async with visiting() as visitor:
+        await visitor.open("/")
+    assert sys.modules["dashboards"] is before

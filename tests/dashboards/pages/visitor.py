@@ -1,8 +1,9 @@
 """A simulated browser on the pages of a played console: no socket, no second that passes by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -92,11 +93,22 @@ def is_seen(element: ui.element) -> bool:
 @asynccontextmanager
 async def visiting(desk: PlayedDesk | None = None, user: User | None = ADMIN) -> AsyncIterator[Visitor]:
     """Pages over a played desk, and who looks at them."""
-    async with user_simulation(lambda: None) as browser:
-        played = desk or PlayedDesk()
-        visitor = Visitor(browser, played, None, user)  # type: ignore[arg-type]  # filled in at once
-        visitor.ticker = pages(played, visitor.access, visitor.work, lambda _: visitor.user)
-        yield visitor
-        await visitor.work.close()
-        faults = [watch.fault for watch in visitor.ticker._watches if watch.fault]
-        assert not faults, faults
+    with modules_kept():
+        async with user_simulation(lambda: None) as browser:
+            played = desk or PlayedDesk()
+            visitor = Visitor(browser, played, None, user)  # type: ignore[arg-type]  # filled in at once
+            visitor.ticker = pages(played, visitor.access, visitor.work, lambda _: visitor.user)
+            yield visitor
+            await visitor.work.close()
+            faults = [watch.fault for watch in visitor.ticker._watches if watch.fault]
+            assert not faults, faults
+
+
+@contextmanager
+def modules_kept() -> Iterator[None]:
+    """NiceGUI forgets pages' modules and their parents at its end; a later import would make them a second time."""
+    modules = sys.modules.copy()
+    try:
+        yield
+    finally:
+        sys.modules.update(modules)
