@@ -54,8 +54,8 @@ class Sessions:
         return self._sessions.values()
 
     def open(self) -> list[HostedSession]:
-        """The open ones."""
-        return [session for session in self.all() if session.is_open]
+        """The open ones; may be called from any thread, and changes nothing."""
+        return [session for session in list(self._sessions.values()) if session.is_open]
 
     def need(self, tsi: str) -> HostedSession:
         """This open session.

@@ -101,6 +101,8 @@ async def test_an_ended_session_is_told_for_a_while(hosted: HostedRoom, monkeypa
         assert [session.tsi for session in host.sessions.all()] == [tsi]
         assert host.sessions.using("lab", 1) == ()
         monkeypatch.setattr(module, "LINGER", 0.0)
+        assert host.sessions.open() == []
+        assert tsi in host.sessions._sessions, "a look from another thread changes nothing"
         assert list(host.sessions.all()) == []
         with pytest.raises(RefusedError, match="there is no session"):
             host.sessions.need(tsi)
