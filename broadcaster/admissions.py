@@ -7,7 +7,8 @@ from typing import Final
 
 from protocol.admission import admitted_keys
 from protocol.errors import SignatureError
-from protocol.messages import MAX_SEATS, Message, Presence, SignedTicket
+from protocol.fields import MAX_SEATS
+from protocol.messages import Message, Presence, SignedTicket
 from protocol.ticket import ReceiverKeys
 
 MAX_ADMITTED: Final = 2 * MAX_SEATS

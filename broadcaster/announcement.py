@@ -3,8 +3,9 @@
 from protocol import PROTOCOL_VERSION
 from protocol.digests import StoredDigest
 from protocol.errors import LibraryError
+from protocol.fields import encode_tsi
 from protocol.manifest import CHUNK_SIZE, Manifest
-from protocol.messages import Announcement, FecOti, ImageSummary, encode_tsi
+from protocol.messages import Announcement, FecOti, ImageSummary
 
 MAX_MANIFEST_BLOCKS = 2048
 """The announcement's bound; 512 MiB of manifest, a disk of 1.7 TiB without any free space."""

@@ -25,7 +25,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from broadcaster.library.library import sync_folder
 from protocol.errors import LibraryError, SessionStateError
-from protocol.messages import UNPRINTABLE, Key, Signature
+from protocol.fields import UNPRINTABLE, Key, Signature
 from protocol.signing import Purpose, SigningKey
 
 AUDIT_FILE: Final = "audit.jsonl"

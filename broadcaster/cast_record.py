@@ -19,11 +19,12 @@ from broadcaster.saved_cast import CastStore, OpenCast, SavedCast
 from broadcaster.session import SenderSession
 from protocol.catch_up import LaneAddress
 from protocol.errors import TransportError
+from protocol.fields import decode_tsi, encode_tsi
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import BrokerAddress
 from protocol.link.multicast import DATA_PORT, group_for, listen_for_foreign
 from protocol.manifest import Manifest
-from protocol.messages import SignedCertificate, decode_tsi, encode_tsi
+from protocol.messages import SignedCertificate
 
 TAKEN_GROUP_LISTEN: Final = 0.2
 """[s] A running session sends at least a hundred datagrams in this time at the lowest rate."""

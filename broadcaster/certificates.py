@@ -9,7 +9,8 @@ from typing import Final
 
 from protocol.certificate import Certificate, check_certificate, read_certificate
 from protocol.errors import MessageError, SignatureError
-from protocol.messages import MAX_SEATS, Announcement, SignedCertificate
+from protocol.fields import MAX_SEATS
+from protocol.messages import Announcement, SignedCertificate
 from protocol.ticket import ReceiverKeys
 
 

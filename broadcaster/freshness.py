@@ -8,7 +8,8 @@ have an effect nor be held against the receiver. A broker that repeats after a l
 from collections import OrderedDict
 from typing import Final
 
-from protocol.messages import MAX_SEATS, MissingBlocks, ReceiverReport, RepairRequest
+from protocol.fields import MAX_SEATS
+from protocol.messages import MissingBlocks, ReceiverReport, RepairRequest
 
 MAX_NUMBERED: Final = 8 * MAX_SEATS
 """[numbers] remembered: three kinds of each seat of two sessions on the same broker, and some that have left."""

@@ -4,7 +4,8 @@ from typing import Final
 
 from protocol.bitmap import coarsened, decode_bitmap
 from protocol.errors import MessageError
-from protocol.messages import MAX_BITMAP_BLOCKS, MissingBlocks
+from protocol.fields import MAX_BITMAP_BLOCKS
+from protocol.messages import MissingBlocks
 
 MAX_RANGES: Final = 1 << 14
 """[ranges] of one message that are told apart, 0.1 s of work: a few bytes could name half a million. Beyond it the gaps

@@ -13,7 +13,8 @@ from math import inf
 from typing import Final
 
 from broadcaster.inventory import Inventory
-from protocol.messages import MAX_SEATS, Presence, ReceiverReport, ReceiverState
+from protocol.fields import MAX_SEATS
+from protocol.messages import Presence, ReceiverReport, ReceiverState
 
 LEASE: Final = 10.0
 """[s] Twenty reports of a seat missed in a row; a broker that restarts takes less."""

@@ -23,7 +23,8 @@ import msgspec
 
 from broadcaster.library.library import sync_folder
 from protocol.digests import raw_digest
-from protocol.messages import Count, Digest, LongText, ReceiverId, ReceiverReport, ShortText, SignedCertificate, Tsi
+from protocol.fields import Count, Digest, LongText, ReceiverId, ShortText, Tsi
+from protocol.messages import ReceiverReport, SignedCertificate
 
 FORMAT: Final = 1
 """Version of ``SavedCast``; a state of another one is put aside, never converted."""

@@ -14,7 +14,7 @@ from typing import Final
 from broadcaster.guess_limits import GuessLimits
 from protocol.enrolment import Confirm, Hello, Refusal, VerdictState, check_confirm
 from protocol.errors import ConfigError, RefusedError
-from protocol.messages import MAX_SEATS
+from protocol.fields import MAX_SEATS
 from protocol.pairing import BroadcasterPairing, PairingKey, commitment_to, comparison_words, is_same
 from protocol.ticket import ReceiverKeys
 

@@ -14,7 +14,8 @@ import msgspec
 
 from protocol import signing
 from protocol.errors import MessageError, SignatureError
-from protocol.messages import UNPRINTABLE, Count, Digest, Key, Nonce, ShortText, SignedCertificate, Tsi
+from protocol.fields import UNPRINTABLE, Count, Digest, Key, Nonce, ShortText, Tsi
+from protocol.messages import SignedCertificate
 from protocol.signing import Purpose, SigningKey
 from protocol.ticket import ReceiverKeys
 

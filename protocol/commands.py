@@ -16,7 +16,7 @@ import msgspec
 
 from protocol.envelope import open_body, signed_body
 from protocol.errors import MessageError
-from protocol.messages import MAX_MESSAGE_LENGTH, MAX_SEATS, Count, LongText, Ratio, ReceiverId, ShortText, Tsi
+from protocol.fields import MAX_MESSAGE_LENGTH, MAX_SEATS, Count, LongText, Ratio, ReceiverId, ShortText, Tsi
 from protocol.operators import OPERATORS_ROOT, Generation
 from protocol.signing import SigningKey
 

@@ -18,7 +18,7 @@ import msgspec
 
 from protocol import PROTOCOL_VERSION, signing
 from protocol.errors import MessageError
-from protocol.messages import UNPRINTABLE, Digest, Key, Nonce, Signature
+from protocol.fields import UNPRINTABLE, Digest, Key, Nonce, Signature
 from protocol.pairing import PAIRING_MESSAGE_LENGTH, PROOF_LENGTH, RANDOM_LENGTH
 from protocol.signing import SIGNATURE_LENGTH, Purpose, SigningKey
 from protocol.ticket import ReceiverKeys

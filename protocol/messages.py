@@ -11,7 +11,8 @@
 
 The broker may lose, delay, duplicate or reorder any of them, so each says a whole truth and supersedes the earlier
 one of its sender by ``sequence``; nothing is a difference. Every decoder here takes any bytes and raises nothing but
-MessageError; lengths and counts are bounded, because a peer may be hostile. The layouts are in docs/protocol.md.
+MessageError; lengths and counts are bounded (``fields``), because a peer may be hostile. The layouts are in
+docs/protocol.md.
 """
 
 import re
@@ -22,46 +23,34 @@ import msgspec
 
 from protocol import PROTOCOL_VERSION
 from protocol.errors import MessageError
+from protocol.fields import (
+    MAX_MESSAGE_LENGTH,
+    MAX_REPAIR_ENTRIES,
+    MAX_SEATS,
+    UNPRINTABLE,
+    Bitmap,
+    BitmapBlocks,
+    BlockNumber,
+    Count,
+    Digest,
+    EsiBitmap,
+    Key,
+    LongText,
+    Nonce,
+    Ratio,
+    ReceiverId,
+    ShortText,
+    Signature,
+    SignedBytes,
+    SymbolCount,
+    Toi,
+    Tsi,
+)
 from protocol.manifest import CHUNK_SIZE
 from protocol.wire import ENCODING_SYMBOL_LENGTH, MAX_REPAIR_SYMBOLS, MAX_SOURCE_BLOCK_LENGTH
 
 TOPIC_ROOT: Final = f"slatecast/v{PROTOCOL_VERSION}"
-MAX_MESSAGE_LENGTH: Final = 256 * 1024
-"""[bytes] Stops a peer from making us parse without end; the announcement of a 2 TiB image needs 110 KiB."""
-
-MAX_SIGNED_LENGTH: Final = 4096
-"""[bytes] of what a ticket or a certificate signs; ours have under 900."""
-
-UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
-"""Stands for each control, format or unassigned character in the text of a peer."""
-
-MAX_REPAIR_ENTRIES: Final = 512
-"""[entries] of each kind in one RepairRequest: under 16 KiB of JSON; what does not fit is asked for a cycle later."""
-
-MAX_BITMAP_BLOCKS: Final = 1 << 20
-"""[blocks] in one MissingBlocks: 128 KiB of bits, 175 KB of JSON when they do not deflate; 256 GiB of disk."""
-
-MAX_SEATS: Final = 3072
-"""[receivers] in one session: a SessionStatus names each of them twice at most, which is 210 KiB of JSON."""
-
 Shown = TypeVar("Shown", bound=msgspec.Struct)
-Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
-ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
-ShortText = Annotated[str, msgspec.Meta(max_length=64)]
-LongText = Annotated[str, msgspec.Meta(max_length=400)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
-BlockNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
-SymbolCount = Annotated[int, msgspec.Meta(ge=1, le=MAX_SOURCE_BLOCK_LENGTH)]
-Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Toi = Annotated[int, msgspec.Meta(ge=0, le=1)]
-BitmapBlocks = Annotated[int, msgspec.Meta(ge=1, le=MAX_BITMAP_BLOCKS)]
-Bitmap = Annotated[bytes, msgspec.Meta(max_length=MAX_BITMAP_BLOCKS // 8 + 1024)]
-EsiBitmap = Annotated[bytes, msgspec.Meta(max_length=-(-MAX_SOURCE_BLOCK_LENGTH // 8))]
-Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
-SignedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNED_LENGTH)]
 
 
 class SessionPhase(StrEnum):
@@ -403,13 +392,3 @@ def _printable(value: Shown) -> Shown:
         elif isinstance(field, str) and not field.isprintable():
             changes[name] = "".join(letter if letter.isprintable() else UNPRINTABLE for letter in field)
     return msgspec.structs.replace(value, **changes) if changes else value
-
-
-def encode_tsi(tsi: int) -> str:
-    """A transport session identifier as it stands in messages and topics: 16 hex digits."""
-    return f"{tsi:016x}"
-
-
-def decode_tsi(tsi: str) -> int:
-    """The integer that the datagrams carry for a ``Tsi``."""
-    return int(tsi, 16)

@@ -20,19 +20,18 @@ import msgspec
 
 from protocol.envelope import open_body, signed_body
 from protocol.errors import MessageError
-from protocol.messages import (
+from protocol.fields import (
     MAX_MESSAGE_LENGTH,
     MAX_SEATS,
-    TOPIC_ROOT,
     BlockNumber,
     Count,
     LongText,
     Ratio,
     ReceiverId,
-    SessionPhase,
     ShortText,
     Tsi,
 )
+from protocol.messages import TOPIC_ROOT, SessionPhase
 from protocol.signing import SigningKey
 
 PAGE_LENGTH: Final = 100

@@ -18,7 +18,8 @@ import msgspec
 
 from protocol import sealed_box, signing
 from protocol.errors import SealError, SignatureError, TicketError
-from protocol.messages import UNPRINTABLE, Announcement, Count, Digest, Key, Nonce, SignedTicket, Tsi, encode_message
+from protocol.fields import UNPRINTABLE, Count, Digest, Key, Nonce, Tsi
+from protocol.messages import Announcement, SignedTicket, encode_message
 from protocol.sealed_box import OpeningKey
 from protocol.signing import Purpose, SigningKey
 

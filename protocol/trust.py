@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from protocol import signing
 from protocol.errors import MessageError, SessionStateError, SignatureError
-from protocol.messages import Count, Digest, Key, Signature
+from protocol.fields import Count, Digest, Key, Signature
 from protocol.signing import Purpose, SigningKey
 
 MAX_IMAGE_KEYS: Final = 16

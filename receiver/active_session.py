@@ -14,9 +14,10 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 
 from protocol.blocks import BlockBuffer
+from protocol.fields import decode_tsi
 from protocol.link.message_stream import Voice
 from protocol.link.tls import pinned_context
-from protocol.messages import Message, MissingBlocks, ReceiverReport, RepairRequest, decode_tsi
+from protocol.messages import Message, MissingBlocks, ReceiverReport, RepairRequest
 from protocol.seal import Seal
 from protocol.ticket import Ticket
 from receiver.arming import Arming

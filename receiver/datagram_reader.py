@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Final, Self
 
+from protocol.fields import decode_tsi
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.multicast import RECEIVE_BUFFER_BYTES, MulticastReceiver
-from protocol.messages import Announcement, decode_tsi
+from protocol.messages import Announcement
 from protocol.seal import Seal
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH
 from receiver.forgeries import ForgeryWatch

@@ -8,7 +8,7 @@ say all that has to be said.
 from collections import deque
 from typing import Final
 
-from protocol.messages import MAX_BITMAP_BLOCKS
+from protocol.fields import MAX_BITMAP_BLOCKS
 
 INVENTORY_INTERVAL: Final = 5.0
 """[s] Half of what the broadcaster waits for a seat that it has not heard."""

@@ -12,7 +12,7 @@ from math import inf
 from typing import Final
 
 from protocol.blocks import BlockBuffer
-from protocol.messages import MAX_REPAIR_ENTRIES
+from protocol.fields import MAX_REPAIR_ENTRIES
 from protocol.ranges import RangeSet
 
 REPAIR_CYCLE: Final = 0.2

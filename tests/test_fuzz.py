@@ -14,8 +14,8 @@ from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject
 from protocol.blocks import REPAIR_COUNT, REPAIR_ESIS, SYMBOL_COUNT
 from protocol.errors import WireError
+from protocol.fields import MAX_REPAIR_ENTRIES
 from protocol.messages import (
-    MAX_REPAIR_ENTRIES,
     Message,
     ReceiverState,
     SessionPhase,

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from protocol.commands import PlannedSeat
-from protocol.messages import Count, ReceiverId, ShortText
+from protocol.fields import Count, ReceiverId, ShortText
 
 
 class Hosting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

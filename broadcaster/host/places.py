@@ -11,7 +11,8 @@ import msgspec
 
 from broadcaster.host.hosting import Hosting
 from protocol.commands import PlannedSeat
-from protocol.messages import MAX_SEATS, Presence
+from protocol.fields import MAX_SEATS
+from protocol.messages import Presence
 
 MAX_COMERS: Final = 4 * MAX_SEATS
 """[receivers] that are remembered, each start of a machine is one; stops a PC that restarts for days from filling the

@@ -12,7 +12,7 @@ import msgspec
 
 from protocol import signing
 from protocol.errors import LibraryError, SignatureError
-from protocol.messages import Key, Signature
+from protocol.fields import Key, Signature
 from protocol.signing import Purpose, SigningKey
 
 MAX_SIGNATURE_FILE: Final = 1024

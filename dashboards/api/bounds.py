@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from dashboards.access.names import MAX_NAME, MAX_PASSWORD, NAME_PATTERN
 from dashboards.user import Role
 from protocol.commands import MAX_PATH
-from protocol.messages import MAX_SEATS
+from protocol.fields import MAX_SEATS
 
 MAX_RATE: Final = 1_000_000_000_000
 """[bit/s] a terabit, beyond every interface"""

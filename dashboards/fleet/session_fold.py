@@ -16,7 +16,7 @@ from dashboards.fleet.progress import Track, spread_of
 from dashboards.fleet.seat_view import Course, seat_view
 from dashboards.fleet.timeline import SAMPLE_INTERVAL, Timeline
 from dashboards.fleet.views import Sample, SeatView, SessionView
-from protocol.messages import MAX_SEATS
+from protocol.fields import MAX_SEATS
 from protocol.operators import Happening, SeatNews, SeatsNews, SessionNews, SessionStep
 
 MAX_HAPPENINGS_KEPT: Final = 1000

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from broadcaster.inventory import Inventory
 from protocol.bitmap import encode_bitmap
 from protocol.errors import MessageError
-from protocol.messages import MAX_BITMAP_BLOCKS, MissingBlocks
+from protocol.fields import MAX_BITMAP_BLOCKS
+from protocol.messages import MissingBlocks
 from protocol.ranges import RangeSet
 from tests.sample_messages import missing_blocks
 

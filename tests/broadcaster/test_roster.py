@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from broadcaster.roster import INCOMPLETE, LEASE, LONGEST_ARMING, LOST, STALL, STALLED, Roster, Seat
-from protocol.messages import MAX_SEATS, ReceiverReport, ReceiverState
+from protocol.fields import MAX_SEATS
+from protocol.messages import ReceiverReport, ReceiverState
 from tests.sample_messages import presence, receiver_id, report
 
 

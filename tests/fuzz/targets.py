@@ -28,10 +28,11 @@ from protocol.errors import (
     TicketError,
     WireError,
 )
+from protocol.fields import MAX_BITMAP_BLOCKS, MAX_MESSAGE_LENGTH, MAX_SIGNED_LENGTH
 from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.mqtt import BrokerAddress
 from protocol.manifest import CHUNK_SIZE, StoredChunk, build_manifest_from_rows, decode_manifest
-from protocol.messages import MAX_BITMAP_BLOCKS, MAX_MESSAGE_LENGTH, MAX_SIGNED_LENGTH, TOPIC_ROOT, decode_message
+from protocol.messages import TOPIC_ROOT, decode_message
 from protocol.operators import open_news
 from protocol.pairing import PAIRING_SEED_LENGTH, ReceiverPairing
 from protocol.ranges import RangeSet

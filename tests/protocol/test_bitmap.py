@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from protocol.bitmap import bits_of, coarsened, decode_bitmap, encode_bitmap, ranges_of
 from protocol.errors import MessageError
-from protocol.messages import MAX_BITMAP_BLOCKS, Bitmap
+from protocol.fields import MAX_BITMAP_BLOCKS, Bitmap
 from protocol.ranges import RangeSet
 
 BLOCKS = st.sets(st.integers(0, 200))

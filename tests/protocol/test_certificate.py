@@ -17,7 +17,8 @@ from protocol.certificate import (
     sign_certificate,
 )
 from protocol.errors import MessageError, SignatureError
-from protocol.messages import MAX_SIGNED_LENGTH, SignedCertificate, decode_message, encode_message, topic_of
+from protocol.fields import MAX_SIGNED_LENGTH
+from protocol.messages import SignedCertificate, decode_message, encode_message, topic_of
 from protocol.signing import Purpose, SigningKey
 from tests.certified import certificate, signed_certificate, signer
 from tests.sample_messages import OTHER_TSI

@@ -26,7 +26,7 @@ from protocol.commands import (
 )
 from protocol.envelope import signed_body
 from protocol.errors import MessageError, SignatureError
-from protocol.messages import MAX_MESSAGE_LENGTH, MAX_SEATS
+from protocol.fields import MAX_MESSAGE_LENGTH, MAX_SEATS
 from protocol.signing import SigningKey
 from tests.protocol.test_operators import CONSOLE, DIRECTOR, VECTORS, plain
 from tests.sample_messages import TSI, receiver_id

@@ -13,14 +13,11 @@ from hypothesis import strategies as st
 from protocol import PROTOCOL_VERSION
 from protocol.bitmap import decode_bitmap, ranges_of
 from protocol.errors import MessageError
+from protocol.fields import MAX_BITMAP_BLOCKS, MAX_MESSAGE_LENGTH, MAX_REPAIR_ENTRIES, MAX_SEATS
 from protocol.manifest import CHUNK_SIZE
 from protocol.messages import (
     ALL_RECEIVERS,
     ALL_SESSIONS,
-    MAX_BITMAP_BLOCKS,
-    MAX_MESSAGE_LENGTH,
-    MAX_REPAIR_ENTRIES,
-    MAX_SEATS,
     Announcement,
     Message,
     MissingBlocks,
@@ -28,9 +25,7 @@ from protocol.messages import (
     SessionPhase,
     announcement_topic,
     decode_message,
-    decode_tsi,
     encode_message,
-    encode_tsi,
     topic_of,
 )
 from tests.sample_messages import (
@@ -325,12 +320,6 @@ class TestFuzz:
         except MessageError:
             return
         assert decode_message(topic_of(message), encode_message(message)) == message
-
-
-@given(st.integers(0, (1 << 64) - 1))
-def test_a_tsi_is_sixteen_digits_and_back(tsi: int) -> None:
-    assert len(encode_tsi(tsi)) == 16
-    assert decode_tsi(encode_tsi(tsi)) == tsi
 
 
 def test_the_final_states() -> None:

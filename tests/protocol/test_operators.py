@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from protocol.envelope import signed_body
 from protocol.errors import MessageError, SignatureError
-from protocol.messages import MAX_MESSAGE_LENGTH, Count, ReceiverId, ReceiverState
+from protocol.fields import MAX_MESSAGE_LENGTH, Count, ReceiverId
+from protocol.messages import ReceiverState
 from protocol.operators import (
     ALL_NEWS,
     MAX_HAPPENINGS,
@@ -205,11 +206,7 @@ def test_a_full_page_of_the_longest_texts_fits_a_message() -> None:
     assert isinstance(first, SeatsNews)
     (seat,) = first.seats
     texts = dict.fromkeys(("machine", "seat", "target"), "ü" * 64)
-    largest = {
-        name: 1 << 62
-        for name, kind in SeatNews.__annotations__.items()
-        if name not in texts and kind is Count
-    }
+    largest = {name: 1 << 62 for name, kind in SeatNews.__annotations__.items() if name not in texts and kind is Count}
     full = msgspec.structs.replace(seat, **texts, **largest, outcome=ReceiverState.RECEIVING, reason="x" * 400)
     page = msgspec.structs.replace(first, seats=(full,) * PAGE_LENGTH)
     assert len(signed_news(page, DIRECTOR)) < MAX_MESSAGE_LENGTH

@@ -9,7 +9,8 @@ import pytest
 
 from protocol import sealed_box, ticket
 from protocol.errors import SealError, TicketError
-from protocol.messages import MAX_SIGNED_LENGTH, Announcement, SignedTicket, decode_message, encode_message, topic_of
+from protocol.fields import MAX_SIGNED_LENGTH
+from protocol.messages import Announcement, SignedTicket, decode_message, encode_message, topic_of
 from protocol.sealed_box import OpeningKey
 from protocol.signing import Purpose, SigningKey, fingerprint
 from protocol.ticket import (

@@ -19,6 +19,7 @@ from broadcaster.transmission import Transmission
 from protocol.bitmap import decode_bitmap, ranges_of
 from protocol.envelope import open_payload
 from protocol.errors import IntegrityError, LibraryError
+from protocol.fields import decode_tsi
 from protocol.link.interfaces import resolve_interface
 from protocol.link.message_stream import Voice
 from protocol.link.mqtt import MqttLink
@@ -34,7 +35,6 @@ from protocol.messages import (
     ReceiverReport,
     SessionPhase,
     SignedTicket,
-    decode_tsi,
 )
 from protocol.seal import Seal
 from protocol.signing import Purpose

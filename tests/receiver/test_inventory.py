@@ -1,6 +1,6 @@
 import pytest
 
-from protocol.messages import MAX_BITMAP_BLOCKS
+from protocol.fields import MAX_BITMAP_BLOCKS
 from receiver.inventory import INVENTORY_INTERVAL, InventoryTimer
 
 M = MAX_BITMAP_BLOCKS

@@ -2,7 +2,7 @@ import random
 from collections.abc import Iterable
 
 from protocol.blocks import SYMBOL_COUNT, BlockBuffer
-from protocol.messages import MAX_REPAIR_ENTRIES
+from protocol.fields import MAX_REPAIR_ENTRIES
 from protocol.ranges import RangeSet
 from receiver.repair import END_HOLDOFF, HOLDOFF, QUIET, REPAIR_CYCLE, RepairTimer
 

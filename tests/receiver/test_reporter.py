@@ -4,8 +4,8 @@ import pytest
 
 from protocol.bitmap import decode_bitmap, ranges_of
 from protocol.blocks import BlockPool
+from protocol.fields import MAX_BITMAP_BLOCKS
 from protocol.messages import (
-    MAX_BITMAP_BLOCKS,
     MissingBlocks,
     ReceiverReport,
     ReceiverState,

@@ -6,7 +6,8 @@ import pytest
 
 from protocol import PROTOCOL_VERSION
 from protocol.errors import TransportError
-from protocol.messages import ReceiverState, SessionPhase, announcement_topic, encode_tsi
+from protocol.fields import encode_tsi
+from protocol.messages import ReceiverState, SessionPhase, announcement_topic
 from receiver import lease as sender_lease
 from receiver import service
 from receiver.arming import PLANNED

@@ -16,6 +16,7 @@ from broadcaster.rate import RateControl
 from broadcaster.readiness import StartPolicy
 from broadcaster.session import SenderSession
 from protocol.errors import IntegrityError, MessageError
+from protocol.fields import encode_tsi
 from protocol.link.message_stream import sender_of
 from protocol.messages import (
     FecOti,
@@ -27,7 +28,6 @@ from protocol.messages import (
     SessionPhase,
     announcement_topic,
     decode_message,
-    encode_tsi,
 )
 from protocol.seal import Seal
 from protocol.wire import INTERLEAVED_BLOCKS

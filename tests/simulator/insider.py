@@ -3,7 +3,8 @@
 import random
 
 from protocol.errors import WireError
-from protocol.messages import Announcement, decode_tsi
+from protocol.fields import decode_tsi
+from protocol.messages import Announcement
 from protocol.seal import Seal
 from protocol.wire import HEADER_LENGTH, MAX_REPAIR_SYMBOLS, TAG_LENGTH, decode_header
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH

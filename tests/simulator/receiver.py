@@ -9,6 +9,7 @@ from math import inf
 import msgspec
 
 from protocol.errors import MessageError
+from protocol.fields import decode_tsi
 from protocol.messages import (
     Announcement,
     Presence,
@@ -18,7 +19,6 @@ from protocol.messages import (
     SessionStatus,
     SignedTicket,
     decode_message,
-    decode_tsi,
 )
 from protocol.seal import Seal
 from protocol.symbol_digests import false_symbols
