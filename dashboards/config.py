@@ -41,6 +41,10 @@ class NoticesConfig:
     webhooks: tuple[str, ...] = field(default=(), repr=False)
     """URLs; they may hold secrets of their own"""
     mail: MailConfig | None = None
+    webhook_secret: bytes = field(default=b"", repr=False)
+    """signs what webhooks get; empty: it is not signed"""
+    authority: bytes | None = None
+    """PEM of who issued the certificates of webhooks and mail server; None for those that this system trusts"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,8 @@ def targets_of(config: NoticesConfig) -> tuple[Target, ...]:
     Raises:
         ConfigError: a URL or an address cannot be used.
     """
-    mails = () if config.mail is None else (Mail(config.mail),)
-    return (*(Webhook(url) for url in config.webhooks), *mails)
+    mails = () if config.mail is None else (Mail(config.mail, config.authority),)
+    return (*(Webhook(url, config.webhook_secret, config.authority) for url in config.webhooks), *mails)
 
 
 def _unfinished(seat: SeatView) -> Unfinished:

@@ -14,6 +14,7 @@ from typing import Final
 
 from broadcaster.key_files import KeyFolder
 from broadcaster.keys import KeyStore
+from dashboards.notices.webhook import Webhook
 from protocol.errors import ConfigError, SlatecastError
 from protocol.link.interfaces import resolve_interface
 from protocol.link.tls import pinned_context
@@ -40,6 +41,9 @@ def faults(settings: Settings, file: Path | None) -> Iterator[str]:
         ("[console] listen", lambda: _check_port(settings, _console_host, 0)),
         ("[console] port", lambda: _check_port(settings, _console_host, settings.console.port)),
         ("[console] state", lambda: _check_folder(folder(settings.console.state, default_state()))),
+        ("[notices] webhooks", lambda: [Webhook(url) for url in settings.notices.webhooks]),
+        ("[notices] webhook_secret_file", lambda: _check_word(settings.notices.webhook_secret_file)),
+        ("[notices] ca_file", lambda: _check_certificate(settings.notices.ca_file)),
         ("[notices] smtp_password_file", lambda: _check_word(settings.notices.smtp_password_file)),
     ]
     for where, check in checks:

@@ -13,6 +13,7 @@ from protocol.errors import ConfigError
 from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress
+from protocol.link.tls import pinned_context
 from protocol.pairing import normalized_token
 from slatecast.cli.context import default_keys, default_library, default_state
 from slatecast.serving.settings import HOST_NAME, NoticesSettings, Settings
@@ -98,7 +99,7 @@ def notices_of(notices: NoticesSettings) -> NoticesConfig:
     """What the console needs to know of whom to tell.
 
     Raises:
-        ConfigError: the file of the password cannot be read.
+        ConfigError: the file of the password, the secret or the authority cannot be read.
     """
     mail = None
     if notices.smtp_host:
@@ -111,7 +112,21 @@ def notices_of(notices: NoticesSettings) -> NoticesConfig:
             user=notices.smtp_user,
             password=password,
         )
-    return NoticesConfig(notices.webhooks, mail)
+    secret = read_word(notices.webhook_secret_file).encode() if notices.webhook_secret_file else b""
+    return NoticesConfig(notices.webhooks, mail, webhook_secret=secret, authority=_authority(notices.ca_file))
+
+
+def _authority(file: str) -> bytes | None:
+    """The certificates in a file, checked to be some; None without one."""
+    if not file:
+        return None
+    try:
+        pem = Path(file).expanduser().read_bytes()
+        pinned_context(pem, None)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"[notices] ca_file {file}: {reason}; name a PEM file of certificates") from None
+    return pem
 
 
 def read_word(file: str) -> str:

@@ -122,6 +122,12 @@ class NoticesSettings(_Section, frozen=True, kw_only=True):
     webhooks: Annotated[
         tuple[Url, ...], Meta(max_length=MAX_URLS, description="URLs that get a JSON document by POST.")
     ] = ()
+    webhook_secret_file: Annotated[
+        Text, Meta(description="File whose first line signs what they get. Empty: it is not signed.")
+    ] = ""
+    ca_file: Annotated[
+        Text, Meta(description="PEM file of the authority of webhooks and mail server. Empty: those of this system.")
+    ] = ""
     smtp_host: Annotated[Text, Meta(description="Mail server. Empty: no mail is sent.")] = ""
     smtp_port: Annotated[int, Meta(ge=1, le=65535, description="587 is for STARTTLS, 465 for TLS, 25 for neither.")] = (
         587
@@ -186,6 +192,7 @@ def impossibilities(settings: Settings) -> list[tuple[str, str, str]]:
         ("broker", "address", lambda: settings.broker.address and BrokerAddress.parse(settings.broker.address)),
         ("broker", "ca_file", lambda: _check_ca_file(settings.broker)),
         ("console", "port", lambda: _check_ports(settings)),
+        ("notices", "webhook_secret_file", lambda: _check_secret(settings.notices)),
         ("notices", "smtp_host", lambda: _check_mail(settings.notices)),
     ]
     found = []
@@ -225,6 +232,11 @@ def _check_ports(settings: Settings) -> None:
     ports += [settings.broadcaster.metrics_port] if settings.broadcaster.metrics_port else []
     if len(set(ports)) < len(ports):
         raise ConfigError("broadcaster, broker, console and metrics need ports of their own")
+
+
+def _check_secret(notices: NoticesSettings) -> None:
+    if notices.webhook_secret_file and not notices.webhooks:
+        raise ConfigError("there are no webhooks that it could sign for")
 
 
 def _check_mail(notices: NoticesSettings) -> None:

@@ -5,8 +5,11 @@ import pytest
 from dashboards.config import MailConfig, NoticesConfig
 from dashboards.fleet.views import SeatState
 from dashboards.notices.events import Event, SeatFailed, SessionEnded
+from dashboards.notices.mail import Mail
 from dashboards.notices.notifier import MAX_FAILURES, Notifier, targets_of
+from dashboards.notices.webhook import Webhook
 from protocol.errors import ConfigError, RefusedError
+from tests.certificates import certificate
 from tests.dashboards.history.test_records import seat, view
 from tests.dashboards.notices.happened import AT
 
@@ -69,3 +72,13 @@ def test_targets_of_a_configuration() -> None:
     assert targets_of(NoticesConfig()) == ()
     with pytest.raises(ConfigError):
         targets_of(NoticesConfig(webhooks=("nowhere",)))
+
+
+def test_secret_and_authority_reach_every_target() -> None:
+    mail = MailConfig(host="mail.example.org", port=587, sender="a@example.org", recipients=("b@example.org",))
+    config = NoticesConfig(("https://one",), mail, webhook_secret=b"word", authority=certificate())
+    hook, post = targets_of(config)
+    assert isinstance(hook, Webhook)
+    assert isinstance(post, Mail)
+    assert hook._secret == b"word"
+    assert [each._tls.cert_store_stats()["x509"] for each in (hook, post)] == [1, 1]

@@ -108,3 +108,9 @@ def test_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'slatecast\[console,server\]'"):
         check_libraries()
+
+
+def test_webhooks_that_cannot_be(tmp_path: Path) -> None:
+    (line,) = found(tmp_path, notices={"webhooks": ["https://ada:word@host/"]})
+    assert line.startswith("[notices] webhooks: the webhook at host holds a name or password")
+    assert found(tmp_path, notices={"ca_file": str(tmp_path / "none")})[0].startswith("[notices] ca_file: ")

@@ -25,7 +25,7 @@ CONSOLE = ConsoleConfig(
     port=8443,
     https=None,
     authority=b"PEM",
-    notices=NoticesConfig(("https://hook",), MailConfig("mail", 25, "a@b", ("c@d",))),
+    notices=NoticesConfig(("https://hook",), MailConfig("mail", 25, "a@b", ("c@d",)), b"word", b"PEM"),
 )
 
 

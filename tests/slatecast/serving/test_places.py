@@ -6,6 +6,7 @@ import pytest
 from protocol.errors import ConfigError, TransportError
 from slatecast.serving.places import MAX_WORD_FILE, find_places, notices_of, read_word
 from slatecast.serving.settings import NoticesSettings, Settings, read_settings
+from tests.certificates import certificate
 
 
 def settings(**sections: dict[str, Any]) -> Settings:
@@ -111,3 +112,20 @@ def test_who_is_told(tmp_path: Path) -> None:
     told = notices_of(given)
     assert told.mail is not None
     assert (told.mail.password, told.mail.port, told.webhooks) == ("secret", 587, ("https://hook",))
+    assert (told.webhook_secret, told.authority) == (b"", None)
+
+
+def test_who_is_told_is_proved_and_proves(tmp_path: Path) -> None:
+    secret, authority = tmp_path / "word", tmp_path / "authority.pem"
+    secret.write_text("secret\n")
+    secret.chmod(0o600)
+    pem = certificate()
+    authority.write_bytes(pem)
+    given = {"webhooks": ("https://hook",), "webhook_secret_file": str(secret), "ca_file": str(authority)}
+    told = notices_of(NoticesSettings(**given))  # type: ignore[arg-type]  # texts, and one tuple of them
+    assert (told.webhook_secret, told.authority) == (b"secret", pem)
+    assert "secret" not in repr(told)
+    authority.write_text("no certificate")
+    for file in (authority, tmp_path / "none.pem"):
+        with pytest.raises(ConfigError, match=r"\[notices\] ca_file .*; name a PEM file of certificates"):
+            notices_of(NoticesSettings(ca_file=str(file)))

@@ -50,6 +50,7 @@ def test_what_is_overridden_comes_first(tmp_path: Path) -> None:
         ("[broker]\nca_file = 'x'", "[broker] ca_file: it belongs to an address that begins with mqtts://"),
         ("[console]\nport = 8884", "[console] port: broadcaster, broker, console and metrics need ports of"),
         ("[notices]\nwebhooks = ['ftp://x']", "[notices] webhooks[0]: expected an address like https://host/path"),
+        ("[notices]\nwebhook_secret_file = 'x'", "[notices] webhook_secret_file: there are no webhooks that it could"),
         ("[notices]\nmail_to = ['x']", "[notices] mail_to[0]: expected an address like name@host"),
         ("[notices]\nmail_to = ['x@y']", "[notices] smtp_host: mail needs smtp_host, mail_from and mail_to together"),
         ("[notices]\nsmtp_user = 'x'", "[notices] smtp_host: smtp_user and smtp_password_file belong together"),
