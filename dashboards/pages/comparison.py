@@ -8,7 +8,7 @@ from nicegui import ui
 from dashboards.fleet.views import FleetView
 from dashboards.pages.figures import Figure
 from dashboards.pages.notes import Note
-from dashboards.pages.quantities import bytes_in_words, count_in_words, share_in_words
+from dashboards.pages.quantities import bytes_in_words, count_in_words, loss_in_words
 from dashboards.pages.seat_words import plain
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import section_title
@@ -120,8 +120,8 @@ class Comparison:
     def _show(self, found: dict[str, Any], disk_size: int) -> None:
         ranges = [(int(offset), int(length)) for offset, length in found.get("ranges", [])]
         changed = int(found.get("changed_bytes", 0))
-        share = share_in_words(changed / disk_size, 1) if disk_size else ""
-        self._changed.show(f"{bytes_in_words(changed)} ({share})")
+        share = f" ({loss_in_words(changed / disk_size)})" if disk_size else ""
+        self._changed.show(f"{bytes_in_words(changed)}{share}")
         self._stored.show(bytes_in_words(int(found.get("stored_bytes", 0))))
         places = count_in_words(len(ranges), "place")
         self._places.show(f"{MOST_RANGES:,} or more" if len(ranges) >= MOST_RANGES else f"{len(ranges):,}")

@@ -17,12 +17,14 @@ from dashboards.access.access import Access
 from dashboards.api.work import Work
 from dashboards.desk import Desk
 from dashboards.pages import paths
+from dashboards.pages.accounts_page import build_accounts
 from dashboards.pages.audit_page import build_audit
 from dashboards.pages.health_page import build_health
 from dashboards.pages.history_page import build_history
 from dashboards.pages.library_page import build_library
 from dashboards.pages.past_session_page import build_past_session
 from dashboards.pages.room_page import build_room
+from dashboards.pages.rooms_editor import build_rooms_editor
 from dashboards.pages.rooms_page import build_rooms
 from dashboards.pages.session_page import build_session
 from dashboards.pages.sessions_page import build_sessions
@@ -56,8 +58,10 @@ PAGES: Final = (
     Page(paths.LIBRARY, "Library", build_library),
     Page(paths.HISTORY, "History", build_history),
     Page(paths.PAST_SESSION, "Past session", build_past_session),
+    Page(paths.EDIT_ROOMS, "Edit rooms", build_rooms_editor, Role.OPERATOR),
     Page(paths.AUDIT, "Audit", build_audit, Role.ADMIN),
     Page(paths.HEALTH, "Health", build_health),
+    Page(paths.ACCOUNTS, "Accounts", build_accounts),
 )
 
 

@@ -71,7 +71,7 @@ class Shell:
         self._drawer = self._navigation()
         self._help = self._help_dialog()
         self._banner()
-        self.content = ui.element("main").classes("page")
+        self.content = ui.element("div").classes("page")
         ui.skip_link(target=self.content)
         self._live = ui.label().classes("only-read-aloud").props("role=status aria-live=polite")
         ui.keyboard(on_key=self._key, ignore=["input", "select", "textarea"], repeating=False)
@@ -97,15 +97,17 @@ class Shell:
             user_menu(self._visit)
 
     def _navigation(self) -> ui.left_drawer:
-        drawer = ui.left_drawer(bordered=True).classes("navigation").props("width=220 breakpoint=1023")
-        with drawer, ui.element("nav").props('aria-label="Main"'), ui.list():
+        # Without a value the console would ask each browser for it, and wait for one that has left already.
+        drawer = ui.left_drawer(value=False, bordered=True).classes("navigation")
+        drawer.props("width=220 breakpoint=1023 show-if-above")
+        with drawer, ui.element("nav").props('aria-label="Main"'), ui.list().props("role=none"):
             for entry in self._menu:
                 self._menu_item(entry)
         return drawer
 
     def _menu_item(self, entry: MenuEntry) -> None:
         is_here = entry.path == self._path
-        with ui.item().props("clickable tag=a").classes("menu-item" + (" here" if is_here else "")) as item:
+        with ui.item().props("clickable tag=a role=link").classes("menu-item" + (" here" if is_here else "")) as item:
             item.props["href"] = entry.path
             if is_here:
                 item.props["aria-current"] = "page"

@@ -254,7 +254,15 @@ class PlayedDesk:
         rules.require(user, Role.VIEWER, "compare images")
         for version in (old_version, new_version):
             rules.judge_version(self._ordered(), name, version)
-        return {"changed_bytes": 3 * CHUNK, "stored_bytes": CHUNK, "ranges": [[0, CHUNK], [8 * CHUNK, 2 * CHUNK]]}
+        places = [
+            (0, 1),
+            (self.played.blocks // 8, 400),
+            (self.played.blocks // 2, 90),
+            (self.played.blocks - 900, 300),
+        ]
+        changed = sum(count for _, count in places) * CHUNK
+        ranges = [[first * CHUNK, count * CHUNK] for first, count in places]
+        return {"changed_bytes": changed, "stored_bytes": changed // 3, "ranges": ranges}
 
     async def report(self, user: User, tsi: str) -> dict[str, Any]:
         rules.require(user, Role.VIEWER, "read reports")
