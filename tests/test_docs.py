@@ -20,6 +20,12 @@ from msgspec import inspect
 from broadcaster.access import ROLES, SAID_BY_RECEIVERS, SAID_TO_ALL
 from broadcaster.audit import AuditEntry, AuditEvent
 from broadcaster.report import SeatReport, SessionReport
+from dashboards import console
+from dashboards.access import first_login, tokens
+from dashboards.fleet.views import SeatState
+from dashboards.notices.events import SeatFailed, SessionEnded, Unfinished
+from dashboards.pages.shell import MENU
+from dashboards.user import Role
 from protocol import (
     PROTOCOL_VERSION,
     certificate,
@@ -34,12 +40,13 @@ from protocol import (
 )
 from protocol.signing import Purpose
 from slatecast import __main__ as front_door
+from slatecast.serving import console_identity, service
 
 ROOT = Path(__file__).parent.parent
 PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-PACKAGES = ("protocol", "broadcaster", "receiver", "slatecast")
+PACKAGES = ("protocol", "broadcaster", "receiver", "dashboards", "slatecast")
 
 
 # --- reading documents -----------------------------------------------------------------------------------------------
@@ -289,9 +296,13 @@ CONSTANTS = table(section(PROTOCOL, "Timing")) + table(section(PROTOCOL, "Bounds
 @pytest.mark.parametrize(("name", "module", "value"), [row[:3] for row in CONSTANTS], ids=str)
 def test_constant_has_the_documented_value(name: str, module: str, value: str) -> None:
     actual = getattr(importlib.import_module(module), name)
+    assert documented_number(value) == pytest.approx(float(actual))  # a header's value is text
+
+
+def documented_number(value: str) -> float:
     number, _, unit = value.partition(" ")
     factor = {"KiB": 1 << 10, "MiB": 1 << 20, "%": 0.01}.get(unit.split(" ")[0], 1)
-    assert float(number.replace(",", "")) * factor == pytest.approx(float(actual))  # a header's value is text
+    return float(number.replace(",", "")) * factor
 
 
 def test_every_timing_constant_is_documented() -> None:
@@ -311,7 +322,7 @@ def timing_constants() -> Iterator[tuple[str, str]]:
 
 
 def role_modules() -> list[Path]:
-    return [path for role in ("broadcaster", "receiver") for path in sorted((ROOT / role).glob("*.py"))]
+    return [path for role in ("broadcaster", "receiver") for path in sorted((ROOT / role).rglob("*.py"))]
 
 
 # --- operations.md ---------------------------------------------------------------------------------------------------
@@ -354,6 +365,70 @@ def test_every_exit_code() -> None:
 @pytest.mark.parametrize("part", [SessionReport, SeatReport], ids=lambda part: part.__name__)
 def test_every_field_of_the_report(part: type[Any]) -> None:
     assert [row[0] for row in table(section(OPERATIONS, part.__name__))] == list(part.__struct_fields__)
+
+
+# --- operations.md: the console --------------------------------------------------------------------------------------
+
+OF_SESSIONS = (
+    commands.PlanSession,
+    commands.StartSession,
+    commands.StopSession,
+    commands.PauseSession,
+    commands.ContinueSession,
+    commands.RetrySeats,
+    commands.DismissSeat,
+    commands.MoveToCatchUp,
+)
+
+
+def test_every_order_says_what_it_does_to_disks() -> None:
+    rows = table(section(OPERATIONS, "Plan, start, and what each order does to disks"))
+    assert [row[0] for row in rows] == [kind.__struct_config__.tag for kind in OF_SESSIONS]
+    others = {kind for kind in get_args(commands.AnyCommand) if "tsi" not in kind.__struct_fields__}
+    with_session = set(get_args(commands.AnyCommand)) - others | {commands.PlanSession}
+    assert with_session == {*OF_SESSIONS, commands.FetchReport}
+
+
+def test_every_state_of_a_seat_in_order() -> None:
+    assert [row[0] for row in table(section(OPERATIONS, "Seat states"))] == [state.value for state in SeatState]
+
+
+def test_trouble_comes_with_what_to_do() -> None:
+    rows = {row[0]: row[2] for row in table(section(OPERATIONS, "Seat states"))}
+    assert all(rows[state.value] for state in SeatState if state.is_trouble)
+
+
+def test_every_role_in_order() -> None:
+    rows = table(section(OPERATIONS, "Accounts and roles"))
+    assert [row[0] for row in rows] == [role.name.lower() for role in Role]
+
+
+def test_pages_that_are_named_are_in_the_menu() -> None:
+    titles = {entry.title for entry in MENU}
+    assert {"Accounts", "Edit rooms", "Start a session", "Health"} <= titles
+
+
+def test_files_of_the_state_folder() -> None:
+    rows = table(section(OPERATIONS, "What lies in the state folder"))
+    named = {file.strip("`") for row in rows for file in row[0].split(", ")}
+    files = {first_login.FIRST_LOGIN, tokens.CONSOLE_FILE, console.HISTORY_FILE}
+    assert named >= {*files, service.ACCOUNTS_FILE, console_identity.IDENTITY_FILE, "tokens.json", "rooms.toml"}
+
+
+def test_fields_of_a_notice() -> None:
+    ended = SessionEnded("0" * 16, "Lab A", "lab", 1, 0.0, 1.0, "", 1, 1, ())
+    failed = SeatFailed("0" * 16, "Lab A", "lab", "pc-1", 0.0, Unfinished("01", "failed", ""))
+    words = code_words(section(OPERATIONS, "Notices"))
+    both = ended.as_json().keys() & failed.as_json().keys()
+    assert words >= {*both, ended.as_json()["event"], failed.as_json()["event"]}
+
+
+CONSOLE_CONSTANTS = table(section(OPERATIONS, "Times and bounds of the console"))
+
+
+@pytest.mark.parametrize(("name", "module", "value"), [row[:3] for row in CONSOLE_CONSTANTS], ids=str)
+def test_constant_of_the_console_has_the_documented_value(name: str, module: str, value: str) -> None:
+    assert documented_number(value) == pytest.approx(float(getattr(importlib.import_module(module), name)))
 
 
 def test_every_documented_error_line_is_in_the_code() -> None:
@@ -402,7 +477,9 @@ def test_named_tests_exist(path: Path) -> None:
 
 
 def test_every_promise_names_its_tests() -> None:
-    rows = table(section((ROOT / "docs/security.md").read_text(encoding="utf-8"), "Promises"))
+    document = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    console = section(document, "What the console promises").partition("\n| promise |")[2]
+    rows = [*table(section(document, "Promises")), *table(f"\n| promise |{console}")]
     assert all(re.search(r"tests/[\w/]+\.py::test_\w+", row[-1]) for row in rows)
 
 
