@@ -34,7 +34,8 @@ from slatecast.cli.session_display import (
 )
 from slatecast.cli.tables import output_console
 from slatecast.console_api import ConsoleAddress, ConsoleApi, environment_token, find_console
-from slatecast.serving.places import read_word
+from slatecast.serving.places import folder, read_word
+from slatecast.serving.settings import read_settings
 
 SERVICE_STATE: Final = Path("/var/lib/slatecast/console")
 """Where the unit for systemd keeps the console's state."""
@@ -73,17 +74,30 @@ def console_options(command: Command) -> Command:
             type=click.Path(path_type=Path, file_okay=False),
             help="Folder of the state of a console that runs here.  [default: in the user's state folder]",
         ),
+        click.option(
+            "--config",
+            "config_file",
+            envvar="SLATECAST_SERVE_CONFIG",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Configuration file of the service that runs here, instead of that folder.",
+        ),
     )
     for option in options:
         command = option(command)
     return command
 
 
-def _find(*, url: str | None, api_token_file: str | None, ca_file: Path | None, state: Path | None) -> ConsoleAddress:
+def _find(
+    *, url: str | None, api_token_file: str | None, ca_file: Path | None, state: Path | None, config_file: Path | None
+) -> ConsoleAddress:
     token = environment_token()
     if api_token_file is not None:
         token = read_word(api_token_file)
-    states = (default_state(), SERVICE_STATE) if state is None else (state,)
+    states: tuple[Path, ...] = (default_state(), SERVICE_STATE)
+    if state is not None:
+        states = (state,)
+    elif config_file is not None:
+        states = (folder(read_settings(config_file).console.state, default_state()),)
     return find_console(states, url=url, token=token, ca_file=ca_file)
 
 

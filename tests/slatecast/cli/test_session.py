@@ -178,3 +178,14 @@ def test_with_a_token_of_ones_own(console: ListeningConsole, tmp_path: Path, mon
     assert listed().exception is None
     monkeypatch.setenv("SLATECAST_API_TOKEN", "wrong")
     assert isinstance(listed().exception, RefusedError)
+
+
+def test_the_state_is_found_by_the_configuration_of_the_service(console: ListeningConsole, tmp_path: Path) -> None:
+    file = tmp_path / "slatecast.toml"
+    file.write_text(f'[console]\nstate = "{console.state}"\n')
+    for environment, arguments in [({}, ["--config", str(file)]), ({"SLATECAST_SERVE_CONFIG": str(file)}, [])]:
+        ran = CliRunner().invoke(session, ["list", *arguments], env=environment, standalone_mode=False)
+        assert ran.exception is None, ran.output
+    file.write_text("[console]\nstaet = 1\n")
+    with pytest.raises(ConfigError, match="'staet' is no key here"):
+        CliRunner().invoke(session, ["list", "--config", str(file)], standalone_mode=False, catch_exceptions=False)
