@@ -164,7 +164,7 @@ class ActiveSession:
 
     def _pump(self) -> None:
         """Hand what the session asks for to the parts that do it."""
-        if self.session.is_on_catch_up or self.session.poison.mismatched_blocks:
+        if self.session.last_status.is_on_catch_up or self.session.poison.mismatched_blocks:
             self._lane.need()
         blocks: list[BlockBuffer] = []
         while (event := self.session.next_event()) is not None:

@@ -100,7 +100,7 @@ class DatagramReader:
 
     def keep(self, now: float) -> None:
         """Stay in the group, or out of it, as the session wants; count what the kernel dropped, warn of forgeries."""
-        self._membership.keep(now, must_leave=self._session.must_leave_group)
+        self._membership.keep(now, must_leave=self._session.last_status.must_leave_group)
         counters = self._session.counters
         counters.buffer_drops = self._socket.drop_count
         if (warning := self._forgeries.warning(counters.datagrams_rejected, now)) is not None:

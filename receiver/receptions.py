@@ -37,6 +37,8 @@ class Receptions:
         self.pool = BlockPool(buffer_limit, announcement.oti.maximum_source_block_length, self._symbol_length)
         self.manifest = Reception(TOI_MANIFEST, self._manifest_block_length, self.pool, RepairTimer(rng, now), now)
         self.disk = Reception(TOI_DISK, self._disk_block_length, self.pool, RepairTimer(rng, now), now)
+        self.has_scanned = False
+        """What the disk lacks is known."""
         self.manifest.want_all(len(announcement.manifest_block_digests))
 
     def __getitem__(self, toi: int) -> Reception:
@@ -55,6 +57,10 @@ class Receptions:
     def last_arrival(self) -> float:
         """When a symbol that was wanted came last by multicast, in seconds."""
         return max(each.last_arrival for each in self)
+
+    def knows_what_it_lacks(self, toi: int) -> bool:
+        """Whether a block of this object of which nothing came is known to be missing."""
+        return self.has_scanned or toi == TOI_MANIFEST
 
     def manifest_loaded(self, manifest: Manifest) -> None:
         """All blocks of the disk that it names are wanted."""
@@ -89,9 +95,7 @@ class Receptions:
         if takes_disk and now - self.disk.last_arrival >= SILENCE and phase is SessionPhase.DISK:
             self.disk.go_by(position)
 
-    def next_want(
-        self, now: float, *, is_on_catch_up: bool, must_leave_group: bool, has_scanned: bool, takes_disk: bool
-    ) -> Want | None:
+    def next_want(self, now: float, *, is_on_catch_up: bool, must_leave_group: bool, takes_disk: bool) -> Want | None:
         """What to fetch next from the catch-up lane, or None; what is suspected comes first, for any seat.
 
         Unless it ``takes_disk``, no block of the disk is of use yet.
@@ -102,8 +106,7 @@ class Receptions:
                 return want
         for each in objects if is_on_catch_up else ():
             from_everywhere = must_leave_group or now - each.last_arrival >= DARKNESS
-            knows_what_it_lacks = has_scanned or each is self.manifest
-            want = each.next_want(now, whole_blocks=knows_what_it_lacks, from_everywhere=from_everywhere)
+            want = each.next_want(now, whole_blocks=self.knows_what_it_lacks(each.toi), from_everywhere=from_everywhere)
             if want is not None:
                 return want
         return None

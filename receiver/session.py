@@ -3,22 +3,13 @@
 Driven by three: the network (``find_block``, ``batch_opened``, ``receive_message``, ``control_lost``, ``next_want``),
 time (``next_message``, ``next_timeout``) and the worker that decodes, scans, writes and reads back
 (``manifest_loaded``, ``blocks_found``, ``block_stored``, ``verified`` ...). What the worker must do comes out of
-``next_event``. It touches no payload arithmetic, socket, disk or clock.
+``next_event``. It touches no payload arithmetic, socket, disk or clock. In which state it is says ``Standing``, what it
+tells the broadcaster ``Speech``.
 
-    PLANNED   --a ticket comes that allows to write-->  ARMING
-    ARMING    --the countdown is over-->  READY
-    READY     --manifest loaded and disk marked incomplete-->  RECEIVING
-    RECEIVING --nothing is missing-->  VERIFYING
-    VERIFYING --read-back found damage-->  RECEIVING
-    VERIFYING --committed-->  VERIFIED
-    RECEIVING, VERIFYING --the image contradicts itself, or the disk does not keep what it is given-->  DAMAGED
-    PLANNED, ARMING, READY  --target refused, or stopped-->  REFUSED
-    any       --disk or manifest fails, or stopped by the operator-->  FAILED
-
-The one state that counts is the set of missing blocks: late join, loss, damage, a restart and an older image on the
-disk are the same case. Everything is missing until a scan of the disk has found it, or it has been stored. While it
-is only PLANNED the disk is looked at and nothing of object 1 is taken; what was found then is what is told until the
-scan is over that begins when the disk may be written.
+What counts is the set of missing blocks: late join, loss, damage, a restart and an older image on the disk are the same
+case. Everything is missing until a scan of the disk has found it, or it has been stored. While it is only PLANNED the
+disk is looked at and nothing of object 1 is taken; what was found then is what is told until the scan is over that
+begins when the disk may be written.
 """
 
 import random
@@ -27,7 +18,6 @@ from collections.abc import Container
 from typing import Final
 
 from protocol.blocks import BlockBuffer
-from protocol.errors import SessionStateError
 from protocol.manifest import Manifest
 from protocol.messages import (
     Announcement,
@@ -39,22 +29,19 @@ from protocol.messages import (
     SessionPhase,
     SessionStatus,
 )
-from protocol.ranges import RangeSet
 from protocol.ticket import Ticket
-from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK, TOI_MANIFEST
-from receiver.arming import PLANNED, STOPPED, STOPPED_BY_OPERATOR, Arming
+from protocol.wire import TOI_DISK, TOI_MANIFEST
+from receiver.arming import Arming
 from receiver.counters import Counters
 from receiver.events import BlockDecodable, Event, ObjectCompleted, PreviewPossible, SessionLeft, Want
 from receiver.first_pass import FirstPass
-from receiver.inventory import InventoryTimer
+from receiver.last_status import LastStatus
 from receiver.lease import Lease
 from receiver.poison import PoisonWatch
-from receiver.reception import Reception
 from receiver.receptions import Receptions
 from receiver.reporter import Reporter
-
-REPORT_INTERVAL: Final = 0.5
-"""[s] How stale an operator's picture of a seat may be."""
+from receiver.speech import Speech
+from receiver.standing import Standing
 
 DEFAULT_BUFFER_LIMIT: Final = 192 * 1024 * 1024
 """[bytes] Blocks in memory; with the interpreter and a manifest of 60 MB within 350 MiB."""
@@ -81,44 +68,37 @@ class ReceiverSession:
         self.receiver_id = receiver_id
         self.seat = seat
         self.target = target
-        self.arming = arming
-        self.state = self._state_before_writing(now)
-        self.reason = PLANNED if arming.is_held else ""
-        self.has_scanned = False
-        """What the disk lacks is known."""
         self.has_lost_sender = False
         """It left because the sender fell silent, so that the session may still come back."""
-        self.is_on_catch_up = False
-        """The sender wants it to fetch what it misses from the catch-up lane."""
-        self.must_leave_group = False
-        """Multicast would only flood its link."""
-        self.is_paused = False
-        """The operator lets the session rest: nothing comes, and nothing is asked for."""
+        self.last_status = LastStatus(receiver_id)
         self.counters = Counters()
         self.poison = PoisonWatch()
         """what is known of false symbols"""
+        self._standing = Standing(arming, now)
         self._objects = Receptions(announcement, rng=rng, now=now, buffer_limit=buffer_limit)
         self._disk_object = self._objects.disk
-        self._status: SessionStatus | None = None
         self._lease = Lease(now)
         self._has_left = False
-        self._foreseen: RangeSet | None = None
-        """blocks that a look at the disk did not find, while it was only planned; None when it was not over"""
-        self._is_committing = False
-        self._reporter = Reporter(announcement.tsi, receiver_id, seat, target, last_sequence)
-        self._report_due_at = now
-        self._inventory = InventoryTimer()
+        self._speech = Speech(
+            Reporter(announcement.tsi, receiver_id, seat, target, last_sequence),
+            objects=self._objects,
+            standing=self._standing,
+            last_status=self.last_status,
+            counters=self.counters,
+            poison=self.poison,
+            now=now,
+        )
         self._events: deque[Event] = deque()
 
     # --- the network ---------------------------------------------------------------------------------------------
 
     def find_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """The buffer and the ledger for symbols of this block, or None if they are not wanted or there is no room."""
-        return self._objects.find(toi, sbn, source_block_length, is_multicast=True) if self._takes(toi) else None
+        return self._find(toi, sbn, source_block_length, is_multicast=True)
 
     def find_fetched_block(self, toi: int, sbn: int, source_block_length: int) -> tuple[bytearray, bytearray] | None:
         """As ``find_block``, for symbols that the catch-up lane brings."""
-        return self._objects.find(toi, sbn, source_block_length, is_multicast=False) if self._takes(toi) else None
+        return self._find(toi, sbn, source_block_length, is_multicast=False)
 
     def batch_opened(self, length: int, now: float) -> None:
         """The symbols of a batch of ``length`` bytes from the group lie in their buffers: see what is complete."""
@@ -130,20 +110,19 @@ class ReceiverSession:
 
         Answer each with ``want_fetched`` or ``want_unavailable``, or drop it when ``is_wanted`` says so.
         """
-        if self.state.is_final or self.is_paused:
+        if self.state.is_final or self.last_status.is_paused:
             return None
         return self._objects.next_want(
             now,
-            is_on_catch_up=self.is_on_catch_up,
-            must_leave_group=self.must_leave_group,
-            has_scanned=self.has_scanned,
-            takes_disk=self._takes(TOI_DISK),
+            is_on_catch_up=self.last_status.is_on_catch_up,
+            must_leave_group=self.last_status.must_leave_group,
+            takes_disk=self._standing.takes(TOI_DISK),
         )
 
     def is_wanted(self, want: Want) -> bool:
         """Whether it is worth while to try again; if not, nothing more is to be said of this want."""
         reception = self._objects[want.toi]
-        is_entitled = (self.is_on_catch_up and not self.is_paused) or reception.is_urgent(want)
+        is_entitled = (self.last_status.is_on_catch_up and not self.last_status.is_paused) or reception.is_urgent(want)
         if is_entitled and not self.state.is_final and reception.is_wanted(want):
             return True
         reception.fetched(want)
@@ -173,25 +152,17 @@ class ReceiverSession:
         if not isinstance(message, SessionStatus) or message.tsi != self.announcement.tsi:
             return
         self._lease.heard(now)
-        before = self._status
-        if before is not None and message.sequence <= before.sequence:
+        if not self.last_status.take(message):
             return
-        self._status = message
-        if before is not None and message.sequence >> 32 > before.sequence >> 32:
-            self._inventory.tell_again()  # the broadcaster was started again and knows nothing of it
-            self._report_due_at = now
-        if self._takes(TOI_DISK):
-            # What was under way side by side when the status was said is heard in part by one who comes now.
-            heard_whole = message.position + INTERLEAVED_BLOCKS if message.phase is SessionPhase.DISK else 0
-            self._disk_object.first_pass.count_from(heard_whole)
-        self.is_on_catch_up = self.receiver_id in message.catch_up
-        self.must_leave_group = self.receiver_id in message.must_leave_group
-        self.is_paused = message.is_paused
-        if self.receiver_id in message.dismissed:
-            self._dismissed(now)
-        if self.state.is_final and self.receiver_id in message.settled:
+        if self.last_status.was_restarted:
+            self._speech.tell_again(now)
+        if self._standing.takes(TOI_DISK):
+            self._disk_object.first_pass.count_from(self.last_status.heard_whole_from)
+        if self.last_status.is_dismissed:
+            self._standing.dismiss(now)
+        if self.state.is_final and self.last_status.is_settled:
             self._leave(is_acknowledged=True)
-        elif message.phase is SessionPhase.ENDED:
+        elif self.last_status.is_ended:
             self._leave(is_acknowledged=False)
 
     def control_lost(self, now: float) -> None:
@@ -201,8 +172,7 @@ class ReceiverSession:
     def control_restored(self, now: float) -> None:
         """The broker is back; it may have forgotten everything."""
         self._lease.control_restored(now)
-        self._report_due_at = now
-        self._inventory.tell_again()
+        self._speech.tell_again(now)
 
     def released(self, ticket: Ticket, now: float) -> None:
         """A ticket, found good, allows to write: begin to count down; what was released or is done goes on as it was.
@@ -210,10 +180,7 @@ class ReceiverSession:
         Raises:
             SessionStateError: the ticket does not allow it.
         """
-        if self.state is ReceiverState.PLANNED:
-            self.arming.release(ticket, now)
-            self.reason = ""
-            self._enter(ReceiverState.ARMING, now)
+        if self._standing.release(ticket, now):
             self._count_down(now)
 
     # --- the worker ----------------------------------------------------------------------------------------------
@@ -226,11 +193,12 @@ class ReceiverSession:
         """Object 0 is decoded and checked, the target is marked incomplete: object 1 may be received."""
         if self.state is ReceiverState.FAILED:  # stopped by the operator meanwhile
             return
-        self._expect(ReceiverState.READY)
-        if self._status is not None and self._status.phase is not SessionPhase.DISK:
+        self._standing.expect(ReceiverState.READY)
+        status = self.last_status.message
+        if status is not None and status.phase is not SessionPhase.DISK:
             self._disk_object.first_pass.count_from(0)
         self._objects.manifest_loaded(manifest)
-        self._enter(ReceiverState.RECEIVING, now)
+        self._standing.enter(ReceiverState.RECEIVING, now)
         self._complete_if_nothing_is_missing(TOI_DISK, now)
 
     def manifest_seen(self, manifest: Manifest) -> None:
@@ -246,9 +214,7 @@ class ReceiverSession:
     def preview_ended(self, now: float) -> None:
         """What the look has not found is missing, as far as one can tell before anything is written."""
         if self.may_foresee:
-            self._foreseen = RangeSet(self._disk_object.missing.ranges())
-            self._report_due_at = now
-            self._inventory.known(self.blocks_total)
+            self._speech.foreseen(now)
 
     def blocks_found(self, sbns: list[int], now: float) -> None:
         """The scan found these on the disk."""
@@ -258,9 +224,8 @@ class ReceiverSession:
 
     def scan_ended(self, now: float) -> None:
         """What the scan has not found is missing."""
-        self.has_scanned = True
-        self._report_due_at = now
-        self._inventory.known(self.blocks_total)
+        self._objects.has_scanned = True
+        self._speech.scanned(now)
 
     def block_stored(self, block: BlockBuffer, now: float) -> None:
         """The block had the right digest and is written."""
@@ -270,48 +235,42 @@ class ReceiverSession:
     def block_rejected(self, block: BlockBuffer, now: float) -> None:
         """The block did not have the right digest: it is missing again, all of it or what is false of it."""
         if not self.poison.mismatched_blocks:
-            self._report_due_at = now
+            self._speech.hasten(now)
         self.poison.block_mismatched()
         self._objects[block.toi].rejected(block, now, has_lane=bool(self.announcement.catch_up_url))
 
     def may_commit(self) -> bool:
         """Whether the disk, read back, is to be made bootable; from here on the operator cannot stop it any more."""
-        self._is_committing = self.state is ReceiverState.VERIFYING
-        return self._is_committing
+        return self._standing.may_commit()
 
     def read_back_failed(self, sbns: list[int], now: float) -> None:
         """These blocks were not on the disk as written: they are missing again."""
         if self.state is ReceiverState.FAILED:  # stopped by the operator meanwhile
             return
-        self._expect(ReceiverState.VERIFYING)
+        self._standing.expect(ReceiverState.VERIFYING)
         self._disk_object.lost_again(sbns)
-        self._enter(ReceiverState.RECEIVING, now)
+        self._standing.enter(ReceiverState.RECEIVING, now)
 
     def verified(self, now: float) -> None:
         """The disk is written, read back and committed."""
-        self._expect(ReceiverState.VERIFYING)
-        self._enter(ReceiverState.VERIFIED, now)
+        self._standing.expect(ReceiverState.VERIFYING)
+        self._standing.enter(ReceiverState.VERIFIED, now)
 
     def refused(self, reason: str, now: float) -> None:
         """The target may not be overwritten with this image; nothing was written."""
-        if not self.state.is_final:
-            self._expect(ReceiverState.PLANNED, ReceiverState.ARMING, ReceiverState.READY)
-        self._end(ReceiverState.REFUSED, reason, now)
+        self._standing.refuse(reason, now)
 
     def abort(self, now: float) -> bool:
         """Stop at the seat, before the first write; False if that is too late."""
-        if self._has_left or self.state.is_final or not self.arming.abort():
-            return False
-        self.refused(STOPPED, now)
-        return True
+        return not self._has_left and self._standing.stop_at_seat(now)
 
     def failed(self, reason: str, now: float) -> None:
         """The disk or this program failed; the target stays marked incomplete."""
-        self._end(ReceiverState.FAILED, reason, now)
+        self._standing.end(ReceiverState.FAILED, reason, now)
 
     def damaged(self, reason: str, now: float) -> None:
         """What was read back is not what was written; the target stays marked incomplete."""
-        self._end(ReceiverState.DAMAGED, reason, now)
+        self._standing.end(ReceiverState.DAMAGED, reason, now)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -329,53 +288,57 @@ class ReceiverSession:
         if self._has_left:
             return None
         self._count_down(now)
-        for each in () if self.is_paused else self._objects:
+        for each in () if self.last_status.is_paused else self._objects:
             each.give_up_suspects(now)
-        if is_caught_up and self._status is not None:
-            self._objects.believe(self._status, now, takes_disk=self._takes(TOI_DISK))
-        if now >= self._report_due_at:  # first: what a seat lacks is not heard before the seat is known
-            self._report_due_at = now + REPORT_INTERVAL
-            return self.report()
-        if (inventory := self._next_inventory(now)) is not None:
-            return inventory
-        for each in self._objects:
-            if now < each.timer.due_at:
-                continue
-            is_resting = self.is_paused or self.is_on_catch_up or not self._takes(each.toi)
-            if is_resting or not is_caught_up:
-                each.timer.skip(now)
-            elif (request := self._repair_request(each, now)) is not None:
-                return request
-        return None
+        if is_caught_up and self.last_status.message is not None:
+            self._objects.believe(self.last_status.message, now, takes_disk=self._standing.takes(TOI_DISK))
+        return self._speech.next(now, is_caught_up=is_caught_up)
 
     def next_timeout(self) -> float:
         """When ``next_message`` may have something to say."""
-        arms_at = [self.arming.ends_at] if self.state is ReceiverState.ARMING else []
-        return min(self._report_due_at, *arms_at, *(each.timer.due_at for each in self._objects))
+        speaks_at = self._speech.next_timeout()
+        return min(speaks_at, self.arming.ends_at) if self.state is ReceiverState.ARMING else speaks_at
 
     def report(self) -> ReceiverReport:
         """The whole truth about this seat, under a new sequence number."""
-        return self._reporter.report(
-            self.state,
-            self.reason,
-            self.counters,
-            self._disk_object,
-            self._objects.pool,
-            poison=self.poison,
-            # While the disk is being opened nothing could be kept, and nothing is to be sent.
-            has_manifest=self._objects.has_manifest and self.state is not ReceiverState.READY,
-            has_scanned=self.has_scanned or (self._foreseen is not None and self.state is not ReceiverState.READY),
-        )
+        return self._speech.report()
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> ReceiverState:
+        """What this receiver is doing."""
+        return self._standing.state
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, was refused or failed; empty when all is well."""
+        return self._standing.reason
+
+    @property
+    def arming(self) -> Arming:
+        """Its permission to write."""
+        return self._standing.arming
+
+    @property
+    def has_scanned(self) -> bool:
+        """Whether it is known what the disk lacks."""
+        return self._objects.has_scanned
+
+    @property
+    def may_foresee(self) -> bool:
+        """Whether it is still of use to look at a disk that may not be written yet."""
+        return self._standing.may_foresee
 
     @property
     def is_stopped(self) -> bool:
         """Whether somebody has stopped it, so that it is not begun again."""
-        return self.state.is_final and self.reason in (STOPPED, STOPPED_BY_OPERATOR)
+        return self._standing.is_stopped
 
     @property
     def last_sequence(self) -> int:
         """The number of the newest message."""
-        return self._reporter.last_sequence
+        return self._speech.last_sequence
 
     @property
     def blocks_total(self) -> int:
@@ -399,63 +362,19 @@ class ReceiverSession:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _state_before_writing(self, now: float) -> ReceiverState:
-        if self.arming.is_held:
-            return ReceiverState.PLANNED
-        return ReceiverState.READY if self.arming.is_over(now) else ReceiverState.ARMING
-
-    def _takes(self, toi: int) -> bool:
-        """Whether blocks of this object are of use now: those of the disk only where they can be written."""
-        if self.state.is_final:
-            return False
-        return toi == TOI_MANIFEST or self.state in (ReceiverState.RECEIVING, ReceiverState.VERIFYING)
-
-    @property
-    def may_foresee(self) -> bool:
-        """Whether it is still of use to look at a disk that may not be written yet."""
-        return self.state in (ReceiverState.PLANNED, ReceiverState.ARMING)
-
-    def _dismissed(self, now: float) -> None:
-        """Stop; a disk that is complete but for its last sectors is made whole instead."""
-        if self.state.is_final or self._is_committing:
-            return
-        if self.arming.abort():
-            self.refused(STOPPED_BY_OPERATOR, now)
-        else:
-            self.failed(STOPPED_BY_OPERATOR, now)
+    def _find(
+        self, toi: int, sbn: int, source_block_length: int, *, is_multicast: bool
+    ) -> tuple[bytearray, bytearray] | None:
+        if not self._standing.takes(toi):
+            return None
+        return self._objects.find(toi, sbn, source_block_length, is_multicast=is_multicast)
 
     def _count_down(self, now: float) -> None:
-        if self.state is not ReceiverState.ARMING:
-            return
-        self.reason = self.arming.words(now)
-        if self.arming.is_over(now):
-            self.reason = ""
-            self._enter(ReceiverState.READY, now)
+        if self._standing.count_down(now):
             self._complete_if_nothing_is_missing(TOI_MANIFEST, now)
 
     def _take_touched(self, now: float, *, is_multicast: bool) -> None:
         self._events.extend(map(BlockDecodable, self._objects.opened(now, is_multicast=is_multicast)))
-
-    def _repair_request(self, reception: Reception, now: float) -> RepairRequest | None:
-        # Until the scan is over, a block of which nothing came may well be on the disk.
-        knows_what_it_lacks = self.has_scanned or reception.toi == TOI_MANIFEST
-        deficits, absent, missing_symbols = reception.requests(now, whole_blocks=knows_what_it_lacks)
-        if not deficits and not absent:
-            return None
-        return self._reporter.repair_request(reception.toi, deficits, absent, missing_symbols)
-
-    def _next_inventory(self, now: float) -> MissingBlocks | None:
-        is_planning = self._status is None or self._status.phase in (SessionPhase.WAITING, SessionPhase.MANIFEST)
-        part = self._inventory.next_part(now, is_awaited=is_planning and not self.state.is_final)
-        if part is None:
-            return None
-        lacks = self._disk_object.unasked()
-        if self._foreseen is not None and not self.has_scanned:
-            # Nearer to the truth, until the scan is over, than that everything is missing.
-            lacks = RangeSet(
-                each for start, stop in self._foreseen.ranges() for each in lacks.ranges_within(start, stop)
-            )
-        return self._reporter.missing_blocks(lacks, *part)
 
     def _complete_if_nothing_is_missing(self, toi: int, now: float) -> None:
         if self._objects[toi].missing or self.state.is_final or self.state is ReceiverState.ARMING:
@@ -465,22 +384,8 @@ class ReceiverSession:
                 self._events.append(PreviewPossible())
             return
         if toi == TOI_DISK:
-            self._enter(ReceiverState.VERIFYING, now)
+            self._standing.enter(ReceiverState.VERIFYING, now)
         self._events.append(ObjectCompleted(toi))
-
-    def _end(self, state: ReceiverState, reason: str, now: float) -> None:
-        if self.state.is_final:
-            return
-        self.reason = reason
-        self._enter(state, now)
-
-    def _enter(self, state: ReceiverState, now: float) -> None:
-        self.state = state
-        self._report_due_at = now
-
-    def _expect(self, *states: ReceiverState) -> None:
-        if self.state not in states:
-            raise SessionStateError(f"the session is {self.state}, not {' or '.join(states)}")
 
     def _leave(self, *, is_acknowledged: bool) -> None:
         if not self._has_left:

@@ -61,12 +61,15 @@ PURE_SESSIONS = [
     "receiver/first_pass.py",
     "receiver/forgeries.py",
     "receiver/inventory.py",
+    "receiver/last_status.py",
     "receiver/orders.py",
     "receiver/poison.py",
     "receiver/reception.py",
     "receiver/repair.py",
     "receiver/reporter.py",
     "receiver/session.py",
+    "receiver/speech.py",
+    "receiver/standing.py",
     "receiver/suspects.py",
 ]
 

@@ -249,13 +249,13 @@ MUTANTS = (
             "            if self._is_held:\n                raise SessionStateError",
             "            if False:\n                raise SessionStateError",
         ),
-        ("receiver/session.py", "        if self.arming.is_held:\n            return ReceiverState.PLANNED\n", ""),
+        ("receiver/standing.py", "        if self.arming.is_held:\n            return ReceiverState.PLANNED\n", ""),
     ),
     _mutant(
         "planned seat takes the disk",
         "blocks are stored before the disk may be written",
         (
-            "receiver/session.py",
+            "receiver/standing.py",
             "return toi == TOI_MANIFEST or self.state in (ReceiverState.RECEIVING, ReceiverState.VERIFYING)",
             "return True",
         ),
@@ -265,15 +265,15 @@ MUTANTS = (
         "what a look at the disk promised is believed when it is written",
         (
             "receiver/session.py",
-            "        self._objects.manifest_loaded(manifest)\n        self._enter(ReceiverState.RECEIVING, now)",
-            "        if self._foreseen is None:\n            self._objects.manifest_loaded(manifest)\n"
-            "        self._enter(ReceiverState.RECEIVING, now)",
+            "        self._objects.manifest_loaded(manifest)\n        self._standing.enter(",
+            "        if not self._speech._inventory.is_foreseen:\n            self._objects.manifest_loaded(manifest)\n"
+            "        self._standing.enter(",
         ),
     ),
     _mutant(
         "dismissed seat writes on",
         "a seat that was stopped finishes what it has begun to write",
-        ("receiver/session.py", "        if self.receiver_id in message.dismissed:\n", "        if False:\n"),
+        ("receiver/session.py", "        if self.last_status.is_dismissed:\n", "        if False:\n"),
     ),
     # --- repair ------------------------------------------------------------------------------------------------------
     _mutant(
@@ -370,8 +370,8 @@ MUTANTS = (
         "a broadcaster that was restarted is left to wait",
         (
             "receiver/session.py",
-            "            self._inventory.tell_again()  # the broadcaster was started again and knows nothing of it\n",
-            "            pass\n",
+            "        if self.last_status.was_restarted:\n",
+            "        if False:\n",
         ),
     ),
     _mutant(

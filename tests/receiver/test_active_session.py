@@ -245,14 +245,14 @@ async def test_a_seat_leaves_the_group_and_comes_back_as_it_is_told(broker: Runn
         operator.announce(source.announcement)
         me = (await operator.next_report(source.announcement)).receiver_id
         operator.say(source.announcement, SessionPhase.MANIFEST, must_leave_group=(me,))
-        while receiver.session is None or not receiver.session.must_leave_group:
+        while receiver.session is None or not receiver.session.last_status.must_leave_group:
             await operator.next_report(source.announcement)
         await operator.next_report(source.announcement)  # by now it has left
         source.multicast_manifest()
         for _ in range(2):
             assert (await operator.next_report(source.announcement)).bytes_received == 0
         operator.say(source.announcement, SessionPhase.MANIFEST)
-        while receiver.session.must_leave_group:
+        while receiver.session.last_status.must_leave_group:
             await operator.next_report(source.announcement)
         await operator.next_report(source.announcement)  # by now it is back
         source.multicast_manifest()

@@ -117,7 +117,7 @@ def test_there_is_one_gate_and_one_way_to_the_disk() -> None:
     assert places("os.O_RDWR") == ["receiver/blockdevice.py"]
     assert places(" Arming(") == ["receiver/active_session.py"]
     assert places("is_held=not ordered.order.ticket.may_write") == ["receiver/active_session.py"]
-    assert places("arming.release(") == ["receiver/session.py"]
+    assert places("arming.release(") == ["receiver/standing.py"]
     assert places("session.released(") == ["receiver/active_session.py"]
     assert places("active.release(ordered.order.ticket)") == ["receiver/service.py"]
     assert places("DiskWriter(") == ["receiver/deployment.py"]

@@ -212,11 +212,11 @@ async def test_a_small_receive_buffer_is_read_without_a_pause(seat: Seat, monkey
 @pytest.mark.asyncio
 async def test_it_keeps_the_receiver_in_the_group_and_counts_what_the_kernel_dropped(seat: Seat) -> None:
     seat.socket.drop_count = 7
-    seat.session.must_leave_group = True
+    seat.session.last_status.must_leave_group = True
     with seat.reader as reader:
         reader.keep(time.monotonic())
         assert not seat.socket.is_member
-        seat.session.must_leave_group = False
+        seat.session.last_status.must_leave_group = False
         reader.keep(time.monotonic())
         assert seat.socket.is_member
     assert seat.session.counters.buffer_drops == 7

@@ -67,7 +67,8 @@ def test_the_position_of_the_sender_is_believed_in_silence() -> None:
 def test_the_manifest_is_fetched_first_and_nothing_by_who_is_not_on_the_lane() -> None:
     objects = receptions()
     objects.manifest_loaded(manifest_of(1))
-    asked = {"takes_disk": True, "must_leave_group": True, "has_scanned": True}
+    asked = {"takes_disk": True, "must_leave_group": True}
+    objects.has_scanned = True
     assert objects.next_want(1.0, is_on_catch_up=False, **asked) is None
     wants = [objects.next_want(1.0, is_on_catch_up=True, **asked) for _ in range(3)]
     assert [(want.toi, want.sbn) for want in wants if want is not None] == [(TOI_MANIFEST, 0), (TOI_DISK, 0)]

@@ -38,11 +38,11 @@ def sbns(wants: list[Want]) -> list[int]:
 def test_only_a_seat_that_the_status_names_fetches() -> None:
     seat = receiving_seat(10)
     seat.session.receive_message(status(2, position=10, catch_up=(OTHER,), must_leave_group=(OTHER,)), 0.0)
-    assert (seat.session.is_on_catch_up, seat.session.must_leave_group) == (False, False)
+    assert (seat.session.last_status.is_on_catch_up, seat.session.last_status.must_leave_group) == (False, False)
     seat.messages(1.0)
     assert seat.wants_of_lane(99.0) == []
     demote(seat, 3, position=10)
-    assert (seat.session.is_on_catch_up, seat.session.must_leave_group) == (True, False)
+    assert (seat.session.last_status.is_on_catch_up, seat.session.last_status.must_leave_group) == (True, False)
     assert sbns(seat.wants_of_lane(99.0)) == list(range(10))
 
 
@@ -60,9 +60,9 @@ def test_the_newest_status_decides() -> None:
     seat = receiving_seat(3)
     demote(seat, 5, must_leave_group=(ME,))
     seat.session.receive_message(status(4), 0.1)
-    assert (seat.session.is_on_catch_up, seat.session.must_leave_group) == (True, True)
+    assert (seat.session.last_status.is_on_catch_up, seat.session.last_status.must_leave_group) == (True, True)
     demote(seat, 6)
-    assert (seat.session.is_on_catch_up, seat.session.must_leave_group) == (True, False)
+    assert (seat.session.last_status.is_on_catch_up, seat.session.last_status.must_leave_group) == (True, False)
 
 
 def test_who_fetches_asks_the_group_for_nothing() -> None:

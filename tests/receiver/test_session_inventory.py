@@ -8,7 +8,7 @@ from receiver import inventory
 from receiver.events import ObjectCompleted, SessionLeft
 from receiver.inventory import INVENTORY_INTERVAL
 from receiver.lease import OUTAGE_LEASE, SENDER_LEASE
-from receiver.session import REPORT_INTERVAL
+from receiver.speech import REPORT_INTERVAL
 from tests.receiver.seat import ROOM_FOR_ONE_BLOCK, K, Seat, receiving_seat
 from tests.sample_messages import status
 

@@ -264,7 +264,7 @@ class SimulatedReceiver:
         elif boot.session is not None and not boot.has_left:
             boot.session.receive_message(message, self._schedule.now)
             if isinstance(message, SessionStatus) and boot.receiver_id in message.dismissed:
-                boot.is_dismissed |= not boot.session._is_committing
+                boot.is_dismissed |= not boot.session._standing.is_committing
             self._follow(boot, boot.session)
             self.pump()
 
@@ -304,14 +304,14 @@ class SimulatedReceiver:
 
     def _follow(self, boot: _Boot, session: ReceiverSession) -> None:
         """Be where the status wants this seat: in the group or out of it, on the catch-up lane or not."""
-        if session.must_leave_group:
+        if session.last_status.must_leave_group:
             self._parts.network.leave(self.machine)
         elif not boot.has_left:
             self._parts.network.join(self.machine, self._receive_datagrams, self.faults)
         self._fetch_if_needed(boot, session)
 
     def _fetch_if_needed(self, boot: _Boot, session: ReceiverSession) -> None:
-        is_needed = session.is_on_catch_up or session.poison.mismatched_blocks
+        is_needed = session.last_status.is_on_catch_up or session.poison.mismatched_blocks
         if is_needed and not boot.is_fetching and session.announcement.catch_up_url:
             boot.is_fetching = True
             for _ in range(FETCHES):
