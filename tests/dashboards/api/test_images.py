@@ -29,7 +29,7 @@ async def test_verify(call: Call, console: PlayedConsole) -> None:
 
 async def test_compare_and_remove(call: Call) -> None:
     answer = await call("GET", "/images/compare?name=lab-ubuntu&old_version=1&new_version=2", Role.VIEWER)
-    assert answer.json()["ranges"][0] == [0, answer.json()["stored_bytes"]]
+    assert sum(length for _, length in answer.json()["ranges"]) == answer.json()["changed_bytes"] > 0
     assert (await call("DELETE", "/images/lab-ubuntu/1")).json()["freed_bytes"] > 0
     assert (await call("DELETE", "/images/lab-ubuntu/1")).status_code == 404
 

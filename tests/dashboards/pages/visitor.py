@@ -59,6 +59,10 @@ class Visitor:
         """Whether some text that is to be seen holds ``part``."""
         return any(part in text for text in self.texts())
 
+    def all_buttons(self, text: str) -> list[ui.button]:
+        """The buttons with that text that are to be seen."""
+        return [button for button in self.all(ui.button) if button.text == text]
+
     async def press(self, text: str) -> None:
         """Press the one button with that text."""
         (button,) = [button for button in self.all(ui.button) if button.text == text]
