@@ -80,7 +80,17 @@ class Guard:
                 refusal = body
             else:
                 receive = _replayed(body, receive)
-        await (self._app if refusal is None else refusal)(scope, receive, send)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        watched = _Departure(receive)
+        try:
+            await self._app(scope, watched.receive, send)
+        except RuntimeError:
+            # A browser that goes to another page before this one was answered is no fault; Starlette's middlewares,
+            # of which NiceGUI has some, take it for one.
+            if not watched.has_left:
+                raise
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Why the request must not go on; None when it may, and then the scope says who makes it."""
@@ -207,6 +217,19 @@ async def _read_body(headers: Headers, receive: Receive, limit: int) -> bytes | 
                     return bytes(body)
     except TimeoutError:
         return problem(408, f"the body did not arrive within {BODY_TIME:.0f} s")
+
+
+class _Departure:
+    """Notes whether the browser has hung up."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.has_left = False
+        self._receive = receive
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.has_left |= message["type"] == "http.disconnect"
+        return message
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -1,4 +1,4 @@
-"""The second hand of the console: one picture of the fleet a second for all open pages together.
+"""The clock of the console: one picture of the fleet at each tick for all open pages together.
 
 A page leaves a function with ``Ticker.watch``, which is called with each new picture in the page's own context, and
 which changes what has changed since its last look. A page that throws is told so and never stops the others; one in a
@@ -15,8 +15,8 @@ from nicegui import Client
 
 from dashboards.fleet.views import FleetView
 
-TICK_SECONDS: Final = 1.0
-"""[s] between two pictures: what operators see is at most this old, and a person reads no faster"""
+TICK_SECONDS: Final = 0.5
+"""[s] between two pictures: with the way to a browser, what operators see is less than a second old"""
 
 HIDDEN_TICK_SECONDS: Final = 15.0
 """[s] between two looks of a page in a hidden tab: enough for its title and for little to do when it is seen again"""

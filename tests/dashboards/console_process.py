@@ -1,29 +1,34 @@
-"""A console as a process of its own, since NiceGUI knows one application in each: python -m ... STATE PORT.
+"""A console as a process of its own, since NiceGUI knows one application in each: python -m ... STATE PORT [BROKER].
 
-Its broker is one that is not there; it prints ``ready`` when browsers can connect.
+BROKER is the port of a broker without TLS on the loopback interface, 0 for one that is not there. It prints ``ready``
+when browsers can connect.
 """
 
 import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 from broadcaster.authority import Authority
 from dashboards.config import BrokerAccess, ConsoleConfig
 from dashboards.console import run
 from protocol.errors import SlatecastError
 from protocol.link.mqtt import BrokerAddress
+from protocol.signing import SigningKey
 from tests.end_to_end.room import free_port
 
-HOST = "127.0.0.1"
+HOST: Final = "127.0.0.1"
+DIRECTOR: Final = SigningKey(bytes(32))
+CONSOLE_SEED: Final = bytes([1]) * 32
 
 
-async def main(state: Path, port: int) -> None:
+async def main(state: Path, port: int, broker_port: int) -> None:
     authority = Authority.create()
     config = ConsoleConfig(
-        broker=BrokerAccess(BrokerAddress(HOST, free_port())),
-        director_key=bytes(32),
-        signing_seed=bytes(32),
+        broker=BrokerAccess(BrokerAddress(HOST, broker_port or free_port())),
+        director_key=DIRECTOR.public,
+        signing_seed=CONSOLE_SEED,
         state=state,
         host=HOST,
         port=port,
@@ -42,4 +47,4 @@ async def main(state: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))

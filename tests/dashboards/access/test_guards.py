@@ -3,12 +3,14 @@
 import html
 import re
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from starlette.requests import HTTPConnection
+from starlette.types import Message, Receive, Scope, Send
 
-from dashboards.access.guards import BODY_TIME, CSRF_HEADER, current_user
+from dashboards.access.guards import BODY_TIME, CSRF_HEADER, Guard, current_user
 from dashboards.access.policy import AccessPolicy
 from dashboards.access.sessions import ABSOLUTE_LIMIT, IDLE_LIMIT
 from dashboards.user import Role
@@ -197,3 +199,21 @@ async def test_who_a_page_belongs_to_later(console: PlayedConsole) -> None:
     console.access.accounts.set_role("vera", Role.OPERATOR)
     assert login.is_ended
     assert current_user(HTTPConnection({"type": "http"}), console.access) is None
+
+
+@pytest.mark.parametrize("has_left", [True, False])
+async def test_a_browser_that_hangs_up_is_no_fault(console: PlayedConsole, has_left: bool) -> None:
+    async def unanswered(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        raise RuntimeError("No response returned.")
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect" if has_left else "http.request"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(f"nobody is there to hear {message}")
+
+    headers = [(b"host", HOST.encode())]
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": headers, "query_string": b""}
+    with nullcontext() if has_left else pytest.raises(RuntimeError):
+        await Guard(unanswered, console.access)(scope, receive, send)

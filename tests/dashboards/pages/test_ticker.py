@@ -91,7 +91,7 @@ async def test_a_hidden_page_looks_seldom_and_at_once_when_it_is_seen() -> None:
     play, page = Play(), Page()
     watch = play.watch(page)
     watch.set_hidden(True)
-    for _ in range(int(HIDDEN_TICK_SECONDS)):
+    for _ in range(int(HIDDEN_TICK_SECONDS / TICK_SECONDS)):
         await play.tick()
     assert len(page.seen) == 1
     watch.set_hidden(False)
