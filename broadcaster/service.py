@@ -5,8 +5,7 @@
        '<---- reports, repair requests ---- MQTT link ---- announcement, status ---->
     encoder threads --sealed symbols of one block--> catch-up lane --HTTP--> seats that would slow the others
 
-The loop only moves decisions; at most LOOKAHEAD transmissions are between a decision and the wire, so that repair and
-rate follow the room closely. What a restart needs to go on is kept on disk (``cast_record``).
+The loop only moves decisions (``dispatch``). What a restart needs to go on is kept on disk (``cast_record``).
 """
 
 import asyncio
@@ -24,15 +23,15 @@ from broadcaster.cast_record import CastRecord
 from broadcaster.catch_up import CatchUpLane
 from broadcaster.control import RoomControl
 from broadcaster.credentials import CastCredentials
-from broadcaster.encoder import BlockEncoder, SealedSymbols
+from broadcaster.dispatch import Dispatch
+from broadcaster.encoder import BlockEncoder
 from broadcaster.host_rate import HostRate
 from broadcaster.library.library import Library
 from broadcaster.rate import RateControl
 from broadcaster.report import SessionReport, build_report
 from broadcaster.saved_cast import SavedCast
 from broadcaster.session import SenderSession
-from broadcaster.transmission import TransferObject, Transmission
-from broadcaster.transmitter import Transmitter
+from broadcaster.transmission import TransferObject
 from protocol.errors import SlatecastError, TransportError
 from protocol.link.mqtt import BrokerAddress, MqttLink
 from protocol.link.multicast import DATA_PORT, MulticastSender
@@ -45,16 +44,10 @@ from protocol.messages import (
     SignedCertificate,
 )
 from protocol.seal import Seal
-from protocol.wire import INTERLEAVED_BLOCKS, TOI_DISK
-
-LOOKAHEAD: Final = INTERLEAVED_BLOCKS + 4
-"""[transmissions] Those that leave side by side, and 1 MiB of raw blocks that hides the library's reads."""
+from protocol.wire import TOI_DISK
 
 ENCODER_THREADS: Final = 2
 """Reading, hashing and sealing release the interpreter lock; one thread waits for the disk while one computes."""
-
-IDLE_POLL: Final = 0.02
-"""[s] How soon a decision that only time can bring (the start, the end) is noticed."""
 
 CATCH_UP_AIRTIME_RATIO: Final = 0.08
 """Of the room's rate, for the catch-up lane during the first pass: what a cast by default leaves free of its link."""
@@ -99,10 +92,9 @@ class Broadcast:
         self._config = config
         self._record = record
         self._credentials = credentials
-        self._transmitter: Transmitter | None = None
+        self._dispatch: Dispatch | None = None
         self._lane: CatchUpLane | None = None
         self._failure: Exception | None = None
-        self._slots = asyncio.Semaphore(LOOKAHEAD)
         self._wake = asyncio.Event()
         self._has_news = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
@@ -177,8 +169,18 @@ class Broadcast:
         record.restore(self.session, now)
         self._control.open(self.session, record.certificates, record.dismissed_machines)
         self._lane.is_paused = self.session.is_paused
-        self._transmitter = self._started_transmitter(sender, cap)
-        stack.callback(self._transmitter.stop)
+        self._dispatch = Dispatch(
+            self.session,
+            self._encoder,
+            self._encoder_pool,
+            sender,
+            host_cap=cap,
+            wait=self._woken,
+            on_damaged=self._cannot_send,
+            on_failure=self._fail,
+        )
+        self._dispatch.start()
+        stack.callback(self._dispatch.stop)
 
     async def _opened_lane(
         self, stack: contextlib.AsyncExitStack, objects: tuple[TransferObject, TransferObject], cap: HostRate | None
@@ -206,18 +208,6 @@ class Broadcast:
                     raise
         raise AssertionError("the last port was tried")
 
-    def _started_transmitter(self, sender: MulticastSender, cap: HostRate | None) -> Transmitter:
-        loop = asyncio.get_running_loop()
-        transmitter = Transmitter(
-            sender,
-            self.session.rate.rate_bits_per_second,
-            on_sent=lambda transmission: loop.call_soon_threadsafe(self._has_left, transmission),
-            on_failure=lambda error: loop.call_soon_threadsafe(self._fail, error),
-            host_cap=cap,
-        )
-        transmitter.start()
-        return transmitter
-
     async def run(self) -> SessionReport:
         """Cast until every seat is settled, and say what became of them.
 
@@ -228,7 +218,8 @@ class Broadcast:
         """
         await self._control.subscribe()
         async with self._record.kept(self._state, self._recorded, self._has_news), asyncio.TaskGroup() as tasks:
-            helpers = [tasks.create_task(self._listen()), tasks.create_task(self._transmit())]
+            assert self._dispatch is not None
+            helpers = [tasks.create_task(self._listen()), tasks.create_task(self._dispatch.run())]
             await self._speak_until_ended()
             for helper in helpers:
                 helper.cancel()
@@ -314,7 +305,7 @@ class Broadcast:
     @property
     def bytes_sent(self) -> int:
         """UDP payload bytes that have left to the group, in earlier runs of this session too."""
-        return self._record.earlier_bytes + (0 if self._transmitter is None else self._transmitter.bytes_sent)
+        return self._record.earlier_bytes + (0 if self._dispatch is None else self._dispatch.bytes_sent)
 
     @property
     def catch_up_bytes(self) -> int:
@@ -322,37 +313,6 @@ class Broadcast:
         return self._record.earlier_catch_up_bytes + (0 if self._lane is None else self._lane.bytes_sent)
 
     # --- out -----------------------------------------------------------------------------------------------------
-
-    async def _transmit(self) -> None:
-        """Hand decisions to the encoder threads and their results, in order, to the transmitter."""
-        ready: asyncio.Queue[tuple[Transmission, asyncio.Future[SealedSymbols]]] = asyncio.Queue()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._feed_transmitter(ready))
-            loop = asyncio.get_running_loop()
-            while True:
-                await self._slots.acquire()
-                transmission = await self._next_transmission()
-                future = loop.run_in_executor(self._encoder_pool, self._encoder.encode, transmission)
-                ready.put_nowait((transmission, future))
-
-    async def _next_transmission(self) -> Transmission:
-        while (transmission := self.session.next_transmission(time.monotonic())) is None:
-            await self._woken(IDLE_POLL)
-        return transmission
-
-    async def _feed_transmitter(self, ready: asyncio.Queue[tuple[Transmission, asyncio.Future[SealedSymbols]]]) -> None:
-        assert self._transmitter is not None
-        while True:
-            transmission, future = await ready.get()
-            try:
-                self._transmitter.put(await future)
-            except SlatecastError as error:
-                self._cannot_send(transmission.toi, transmission.sbn, error)
-                self._slots.release()
-
-    def _has_left(self, transmission: Transmission) -> None:
-        self.session.transmitted(transmission, time.monotonic())
-        self._slots.release()
 
     def _cannot_send(self, toi: int, sbn: int, error: SlatecastError) -> None:
         """What has rotted in the library is never sent; without the manifest there is nothing to send at all."""
@@ -363,14 +323,11 @@ class Broadcast:
             self._fail(error)
 
     def _follow_rate(self) -> None:
-        assert self._transmitter is not None
+        assert self._dispatch is not None
         assert self._lane is not None
-        rate = self.session.rate
-        if self._transmitter.rate_bits_per_second != rate.rate_bits_per_second:
-            _logger.info("rate %d Mbit/s: %s", rate.rate_bits_per_second // 10**6, rate.reason)
-            self._transmitter.rate_bits_per_second = rate.rate_bits_per_second
+        self._dispatch.follow_rate()
         share = 1.0 if self.session.plan(TOI_DISK).is_over else CATCH_UP_AIRTIME_RATIO
-        self._lane.rate_bits_per_second = max(1, int(rate.rate_bits_per_second * share))
+        self._lane.rate_bits_per_second = max(1, int(self.session.rate.rate_bits_per_second * share))
 
     # --- in ------------------------------------------------------------------------------------------------------
 

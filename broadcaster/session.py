@@ -20,6 +20,7 @@ would slow the others fetch what they miss by themselves (``lanes``).
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from broadcaster.bulletin import Bulletin
 from broadcaster.damage import why_incomplete
 from broadcaster.lanes import Lanes
 from broadcaster.outgoing import Outgoing
@@ -43,12 +44,6 @@ from protocol.messages import (
     SessionStatus,
 )
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_DISK, TOI_MANIFEST
-
-STATUS_INTERVAL: Final = 0.5
-"""[s] How stale an operator's picture and a receiver's idea of the position may be."""
-
-ANNOUNCEMENT_INTERVAL: Final = 5.0
-"""[s] The announcement is retained, and repeated in case the broker was restarted empty: half of its lease."""
 
 RETURN_PATIENCE: Final = 10.0
 """[s] After the last datagram, before the session ends without a silent seat: one that was flooded can now speak."""
@@ -101,11 +96,8 @@ class SenderSession:
         self._lanes = Lanes(has_catch_up=bool(announcement.catch_up_url))
         self._last_departure = now
         self._control_lost_at: float | None = None
-        self._is_recorded = is_recorded
-        self._sequence = generation << 32
+        self._bulletin = Bulletin(announcement, now, generation=generation, is_recorded=is_recorded)
         self._resumes = generation > 1
-        self._status_due_at = now
-        self._announcement_due_at = now
 
     # --- the network ---------------------------------------------------------------------------------------------
 
@@ -134,7 +126,7 @@ class SenderSession:
         if self._control_lost_at is not None:
             self._readiness.excuse(now - self._control_lost_at)
         self._control_lost_at = None
-        self._announcement_due_at = self._status_due_at = now
+        self._bulletin.hasten_all(now)
         self.roster.excuse_silence(now)
 
     def _receive_report(self, report: ReceiverReport, now: float) -> None:
@@ -147,7 +139,7 @@ class SenderSession:
             self.rate.forget(report.receiver_id)
             self._lanes.leave(seat)
             if report.state.is_final:
-                self._status_due_at = now
+                self._bulletin.hasten(now)
             return
         if self.is_paused or self.is_held or seat.is_dismissed:
             return
@@ -162,7 +154,7 @@ class SenderSession:
     def _judge(self, seat: Seat, now: float) -> None:
         has_moved = self._lanes.judge(seat, datagrams_sent=self.datagrams_sent, bytes_sent=self._bytes_sent, now=now)
         if has_moved:
-            self._status_due_at = now
+            self._bulletin.hasten(now)
             self._outgoing.forget_deficits()
         self._outgoing.credit.follow(self._lanes.loss_to_mend(), self._lanes.memory_in_repair())
 
@@ -207,7 +199,7 @@ class SenderSession:
         if not transmission.is_first_pass:
             self.repair_datagrams += len(transmission.esis)
         if self._outgoing.left(transmission, now):
-            self._status_due_at = now
+            self._bulletin.hasten(now)
             if transmission.toi == TOI_MANIFEST:
                 self._readiness.manifest_left(now)
             else:
@@ -246,13 +238,13 @@ class SenderSession:
         self._readiness.begin_anew(now)
         if self.phase is not SessionPhase.WAITING:
             self.started_at = now
-        self._status_due_at = now
+        self._bulletin.hasten(now)
 
     def pause(self, now: float) -> None:
         """Send nothing until ``resume``; no seat is judged meanwhile, and none is given up for getting nowhere."""
         if self.phase is not SessionPhase.ENDED:
             self._steering.pause(now)
-            self._status_due_at = now
+            self._bulletin.hasten(now)
 
     def resume(self, now: float) -> None:
         """Go on."""
@@ -263,7 +255,7 @@ class SenderSession:
         self.roster.expect_progress(now)
         for seat in self.roster.seats():
             self.rate.forget(seat.report.receiver_id)
-        self._status_due_at = now
+        self._bulletin.hasten(now)
 
     def dismiss(self, receiver_id: str, now: float) -> bool:
         """Stop one seat, and go on without it; False where it is unknown or settled."""
@@ -273,7 +265,7 @@ class SenderSession:
         self.roster.dismiss(seat, now)
         self.rate.forget(receiver_id)
         self._lanes.leave(seat)
-        self._status_due_at = now
+        self._bulletin.hasten(now)
         return True
 
     def move_to_catch_up(self, receiver_id: str, now: float) -> bool:
@@ -283,7 +275,7 @@ class SenderSession:
             return False
         self.rate.forget(receiver_id)
         self._outgoing.forget_deficits()
-        self._status_due_at = now
+        self._bulletin.hasten(now)
         return True
 
     def moved_ids(self) -> tuple[str, ...]:
@@ -295,25 +287,30 @@ class SenderSession:
     def next_message(self, now: float) -> Announcement | SessionStatus | None:
         """A message that is due, or None; call until None."""
         self._advance(now)
-        if self.phase is not SessionPhase.ENDED and now >= self._announcement_due_at:
-            self._announcement_due_at = now + ANNOUNCEMENT_INTERVAL
-            return self.announcement
-        if now >= self._status_due_at:
-            self._status_due_at = now + STATUS_INTERVAL
-            self._lanes.forget_silent(self.roster, self.rate, now)
-            return self._status()
-        return None
+        announcement = self._bulletin.next_announcement(now) if self.phase is not SessionPhase.ENDED else None
+        if announcement is not None or not self._bulletin.is_status_due(now):
+            return announcement
+        self._lanes.forget_silent(self.roster, self.rate, now)
+        toi = TOI_DISK if self.phase in (SessionPhase.DISK, SessionPhase.ENDED) else TOI_MANIFEST
+        return self._bulletin.status(
+            now,
+            phase=self.phase,
+            position=self._plans[toi].position if self.phase is not SessionPhase.WAITING else 0,
+            rate=self.rate,
+            roster=self.roster,
+            datagrams_sent=self.datagrams_sent,
+            repair_datagrams=self.repair_datagrams,
+            is_paused=self.is_paused,
+        )
 
     def next_timeout(self) -> float:
         """When ``next_message`` has something to say at the latest."""
-        if self.phase is SessionPhase.ENDED:
-            return self._status_due_at
-        return min(self._status_due_at, self._announcement_due_at)
+        return self._bulletin.next_timeout(self.phase)
 
     def recorded(self, reports: Iterable[ReceiverReport], now: float) -> None:
         """These reports outlive this process."""
         self.roster.note_recorded(reports)
-        self._status_due_at = now
+        self._bulletin.hasten(now)
 
     def abort(self, reason: str, now: float) -> None:
         """End at once, whatever the seats still miss."""
@@ -323,27 +320,6 @@ class SenderSession:
     def plan(self, toi: int) -> SendPlan:
         """The first pass of object ``toi``."""
         return self._plans[toi]
-
-    def _status(self) -> SessionStatus:
-        self._sequence += 1
-        waits_for_record = self._is_recorded and self.phase is not SessionPhase.ENDED
-        settled = self.roster.recorded_ids() if waits_for_record else self.roster.settled_ids()
-        toi = TOI_DISK if self.phase in (SessionPhase.DISK, SessionPhase.ENDED) else TOI_MANIFEST
-        return SessionStatus(
-            tsi=self.announcement.tsi,
-            sequence=self._sequence,
-            phase=self.phase,
-            position=self._plans[toi].position if self.phase is not SessionPhase.WAITING else 0,
-            rate_bits_per_second=self.rate.rate_bits_per_second,
-            rate_reason=self.rate.reason,
-            datagrams_sent=self.datagrams_sent,
-            repair_datagrams=self.repair_datagrams,
-            settled=settled,
-            catch_up=self.roster.catch_up_ids(),
-            must_leave_group=self.roster.catch_up_ids(outside_group=True),
-            is_paused=self.is_paused,
-            dismissed=self.roster.dismissed_ids(),
-        )
 
     def _advance(self, now: float) -> None:
         if self._control_lost_at is not None or self.is_paused:
@@ -404,7 +380,7 @@ class SenderSession:
         if not self.roster.awaited(now):
             self._end_without_the_silent(now)
         elif self._plans[TOI_DISK].is_over and self._lanes.readmit(self.roster, self.rate.rate_bits_per_second, now):
-            self._status_due_at = now
+            self._bulletin.hasten(now)
 
     def _end_without_the_silent(self, now: float) -> None:
         if not self.roster.silent(now) or now - self._last_departure >= RETURN_PATIENCE:
@@ -415,7 +391,7 @@ class SenderSession:
             self.started_at = now
             self.roster.expect_progress(now)
         self.phase = phase
-        self._status_due_at = now
+        self._bulletin.hasten(now)
 
     def _end(self, reason: str, now: float) -> None:
         self._enter(SessionPhase.ENDED, now)

@@ -358,12 +358,12 @@ MUTANTS = (
     _mutant(
         "final report not acknowledged",
         "nobody may leave",
-        ("broadcaster/session.py", "settled=settled,", "settled=(),"),
+        ("broadcaster/bulletin.py", "settled=settled,", "settled=(),"),
     ),
     _mutant(
         "status starts over",
         "after a restart the status looks older than the last one",
-        ("broadcaster/session.py", "self._sequence = generation << 32", "self._sequence = 0"),
+        ("broadcaster/bulletin.py", "self._sequence = generation << 32", "self._sequence = 0"),
     ),
     _mutant(
         "inventory not told again",

@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
+from broadcaster.dispatch import LOOKAHEAD
 from broadcaster.saved_cast import CASTS_FOLDER
-from broadcaster.service import LOOKAHEAD
 from protocol.manifest import CHUNK_SIZE
 from protocol.messages import ReceiverReport, ReceiverState, SessionPhase, SessionStatus
 from tests.end_to_end.room import wait_until
