@@ -22,6 +22,7 @@ from dashboards.config import BrokerAccess, ConsoleConfig
 from protocol.errors import ConfigError
 from slatecast.serving.child import ChildPlan
 from slatecast.serving.console_identity import console_identity
+from slatecast.serving.folder_lock import held
 from slatecast.serving.handover import BroadcasterHandover, encode_handover
 from slatecast.serving.notify import notify
 from slatecast.serving.part import VERBOSITY
@@ -74,6 +75,10 @@ class Service:
         """
         told = self._listen_to_signals()
         async with contextlib.AsyncExitStack() as stack:
+            if CONSOLE in self._parts:
+                stack.enter_context(held(self._places.state, "[console] state"))
+            if BROADCASTER in self._parts:
+                stack.enter_context(held(self._places.library, "[broadcaster] library"))
             if BROKER in self._parts:
                 broker = await stack.enter_async_context(self._broker())
                 self._say(f"broker at {broker.address}")

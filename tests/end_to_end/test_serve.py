@@ -136,9 +136,25 @@ def test_a_port_that_is_taken_ends_it_with_one_line(room: ServedRoom) -> None:
     taken = room.ports["console-port"]
     for name in ("port", "broker-port"):
         room.ports[name] = free_port()
+    room.state, room.library = room.folder / "other", room.folder / "others"
     line = room.serve().complaint(6)
     assert line.startswith(f"the console cannot listen at 127.0.0.1:{taken}: Address already in use")
     assert terminate(first) == 0
+
+
+def test_a_second_service_on_the_same_folders_is_refused(room: ServedRoom) -> None:
+    first = room.serve()
+    told(first)
+    for name in room.ports:
+        room.ports[name] = free_port()
+    assert room.serve().complaint(2).startswith(f"[console] state {room.state} is in use by another 'slatecast serve'")
+    state, room.state = room.state, room.folder / "other"
+    assert room.serve().complaint(2).startswith(f"[broadcaster] library {room.library} is in use by another")
+    first.kill()  # a lock that outlived it would be worse than none
+    room.state = state
+    second = room.serve()
+    told(second)
+    assert terminate(second) == 0
 
 
 def test_secrets_stay_where_they_belong(room: ServedRoom) -> None:
