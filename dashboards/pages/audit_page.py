@@ -28,10 +28,10 @@ COLUMNS: Final[list[dict[str, Any]]] = [
         "sortable": True,
         ":format": f"value => value ? new Date(value * 1000).{DATE_AND_TIME} : '{NOTHING}'",
     },
-    {"name": "who", "label": "Who", "field": "who", "align": "left", "sortable": True},
-    {"name": "what", "label": "What", "field": "what", "align": "left"},
+    {"name": "who", "label": "Who", "field": "who", "align": "left", "sortable": True, "classes": "wrap-cell"},
+    {"name": "what", "label": "What", "field": "what", "align": "left", "classes": "wrap-cell"},
     {"name": "session", "label": "Session", "field": "session", "align": "left", "sortable": True},
-    {"name": "details", "label": "Details", "field": "details", "align": "left"},
+    {"name": "details", "label": "Details", "field": "details", "align": "left", "classes": "wrap-cell"},
 ]
 ON_A_PHONE: Final = ["at", "who", "what"]
 

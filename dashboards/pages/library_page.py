@@ -10,6 +10,7 @@ from dashboards.pages.comparison import Comparison
 from dashboards.pages.dialogs import confirmed
 from dashboards.pages.figures import Figure, SignChip
 from dashboards.pages.image_work import ImageWork
+from dashboards.pages.library_words import why_no_images
 from dashboards.pages.listing import ACTIONS, Listing
 from dashboards.pages.local_time import LocalTime
 from dashboards.pages.moments import moment_of
@@ -26,7 +27,6 @@ UNSIGNED: Final = Sign("gpp_maybe", "not signed by a key of this room", Tone.SLO
 NOTHING_YET: Final = (
     "The library holds no image yet. Import one below: the file has to be on the broadcaster's machine."
 )
-READING: Final = "The library is being read: its images are here in a few seconds."
 
 HEADINGS: Final = ("Image", "Version", "Created", "Disk", "Stored", "Signature", "Used by", ACTIONS)
 
@@ -66,7 +66,7 @@ class LibraryPage:
             self._free.show(NOTHING)
             self._path.show(NOTHING)
         self._work.look()
-        self._nothing.text = "" if picture.images else NOTHING_YET if picture.is_library_known else READING
+        self._nothing.text = why_no_images(picture, NOTHING_YET)
         self._listing.element.visible = bool(picture.images)
         if picture.images == self._images:
             return

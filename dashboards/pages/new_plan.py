@@ -6,6 +6,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from dashboards.fleet.views import FleetView, RoomView, SessionView
+from dashboards.pages.library_words import why_no_images
 from dashboards.pages.notes import Note
 from dashboards.pages.paths import start_path
 from dashboards.pages.quantities import bytes_in_words, count_in_words
@@ -17,7 +18,6 @@ from protocol.operators import ImageNews, SessionStep, Severity
 NEWEST: Final = 0
 """stands for the newest version, also one that comes while the page is open"""
 
-READING: Final = "The library is being read: its images are here in a few seconds."
 NO_IMAGES: Final = "The library holds no image yet. Import one under Library."
 NO_ROOMS: Final = "There is no room yet. Add one under Edit rooms."
 
@@ -60,7 +60,7 @@ class NewPlan:
 
     def _look(self, picture: FleetView) -> None:
         self._show_plans([one for one in picture.sessions if one.step is SessionStep.PLANNED])
-        self._library.show("" if picture.images else NO_IMAGES if picture.is_library_known else READING)
+        self._library.show(why_no_images(picture, NO_IMAGES))
         self._no_rooms.show("" if picture.rooms else NO_ROOMS)
         self._rooms = picture.rooms
         rooms = {room.name: plain(room.name) for room in picture.rooms}

@@ -63,6 +63,9 @@ COLUMNS: Final = (
 ON_A_PHONE: Final = ["name", "state", "progress", "reason"]
 """columns for which a narrow page has room; the dialog of a seat has all of it"""
 
+WITH_CONTROLS: Final = frozenset({"name", "state"})
+"""columns whose cells are no plain text, and stay on one line"""
+
 _NAME_CELL: Final = """
 <q-td :props="props"><q-btn flat dense no-caps class="seat-button" :label="props.row.name"
  @click="$parent.$emit('seat', props.row.key)"></q-btn></q-td>
@@ -101,6 +104,7 @@ class SeatTable:
                         "field": column.name,
                         "sortable": True,
                         "align": "right" if column.is_number else "left",
+                        "classes": "" if column.is_number or column.name in WITH_CONTROLS else "wrap-cell",
                     }
                     for column in columns
                 ],

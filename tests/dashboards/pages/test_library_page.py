@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 from nicegui import ui
 
-from dashboards.pages.library_page import NOTHING_YET, READING
+from dashboards.pages.library_page import NOTHING_YET
+from dashboards.pages.library_words import READING
 from tests.dashboards.pages.visitor import Visitor, visiting
 from tests.dashboards.played_desk import OPERATOR, VIEWER, PlayedDesk
 from tests.dashboards.played_fleet import HOSTILE_TEXT, PlayedFleet

@@ -4,7 +4,8 @@ import pytest
 from nicegui import ui
 
 from dashboards.fleet.views import FleetView
-from dashboards.pages.new_plan import NEWEST, NO_IMAGES, READING
+from dashboards.pages.library_words import READING
+from dashboards.pages.new_plan import NEWEST, NO_IMAGES
 from dashboards.pages.paths import start_path
 from tests.dashboards.pages.visitor import Visitor, visiting
 from tests.dashboards.played_desk import OPERATOR, PlayedDesk
