@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from dashboards.access.access import Access
 from dashboards.access.guards import Guard, current_user
@@ -149,6 +151,17 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
 
+class _WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Ends with the service also where the browser has just begun to close, which uvicorn takes for a mistake."""
+
+    def shutdown(self) -> None:
+        if self.handshake_complete and not self.close_sent and self.conn.state is not State.OPEN:
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
+
+
 async def _serve(app: FastAPI, config: ConsoleConfig, listener: socket.socket, on_ready: Callable[[], object]) -> None:
     https = config.https
     server = _Server(
@@ -158,6 +171,7 @@ async def _serve(app: FastAPI, config: ConsoleConfig, listener: socket.socket, o
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            ws=_WebSocketProtocol,
             ws_max_size=1 << 20,
             timeout_graceful_shutdown=CLOSING_TIMEOUT,
             ssl_context_factory=None if https is None else lambda *_: server_context(https, client_authority=None),
