@@ -1,7 +1,10 @@
 """What must hold of the repository as a whole."""
 
+import ast
+import importlib.metadata
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -25,6 +28,19 @@ TESTED_IN_CONCERT = {
         "slatecast/cli/progress.py",
     )
 }
+
+
+# What an installation with these extras may import, beside the base.
+EXTRAS = {
+    "protocol": set[str](),
+    "receiver": set[str](),
+    "slatecast": set[str](),
+    "broadcaster": {"server"},
+    "dashboards": {"console"},
+}
+
+# These modules write files that are committed; whoever runs the console does not import them.
+GENERATORS = ("dashboards/grafana/", "dashboards/prometheus/rules.py")
 
 
 def tracked_files() -> list[Path]:
@@ -98,6 +114,62 @@ def test_every_requirement_is_pinned() -> None:
     required = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
     assert {re.split(r"[<>=!~\[; ]", line)[0].lower() for line in required} <= names
     assert "slatecast" not in names
+
+
+@pytest.mark.parametrize("package", EXTRAS)
+def test_every_direct_import_is_named_as_a_requirement(package: str) -> None:
+    required = requirements({"base", *EXTRAS[package]})
+    distributions = importlib.metadata.packages_distributions()
+    for module in (path for path in modules() if path.parts[0] == package):
+        allowed = required | requirements({"dev"} if is_generator(module) else set())
+        for name in foreign_imports((ROOT / module).read_text(encoding="utf-8")):
+            names = {normal(each) for each in distributions.get(name, [name])}
+            assert names & allowed, f"{module} imports {name}, which no requirement of {package} names"
+
+
+def test_foreign_imports_are_seen() -> None:
+    source = (
+        "import os, yarl.x\nimport protocol\ndef f():\n    from starlette.types import Send\n    from . import here\n"
+    )
+    assert foreign_imports(source) == {"yarl", "starlette"}
+
+
+def test_no_generator_is_imported_by_who_runs_the_console() -> None:
+    generators = {".".join(module.with_suffix("").parts) for module in modules() if is_generator(module)}
+    assert generators
+    for module in (path for path in modules() if not is_generator(path)):
+        assert not generators & imported_names((ROOT / module).read_text(encoding="utf-8")), module
+
+
+def is_generator(module: Path) -> bool:
+    return module.as_posix().startswith(GENERATORS)
+
+
+def requirements(extras: set[str]) -> set[str]:
+    """Names of the distributions that are required directly; ``base`` is what every installation has."""
+    optional = PROJECT["project"]["optional-dependencies"] | {"base": PROJECT["project"]["dependencies"]}
+    return {normal(re.split(r"[<>=!~\[; ]", line)[0]) for extra in extras for line in optional[extra]}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def foreign_imports(source: str) -> set[str]:
+    """Top names of what is neither of this repository nor of Python's own library, wherever it is imported."""
+    own = {package.partition(".")[0] for package in PACKAGES}
+    return {name.partition(".")[0] for name in imported_names(source)} - own - sys.stdlib_module_names
+
+
+def imported_names(source: str) -> set[str]:
+    """Full names of the modules, and of what is taken from them."""
+    names = set[str]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 @pytest.mark.parametrize(
