@@ -69,7 +69,7 @@ EXIT_CODES = {
     help="Name that this PC keeps from start to start.  [default: MAC address of the interface]",
 )
 @click.option("--full", is_flag=True, help="Write everything, also what the disk already holds.")
-@click.option("--once", is_flag=True, help="Exit after one session.")
+@click.option("--once", is_flag=True, help="Exit after one session; a plan that is dropped is none.")
 @click.option(
     "--wait", type=click.FloatRange(min=0), default=300.0, show_default=True, help="Seconds to wait for a broadcaster."
 )
@@ -131,7 +131,8 @@ async def _receive(receiver: Receiver, config: ReceiverConfig, console: Console,
         while True:
             outcome = await receiver.run_session(link)
             _say(console, config.seat, config.target, outcome)
-            if once:
+            # A plan that is dropped is none: the operator who drops it plans the same room anew.
+            if once and outcome.state is not ReceiverState.PLANNED:
                 receiver.say_goodbye()
                 return EXIT_CODES.get(outcome.state, 4)
 
@@ -166,7 +167,8 @@ def _say(console: Console, seat: str, target: str, outcome: SessionOutcome) -> N
         ReceiverState.DAMAGED: "is damaged and marked incomplete",
     }.get(outcome.state, "is incomplete")
     reason = f": {outcome.reason}" if outcome.reason else ""
-    unheard = "" if outcome.is_acknowledged else " (the broadcaster did not acknowledge it)"
+    is_over = outcome.is_acknowledged or outcome.state is ReceiverState.PLANNED
+    unheard = "" if is_over else " (the broadcaster did not acknowledge it)"
     if console.is_terminal:
         console.print(f"seat {seat}: {target} {words}{reason}{unheard}", highlight=False, markup=False)
     else:
