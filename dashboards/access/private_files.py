@@ -1,12 +1,11 @@
 """Files of the console's state folder that only its own user may read: whole or not there, whatever happens."""
 
-import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Final
 
+from dashboards.whole_file import replace_whole, sync_folder
 from protocol.errors import ConfigError
 
 MAX_LENGTH: Final = 8 * 1024 * 1024
@@ -45,20 +44,9 @@ def write_private(path: Path, data: bytes) -> None:
     Raises:
         ConfigError: it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE), "wb") as new:
-                new.write(data)
-                new.flush()
-                os.fsync(new.fileno())
-            beside.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise
-        _sync(path.parent)
+        replace_whole(path, data, _PRIVATE)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror}): mend that, and try again") from error
 
@@ -71,14 +59,6 @@ def remove_private(path: Path) -> None:
     """
     try:
         path.unlink(missing_ok=True)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{path} cannot be removed ({error.strerror}): remove it by hand") from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -30,8 +30,8 @@ from dashboards.rooms.rooms_file import (
     rooms_from_toml,
     rooms_to_toml,
     split,
-    sync_folder,
 )
+from dashboards.whole_file import sync_folder
 from protocol.errors import MessageError, RefusedError
 
 MAX_REVISIONS: Final = 50

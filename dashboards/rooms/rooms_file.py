@@ -11,10 +11,7 @@ The first line tells which revision it is. A file without it, or with a line tha
 written by hand; ``dashboards.rooms.book`` counts revisions and does not believe the line beyond that.
 """
 
-import contextlib
-import os
 import re
-import secrets
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +21,7 @@ import msgspec
 import tomlkit
 
 from dashboards.rooms.rooms import Rooms, check_rooms, rooms_from
+from dashboards.whole_file import replace_whole
 from protocol.errors import MessageError
 
 MAX_LENGTH: Final = 8 << 20
@@ -128,28 +126,4 @@ def replace_file(path: Path, data: bytes) -> None:
     # Who keeps the file elsewhere and links to it goes on doing so.
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put what was renamed in ``folder`` on the medium.
-
-    Raises:
-        OSError: that failed.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_whole(path, data, _MODE)
