@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 
-from dashboards.access.accounts import Account, Accounts
+from dashboards.access.accounts import ACCOUNTS_FILE, Account, Accounts
 from dashboards.access.first_login import FirstLogin
 from dashboards.access.limits import LoginLimits, TooManyTriesError
 from dashboards.access.names import MAX_NAME, MAX_PASSWORD
@@ -60,7 +60,7 @@ class Access:
         self.policy = policy
         self.now = now
         """monotonic seconds"""
-        self.accounts = Accounts(folder / "accounts.json", hasher=hasher, clock=clock)
+        self.accounts = Accounts(folder / ACCOUNTS_FILE, hasher=hasher, clock=clock)
         self.tokens = Tokens(folder, self.accounts, clock=clock)
         self.sessions = Sessions(self.accounts)
         self.first_login = FirstLogin(folder, self.accounts)

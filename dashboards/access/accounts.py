@@ -18,6 +18,9 @@ from dashboards.access.private_files import read_private, write_private
 from dashboards.user import Role, User
 from protocol.errors import ConfigError, RefusedError
 
+ACCOUNTS_FILE: Final = "accounts.json"
+"""Where they are kept, in the console's state folder."""
+
 MAX_ACCOUNTS: Final = 1000
 
 _STRANGER: Final = "nobody has this password"

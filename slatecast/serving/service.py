@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from broadcaster.broker import BrokerTls, EmbeddedBroker
 from broadcaster.keys import KeyStore
-from dashboards.access.accounts import Accounts
+from dashboards.access.accounts import ACCOUNTS_FILE, Accounts
 from dashboards.access.first_login import FirstLogin
 from dashboards.config import BrokerAccess, ConsoleConfig
 from protocol.errors import ConfigError
@@ -34,9 +34,6 @@ BROKER: Final = "broker"
 BROADCASTER: Final = "broadcaster"
 CONSOLE: Final = "console"
 PARTS: Final = (BROKER, BROADCASTER, CONSOLE)
-
-ACCOUNTS_FILE: Final = "accounts.json"
-"""of the console, in its state folder"""
 
 CONSOLE_STOP_TIMEOUT: Final = 2.5
 """[s] It has nothing to save; open pages are told and closed."""
