@@ -8,7 +8,7 @@ from dashboards.fleet.views import SeatView, SessionView
 from dashboards.record_keeper import RecordKeeper
 from protocol.errors import RefusedError, TransportError
 from protocol.operators import SessionStep
-from tests.dashboards.test_session_watch import session
+from tests.dashboards.fleet.news import session_view
 
 REPORT = {"session": "0123456789abcdef"}
 pytestmark = pytest.mark.asyncio
@@ -18,7 +18,7 @@ class Listener:
     """Whoever is told, and a broadcaster that has the report after a few attempts."""
 
     def __init__(self, failures: int = 0) -> None:
-        self.sessions = [session("receiving", "receiving")]
+        self.sessions = [session_view("receiving", "receiving")]
         self.ended: list[dict[str, Any] | None] = []
         self.failed: list[str] = []
         self.attempts = 0
@@ -64,7 +64,7 @@ async def test_a_session_is_recorded_at_once_and_again_with_its_report(failures:
     listener = Listener(failures)
     async with keeper(listener), asyncio.timeout(10):
         await asyncio.sleep(0)
-        listener.sessions = [session("failed", "verified", step=SessionStep.ENDED)]
+        listener.sessions = [session_view("failed", "verified", step=SessionStep.ENDED)]
         await listener.is_complete.wait()
     assert listener.ended == [None, REPORT]
     assert listener.failed == ["01"]
@@ -74,7 +74,7 @@ async def test_a_session_is_recorded_at_once_and_again_with_its_report(failures:
 async def test_a_report_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_keeper, "REPORT_ATTEMPTS", 3)
     listener = Listener(failures=99)
-    listener.sessions = [session("verified", step=SessionStep.ENDED)]
+    listener.sessions = [session_view("verified", step=SessionStep.ENDED)]
     async with keeper(listener) as running, asyncio.timeout(10):
         await asyncio.sleep(0)
         running.look()
@@ -86,7 +86,7 @@ async def test_what_ends_while_the_console_ends_is_recorded() -> None:
     listener = Listener()
     async with keeper(listener):
         await asyncio.sleep(0)
-        listener.sessions = [session("verified", step=SessionStep.ENDED)]
+        listener.sessions = [session_view("verified", step=SessionStep.ENDED)]
     assert listener.ended == [None]
 
 

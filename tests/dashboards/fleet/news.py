@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from dashboards.fleet.views import Health
+from dashboards.fleet.session_fold import SessionFold
+from dashboards.fleet.views import Health, SessionView
 from protocol.manifest import CHUNK_SIZE
 from protocol.messages import SessionPhase
 from protocol.operators import HostNews, ReceiverNews, ReceiversNews, SeatNews, SeatsNews, SessionNews, SessionStep
@@ -122,3 +123,13 @@ def receivers(
 
 def present(number: int, in_session: str = "") -> ReceiverNews:
     return ReceiverNews(receiver_id(number), f"pc-{number}", f"host-{number}", in_session, "")
+
+
+def session_view(*outcomes: str, step: SessionStep = SessionStep.RUNNING, tsi: str = TSI) -> SessionView:
+    """What is shown of a session with one seat for each outcome."""
+    fold = SessionFold(tsi)
+    fold.receive_head(session(step=step), 0.0, 2000.0)
+    fold.receive_seats(seats(*(seat(number, outcome) for number, outcome in enumerate(outcomes, 1))), 0.0)
+    view = fold.view(0.0, is_given_up=False)
+    assert view is not None
+    return view

@@ -1,5 +1,4 @@
 from dashboards.fleet.room_view import CLAIMED_TWICE, RoomPlaces
-from dashboards.fleet.session_fold import SessionFold
 from dashboards.fleet.views import RoomView, SeatState, SeatView, SessionView
 from dashboards.rooms.rooms import Room, Rooms, RoomSeat
 from protocol.operators import ReceiverNews, SessionStep
@@ -19,15 +18,6 @@ LAB = Rooms(
         Room(name="Empty"),
     )
 )
-
-
-def session(*outcomes: str, step: SessionStep = SessionStep.RUNNING, tsi: str = news.TSI) -> SessionView:
-    fold = SessionFold(tsi)
-    fold.receive_head(news.session(step=step), 0.0, 2000.0)
-    fold.receive_seats(news.seats(*(news.seat(number, outcome) for number, outcome in enumerate(outcomes, 1))), 0.0)
-    view = fold.view(0.0, is_given_up=False)
-    assert view is not None
-    return view
 
 
 def shown(
@@ -61,7 +51,7 @@ def test_a_machine_is_found_whatever_its_capitals_and_named_as_it_names_itself()
 
 
 def test_an_open_session_is_shown_on_its_seats() -> None:
-    room, tray = shown(session("receiving", "failed"), there=(news.present(1, news.TSI),))
+    room, tray = shown(news.session_view("receiving", "failed"), there=(news.present(1, news.TSI),))
     assert [seat.state for seat in room.seats] == [
         SeatState.RECEIVING,
         SeatState.FAILED,
@@ -74,23 +64,23 @@ def test_an_open_session_is_shown_on_its_seats() -> None:
 
 
 def test_what_the_last_session_came_to_stays_until_the_next() -> None:
-    ended = session("verified", "failed", step=SessionStep.ENDED, tsi="1" * 16)
+    ended = news.session_view("verified", "failed", step=SessionStep.ENDED, tsi="1" * 16)
     room, _ = shown(ended, there=(news.present(1),))
     assert [seat.state for seat in room.seats[:2]] == [SeatState.VERIFIED, SeatState.FAILED]
     assert (room.seats[0].receiver_id, room.seats[1].receiver_id) == (news.receiver_id(1), ""), "2 is switched off"
     assert room.tsi == "1" * 16
-    room, _ = shown(session("planned", step=SessionStep.PLANNED), ended)
+    room, _ = shown(news.session_view("planned", step=SessionStep.PLANNED), ended)
     assert (room.tsi, room.seats[0].state, room.seats[1].state) == (news.TSI, SeatState.PLANNED, SeatState.OFF)
 
 
 def test_a_plan_that_was_dropped_leaves_no_trace() -> None:
-    room, _ = shown(session("aborted", step=SessionStep.ENDED), started=False, there=(news.present(1),))
+    room, _ = shown(news.session_view("aborted", step=SessionStep.ENDED), started=False, there=(news.present(1),))
     assert (room.seats[0].state, room.tsi, room.step) == (SeatState.IDLE, "", None)
 
 
 def test_a_pc_that_was_started_again_after_its_session_has_its_new_receiver() -> None:
     again = ReceiverNews(news.receiver_id(77), "pc-1", "host-1", "", "")
-    room, _ = shown(session("verified", step=SessionStep.ENDED), there=(again,))
+    room, _ = shown(news.session_view("verified", step=SessionStep.ENDED), there=(again,))
     assert (room.seats[0].state, room.seats[0].receiver_id) == (SeatState.VERIFIED, news.receiver_id(77))
 
 
@@ -111,7 +101,7 @@ def test_receivers_without_a_name_of_their_own_lie_in_the_tray() -> None:
 
 def test_what_has_not_changed_is_the_same_at_the_next_look() -> None:
     places = RoomPlaces()
-    running = session("receiving", "receiving")
+    running = news.session_view("receiving", "receiving")
     there = (news.present(1), news.present(2))
     first = places.view(LAB, (running,), [], there)[0][0].seats
     second = places.view(LAB, (running,), [], there)[0][0].seats
