@@ -69,13 +69,14 @@ class ServedConsole(Room):
 
     def crash(self, part: str) -> None:
         """End a part of the service; its supervisor starts it again."""
-        os.kill(self._pid_of(part), signal.SIGKILL)
+        os.kill(self.pid_of(part), signal.SIGKILL)
 
     def freeze(self, part: str, *, is_frozen: bool = True) -> None:
         """A part of the service hangs, or goes on."""
-        os.kill(self._pid_of(part), signal.SIGSTOP if is_frozen else signal.SIGCONT)
+        os.kill(self.pid_of(part), signal.SIGSTOP if is_frozen else signal.SIGCONT)
 
-    def _pid_of(self, part: str) -> int:
+    def pid_of(self, part: str) -> int:
+        """The process of a part of the service."""
         pid = self.process.pid
         (found,) = [
             int(child)
