@@ -18,10 +18,12 @@ def history_router(desk: Desk) -> APIRouter:
     """Routes under /history."""
     router = APIRouter(prefix="/history", tags=["history"])
 
+    # Not async, so that it waits for the disk in a thread and holds nobody else up.
+
     @router.get(
         "", summary="Sessions that have ended, the newest first", **answers(PastSession, "the sessions", is_list=True)
     )
-    async def show_history(
+    def show_history(
         user: Viewer, room: Annotated[OptionalText, Query()] = "", limit: Limit = 100, before: Before = None
     ) -> Encoded:
         return Encoded(desk.history(user, room=room, limit=limit, before=before))

@@ -1,5 +1,6 @@
 """Rooms and seats: look, replace, place a machine, wake, and exchange them as CSV or TOML."""
 
+import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -86,7 +87,7 @@ def rooms_router(desk: Desk) -> APIRouter:
             values = msgspec.json.decode(await request.body())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MessageError("the body is not JSON: send the rooms as they were shown") from None
-        return Encoded(desk.save_rooms(user, rooms_from(values)))
+        return Encoded(await asyncio.to_thread(desk.save_rooms, user, rooms_from(values)))
 
     @router.get("/view", summary="One room with the state of every seat", **answers(RoomView, "the room"))
     async def show_room(user: Viewer, name: Annotated[Text, Query()]) -> Encoded:
@@ -97,7 +98,7 @@ def rooms_router(desk: Desk) -> APIRouter:
 
     @router.post("/place", summary="Put a machine on a seat, or clear it", **answers(Rooms, "the rooms now"))
     async def place(user: Operator, body: Placement) -> Encoded:
-        return Encoded(desk.place(user, body.room, body.seat, body.machine))
+        return Encoded(await asyncio.to_thread(desk.place, user, body.room, body.seat, body.machine))
 
     @router.post("/wake", summary="Wake the machines of a room")
     async def wake(user: Operator, body: RoomChoice) -> Woken:
@@ -129,6 +130,7 @@ def rooms_router(desk: Desk) -> APIRouter:
         read = _READ.get(kind)
         if read is None:
             raise MessageError("send the file as text/csv or application/toml, and say which in Content-Type")
-        return Encoded(desk.save_rooms(user, read(await request.body(), revision)))
+        rooms = read(await request.body(), revision)
+        return Encoded(await asyncio.to_thread(desk.save_rooms, user, rooms))
 
     return router

@@ -1,5 +1,8 @@
 """The history over the API."""
 
+import threading
+from typing import Any
+
 import pytest
 
 from dashboards.history.records import past_session
@@ -20,3 +23,19 @@ async def test_history(call: Call, console: PlayedConsole) -> None:
     assert (await call("GET", "/history?room=other")).json() == []
     assert (await call("GET", "/history?limit=0")).status_code == 422
     assert (await call("GET", "/history?before=nan")).status_code == 422
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_hangs_holds_up_only_who_asks(
+    call: Call, console: PlayedConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[threading.Thread] = []
+
+    def history(*_: Any, **__: Any) -> list[Any]:
+        asked.append(threading.current_thread())
+        return []
+
+    monkeypatch.setattr(console.desk, "history", history)
+    assert (await call("GET", "/history", Role.VIEWER)).json() == []
+    assert asked
+    assert asked[0] is not threading.current_thread()
