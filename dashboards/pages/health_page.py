@@ -46,6 +46,10 @@ class HealthPage:
 
     def __init__(self, visit: Visit) -> None:
         self._problems: tuple[str, ...] | None = None
+        self._versions = [
+            (name, importlib.metadata.version(package))
+            for name, package in (("Version", "slatecast"), ("NiceGUI", "nicegui"))
+        ]
         page_title("Health")
         with ui.element("section").classes("panel"):
             section_title("What to mend")
@@ -87,8 +91,7 @@ class HealthPage:
             GOOD,
             "answers",
             [
-                ("Version", importlib.metadata.version("slatecast")),
-                ("NiceGUI", importlib.metadata.version("nicegui")),
+                *self._versions,
                 ("Receivers with metrics", str(len(picture.exporters))),
             ],
         )

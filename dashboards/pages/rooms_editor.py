@@ -47,6 +47,7 @@ class RoomsEditor:
         self._index = 0
         self._picked: list[int] = []
         self._was_dirty = False
+        self._told = -1
         self._head()
         self._refusal = Note()
         self._meanwhile = Note(Severity.WARNING)
@@ -61,6 +62,7 @@ class RoomsEditor:
                 self._files = RoomFiles(lambda: self._draft, self._read, can_edit=True)
                 self._revisions = RoomRevisions(visit, self._reload, lambda: self._is_dirty)
         self._show()
+        self._revisions.show()
         visit.watch(self._look)
 
     @property
@@ -104,9 +106,9 @@ class RoomsEditor:
 
     def _look(self, _: FleetView) -> None:
         present = self._visit.desk.rooms()
-        self._revisions.show()
-        if present.revision == self._base.revision:
+        if present.revision in {self._base.revision, self._told}:
             return
+        self._told = present.revision
         if not self._is_dirty:
             self._reload()
             return
@@ -116,6 +118,7 @@ class RoomsEditor:
             f"{self._base.revision}. What you have changed is still here."
         )
         self._choice.visible = True
+        self._revisions.show()
 
     def _show(self, *, with_grid: bool = True) -> None:
         """Show the draft; the table shows a change of its own by itself."""
