@@ -13,10 +13,10 @@ PACKAGES := protocol broadcaster receiver dashboards slatecast
 CHECKED := $(PACKAGES) tests benches setup.py
 INSTALLED_FROM := pyproject.toml setup.py constraints.txt scripts/set-up $(wildcard protocol/*.c)
 
-.PHONY: help demo test check generate bench fuzz mutants clean
+.PHONY: help demo test check generate screenshots bench fuzz mutants clean
 
 help: ## show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/demo.stamp ## cast a sample disk (or IMAGE=path) to SEATS=8 receivers on this machine and prove each disk
 	@sh scripts/install-packages demo
@@ -36,6 +36,10 @@ generate: .venv/test.stamp ## write what is generated from code: docs/metrics.md
 	$(BIN)/python -m slatecast.metrics_reference
 	$(BIN)/python -m dashboards.prometheus.rules
 	$(BIN)/python -m dashboards.grafana.generate
+
+screenshots: .venv/test.stamp ## make the pictures of the console in docs/images anew
+	@sh scripts/install-packages test
+	$(BIN)/python -m tests.browser.screenshots
 
 bench: .venv/bench.stamp ## measure; figures of this machine only
 	@sh scripts/install-packages test

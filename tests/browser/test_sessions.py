@@ -86,4 +86,4 @@ def test_it_is_said_why_a_seat_is_slow(operator: Operator, console: ServedConsol
     assert operator.width_taken() <= width
     operator.open("/rooms/Far", "Far")
     operator.sees_seat("far-02", f"catching up.*{why}")
-    expect(operator.seat_card("far-02")).to_contain_text(why)
+    expect(operator.seat_card("far-02").get_by_text(why)).to_be_visible()
