@@ -93,6 +93,7 @@ async def test_what_another_editor_saved_is_put_together_with_mine() -> None:
         assert visitor.says("load them again and repeat the change")
         await visitor.press("Put my changes on top")
         assert visitor.says("Seat 04 of Room 1: both of you changed it, and yours is kept.")
+        assert visitor.says("Revision 2, 1 room")
         await visitor.press("Save")
         assert (seat(visitor, 3).hostname, seat(visitor, 3).machine) == ("mine", "")
         assert seat(visitor, 17).machine == "guest-2"
