@@ -12,7 +12,7 @@ import msgspec
 from protocol.messages import Announcement, SignedTicket
 from protocol.sealed_box import OpeningKey
 from protocol.signing import Purpose, SigningKey
-from protocol.ticket import Order, ReceiverKeys, check_ticket, sign_ticket
+from protocol.ticket import Order, ReceiverKeys, Ticket, check_ticket, sign_ticket
 from tests.sample_messages import announcement
 
 
@@ -82,3 +82,8 @@ def judge(signed: SignedTicket, announced: Announcement, seat: Seat = SEAT) -> O
         director_key=DIRECTOR.public,
         image_keys=IMAGE_KEYS,
     )
+
+
+def inside(signed: SignedTicket) -> Ticket:
+    """What the director has signed."""
+    return msgspec.json.decode(signed.ticket, type=Ticket)

@@ -4,7 +4,7 @@ from broadcaster.rate import RateControl
 from broadcaster.readiness import StartPolicy
 from broadcaster.session import SenderSession
 from broadcaster.transmission import TransferObject, Transmission
-from protocol.messages import ReceiverState, SessionPhase
+from protocol.messages import ReceiverState, SessionPhase, SessionStatus
 from tests.sample_messages import announcement, missing_blocks, receiver_id, repair_request, report
 
 K = 10
@@ -116,3 +116,22 @@ def at_disk(*, seats: int = 2, now: float = 0.0, **settings: object) -> Bench:
         bench.misses(number, now)
     assert bench.phase() is SessionPhase.DISK
     return bench
+
+
+def at_manifest(*, seats: int = 2, disk_blocks: int = 20, now: float = 0.0) -> Bench:
+    """The manifest has left, and nothing is known of the disks."""
+    bench = Bench(expect=seats, disk_blocks=disk_blocks, now=now)
+    for number in range(1, seats + 1):
+        bench.report(number, now)
+    bench.send(now)
+    assert bench.phase() is SessionPhase.MANIFEST
+    return bench
+
+
+def status_of(bench: Bench, now: float) -> SessionStatus:
+    """The newest status that is due."""
+    found: SessionStatus | None = None
+    while (message := bench.session.next_message(now)) is not None:
+        found = message if isinstance(message, SessionStatus) else found
+    assert found is not None
+    return found

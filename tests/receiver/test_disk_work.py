@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from broadcaster.announcement import build_announcement
@@ -12,9 +11,9 @@ from broadcaster.encoder import BlockEncoder
 from broadcaster.transmission import Transmission
 from protocol.certificate import check_certificate
 from protocol.errors import DiskError, IntegrityError, SessionStateError
-from protocol.messages import FecOti, ReceiverState, SignedTicket
+from protocol.messages import FecOti, ReceiverState
 from protocol.seal import Seal
-from protocol.ticket import DiskPolicy, Ticket
+from protocol.ticket import DiskPolicy
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_DISK, TOI_MANIFEST
 from receiver.arming import Arming
 from receiver.blockdevice import DiskDevice
@@ -24,7 +23,7 @@ from receiver.disk_work import DiskWork
 from receiver.events import BlockDecodable, ObjectCompleted, PreviewPossible
 from receiver.session import ReceiverSession
 from tests.sample_messages import status
-from tests.sample_orders import ticket_for
+from tests.sample_orders import inside, ticket_for
 from tests.sample_trust import identity
 from tests.simulator.image import ENCODING_SYMBOL_LENGTH as L
 from tests.simulator.image import draw_image
@@ -149,10 +148,6 @@ def release(seat: Seat) -> None:
     seat._step()
 
 
-def inside(signed: SignedTicket) -> Ticket:
-    return msgspec.json.decode(signed.ticket, type=Ticket)
-
-
 async def test_a_planned_seat_looks_at_its_disk_and_leaves_it_as_it_is(target: Path) -> None:
     held = bytearray(OLD)
     some = [IMAGE.manifest[sbn] for sbn in (3, 7, 30)]
@@ -241,7 +236,9 @@ async def test_a_dismissal_at_any_step_leaves_the_disk_old_marked_or_whole(targe
                 if seat.session.state is ReceiverState.RECEIVING:
                     seat.bring(TOI_DISK, BLOCKS[number % len(BLOCKS)])
                 await asyncio.sleep(0.001)
-            await seat.until_so(lambda seat=seat: seat.session.state.is_final and not seat.work._jobs)  # type: ignore[misc]  # mypy cannot type default arguments of a lambda
+            await seat.until_so(lambda seat=seat: seat.session.state.is_final)  # type: ignore[misc]  # mypy cannot type default arguments of a lambda
+            while seat.work._jobs:
+                await asyncio.wait(list(seat.work._jobs))
         assert not seat.bugs
         state, disk = seat.session.state, content(target)
         ends.add(state)

@@ -1,19 +1,19 @@
 """A session that is only planned: the disk is looked at and never touched, on whatever path somebody tries it."""
 
 import random
-from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from protocol.errors import RefusedError, SessionStateError, TicketError
-from protocol.messages import ReceiverReport, ReceiverState, SessionPhase, SignedTicket
+from protocol.messages import ReceiverState, SessionPhase, SignedTicket
 from protocol.signing import Purpose
-from protocol.ticket import Ticket, sign_ticket
-from receiver.arming import PLANNED, STOPPED, STOPPED_BY_OPERATOR, Arming
-from receiver.events import ObjectCompleted, PreviewPossible
+from protocol.ticket import sign_ticket
+from receiver.arming import PLANNED, STOPPED, Arming
+from receiver.events import ObjectCompleted
 from receiver.orders import Orders
-from tests.receiver.seat import DATAGRAM, MANIFEST_K, K, Seat, manifest_of, receiving_seat, verifying_seat
+from tests.receiver.planned_seat import last_report, planned_seat
+from tests.receiver.seat import DATAGRAM, MANIFEST_K, K, Seat, manifest_of
 from tests.sample_messages import receiver_id, status
 from tests.sample_orders import (
     DIRECTOR,
@@ -22,6 +22,7 @@ from tests.sample_orders import (
     OTHER_SEAT,
     SEAT,
     SECRET,
+    inside,
     signed_announcement,
     ticket_for,
 )
@@ -30,10 +31,6 @@ COUNTDOWN = 10.0
 ANNOUNCED = signed_announcement()
 PLAN, WRITE = ticket_for(may_write=False), ticket_for(may_write=True)
 BLOCKS = 6
-
-
-def inside(signed: SignedTicket) -> Ticket:
-    return msgspec.json.decode(signed.ticket, type=Ticket)
 
 
 def orders() -> Orders:
@@ -161,24 +158,6 @@ def test_a_plan_whose_broadcaster_was_lost_is_joined_again_as_what_it_then_is() 
 
 
 # --- the session ---------------------------------------------------------------------------------------------------
-
-
-def planned_seat(*, countdown: float = 0.0, has_looked: bool = True, catch_up_url: str = "") -> Seat:
-    """A seat that holds the manifest, and found blocks 1 and 4 on its disk."""
-    seat = Seat(countdown=countdown, is_held=True, catch_up_url=catch_up_url)
-    seat.session.receive_message(status(1, phase=SessionPhase.MANIFEST), 0.0)
-    assert seat.arrive(0, range(MANIFEST_K), toi=0, k=MANIFEST_K)
-    seat.store()
-    assert seat.events() == [PreviewPossible()]
-    seat.session.manifest_seen(manifest_of(BLOCKS))
-    if has_looked:
-        seat.session.blocks_foreseen([1, 4])
-        seat.session.preview_ended(0.0)
-    return seat
-
-
-def last_report(seat: Seat, now: float) -> ReceiverReport:
-    return [each for each in seat.messages(now) if isinstance(each, ReceiverReport)][-1]
 
 
 def test_a_planned_seat_says_so_and_what_its_disk_lacks() -> None:
@@ -312,82 +291,6 @@ def test_an_unfit_target_is_refused_while_it_is_planned() -> None:
     assert last_report(seat, 2.0).state is ReceiverState.REFUSED
     assert seat.session.arming.is_held
     assert not seat.session.is_stopped
-
-
-# --- the operator --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("make", [planned_seat, lambda: planned_seat(countdown=9.0), lambda: Seat(countdown=9.0), Seat])
-def test_a_seat_that_is_dismissed_before_it_writes_never_does(make: Callable[[], Seat]) -> None:
-    seat = make()
-    seat.session.receive_message(status(9, dismissed=(receiver_id(2),)), 1.0)
-    assert not seat.session.state.is_final
-    seat.session.receive_message(status(10, dismissed=(receiver_id(1),)), 1.0)
-    report = last_report(seat, 1.0)
-    assert (report.state, report.reason) == (ReceiverState.REFUSED, STOPPED_BY_OPERATOR)
-    seat.session.released(inside(WRITE), 2.0)
-    with pytest.raises(RefusedError):
-        seat.session.arming.begin_writing(100.0, proved_blocks=1)
-    assert seat.session.is_stopped
-
-
-def test_one_that_writes_stops_and_keeps_its_marker() -> None:
-    seat = receiving_seat(3)
-    seat.session.arming.begin_writing(0.0, proved_blocks=1)
-    seat.arrive(0, range(K))
-    (block,) = seat.decodable()
-    seat.session.receive_message(status(10, dismissed=(receiver_id(1),)), 1.0)
-    report = last_report(seat, 1.0)
-    assert (report.state, report.reason) == (ReceiverState.FAILED, STOPPED_BY_OPERATOR)
-    assert not seat.arrive(1, range(K))
-    seat.session.block_stored(block, 1.0)
-    seat.session.read_back_failed([0], 1.0)
-    seat.session.manifest_loaded(manifest_of(3), 1.0)
-    assert seat.session.state is ReceiverState.FAILED
-    assert seat.events() == []
-
-
-def test_one_that_reads_back_stops_but_not_while_it_commits() -> None:
-    seat = verifying_seat()
-    seat.session.arming.begin_writing(0.0, proved_blocks=1)
-    seat.session.receive_message(status(10, dismissed=(receiver_id(1),)), 1.0)
-    assert seat.session.state is ReceiverState.FAILED
-    assert not seat.session.may_commit()
-    seat = verifying_seat()
-    seat.session.arming.begin_writing(0.0, proved_blocks=1)
-    assert seat.session.may_commit()
-    seat.session.receive_message(status(10, dismissed=(receiver_id(1),)), 1.0)
-    seat.session.verified(2.0)
-    assert seat.session.state is ReceiverState.VERIFIED
-
-
-def test_while_it_is_paused_nothing_is_asked_for_and_nobody_leaves() -> None:
-    mine = (receiver_id(1),)
-    seat = receiving_seat(5, catch_up_url="https://192.0.2.1:1")
-    for second in range(1, 40):
-        resting = status(10 + second, position=5, is_paused=True, catch_up=mine if second > 20 else ())
-        seat.session.receive_message(resting, float(second))
-        assert seat.requests(float(second)) == []
-        assert seat.wants_of_lane(float(second)) == []
-        assert not seat.session.has_lost_sender
-    seat.session.receive_message(status(100, position=5, catch_up=mine), 40.0)
-    assert [want.sbn for want in seat.wants_of_lane(41.0)] == list(range(5))
-    seat.session.receive_message(status(101, position=5), 42.0)
-    asked = [request for now in (43.0, 44.0, 45.0) for request in seat.requests(now)]
-    assert asked
-
-
-def test_a_fetch_that_is_under_way_when_it_is_paused_is_given_up() -> None:
-    mine = (receiver_id(1),)
-    seat = receiving_seat(5, catch_up_url="https://192.0.2.1:1")
-    seat.session.receive_message(status(10, position=5, catch_up=mine), 1.0)
-    want = seat.session.next_want(5.0)
-    assert want is not None
-    assert seat.session.is_wanted(want)
-    seat.session.receive_message(status(11, position=5, catch_up=mine, is_paused=True), 6.0)
-    assert not seat.session.is_wanted(want)
-    seat.session.receive_message(status(12, position=5, catch_up=mine), 7.0)
-    assert seat.session.next_want(8.0) == want
 
 
 # --- anything in any order -----------------------------------------------------------------------------------------
