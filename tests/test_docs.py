@@ -21,7 +21,7 @@ from broadcaster.access import ROLES, SAID_BY_RECEIVERS, SAID_TO_ALL
 from broadcaster.audit import AuditEntry, AuditEvent
 from broadcaster.report import SeatReport, SessionReport
 from dashboards import console
-from dashboards.access import first_login, tokens
+from dashboards.access import accounts, first_login, tokens
 from dashboards.fleet.views import SeatState
 from dashboards.notices.events import SeatFailed, SessionEnded, Unfinished
 from dashboards.pages.shell import MENU
@@ -40,7 +40,7 @@ from protocol import (
 )
 from protocol.signing import Purpose
 from slatecast import __main__ as front_door
-from slatecast.serving import console_identity, service
+from slatecast.serving import console_identity
 
 ROOT = Path(__file__).parent.parent
 PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
@@ -412,7 +412,7 @@ def test_files_of_the_state_folder() -> None:
     rows = table(section(OPERATIONS, "What lies in the state folder"))
     named = {file.strip("`") for row in rows for file in row[0].split(", ")}
     files = {first_login.FIRST_LOGIN, tokens.CONSOLE_FILE, console.HISTORY_FILE}
-    assert named >= {*files, service.ACCOUNTS_FILE, console_identity.IDENTITY_FILE, "tokens.json", "rooms.toml"}
+    assert named >= {*files, accounts.ACCOUNTS_FILE, console_identity.IDENTITY_FILE, "tokens.json", "rooms.toml"}
 
 
 def test_fields_of_a_notice() -> None:
