@@ -74,9 +74,9 @@ async def run(config: ConsoleConfig, on_ready: Callable[[], object]) -> None:
     """
     with _listening(config) as listener:
         access = Access(config.state, _policy(config))
+        access.tokens.write_console_file(config.url, config.authority.decode())
         async with _desk(config) as desk:
             work = Work()
-            access.tokens.write_console_file(config.url, config.authority.decode())
             try:
                 await _serve(create_app(desk, access, work), config, listener, on_ready)
             finally:

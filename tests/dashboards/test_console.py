@@ -79,3 +79,11 @@ def test_a_port_that_is_taken(room: Room, port: int) -> None:
         assert running.finish() == 1
     assert f"the console cannot listen at {HOST}:{port}: Address already in use" in running.errors.text
     assert Path(room.folder, "console.json").exists() is False
+
+
+def test_a_state_folder_that_cannot_be_written_ends_it_before_anything_begins(room: Room, port: int) -> None:
+    (room.folder / "console.json").mkdir()
+    running = room.start_python("-m", "tests.dashboards.console_process", room.folder, port)
+    assert running.finish() == 1
+    assert "console.json" in running.errors.text
+    assert not list(room.folder.glob("history.sqlite*"))
