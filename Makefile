@@ -64,13 +64,13 @@ clean: ## remove everything that make has made
 	@touch $@
 
 .venv/bench.stamp: $(INSTALLED_FROM)
-	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,dev,bench]'
+	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,console,dev,bench]'
 	@touch $@ .venv/test.stamp .venv/demo.stamp
 
 .venv/fuzz.stamp: $(INSTALLED_FROM)
-	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,dev,fuzz]'
+	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,console,dev,fuzz]'
 	@touch $@ .venv/test.stamp .venv/demo.stamp
 
 .venv/test.stamp: $(INSTALLED_FROM)
-	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,dev]'
+	@PYTHON="$(PYTHON)" sh scripts/set-up '.[server,console,dev]'
 	@touch $@ .venv/demo.stamp
