@@ -1,6 +1,7 @@
 """What holds for all tests: shared fixtures, Hypothesis profiles, and no skipped test where all can run."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -11,6 +12,11 @@ pytest_plugins = ["tests.brokers"]
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("fuzz", deadline=None, print_blob=True, max_examples=20_000)
 settings.load_profile("default")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, and let what tests start hear it: a shell starts its jobs in the background deaf to it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
