@@ -50,6 +50,9 @@ ANSWER_PATIENCE: Final = 10.0
 REJECTED_TOLD: Final = 60.0
 """[s] for which a message that was rejected is told as a problem: long enough to be seen, and no blame for ever."""
 
+PARTING_PATIENCE: Final = 0.5
+"""[s] for the link to end, before it is told again"""
+
 _ANSWERS: Final = ALL_ANSWERS.removesuffix("+")
 _logger = logging.getLogger(__name__)
 
@@ -189,9 +192,10 @@ class ConsoleLink:
     ) -> None:
         """Part from the broker."""
         assert self._keeper is not None
-        self._keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeper
+        while not self._keeper.done():
+            # Once may not be enough: what is under way in a library may take the cancellation for a lost connection.
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper}, timeout=PARTING_PATIENCE)
 
     async def _repeated(self, payload: bytes, generation: str, pending: _Pending) -> bytes:
         """The answer to an order that is sent until it comes."""

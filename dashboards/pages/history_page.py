@@ -4,6 +4,7 @@ from typing import Final
 
 from nicegui import background_tasks, ui
 
+from dashboards.fleet.views import FleetView
 from dashboards.history.records import PastSession
 from dashboards.pages.figures import SignChip
 from dashboards.pages.listing import ACTIONS, Listing
@@ -14,8 +15,13 @@ from dashboards.pages.quantities import NOTHING, bytes_in_words, duration_in_wor
 from dashboards.pages.seat_words import Sign, Tone, plain
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import page_title
+from protocol.operators import SessionStep
 
 PER_PAGE: Final = 25
+
+LOOKS: Final = 10
+"""[pictures] after a session has ended, in which its record is looked for: five seconds, and it is kept within two"""
+
 ALL_ROOMS: Final = ""
 
 HEADINGS: Final = ("Ended", "Room", "Image", "Seats", "Took", "Sent", "Ordered by", ACTIONS)
@@ -60,7 +66,10 @@ class HistoryPage:
         self._rooms = {room.name: plain(room.name) for room in visit.picture().rooms}
         self._show_rooms()
         self._last: float | None = None
-        background_tasks.create(visit.handler(self._load)(), name="read the history")
+        self._shown: list[PastSession] | None = None
+        self._ended: frozenset[str] = frozenset()
+        self._looks_left = LOOKS
+        visit.watch(self._look)
 
     def _button(self, text: str, icon: str, action: object) -> ui.button:
         button = ui.button(text, icon=icon, on_click=self._visit.handler(action))  # type: ignore[arg-type]
@@ -73,8 +82,18 @@ class HistoryPage:
             lambda user: self._visit.desk.history(user, room=room, limit=PER_PAGE + 1, before=before),
             refused=self._refusal.show,
         )
-        if found is not None:
+        if found is not None and found != self._shown:
+            self._shown = found
             self._show(found)
+
+    def _look(self, picture: FleetView) -> None:
+        """A session that has ended is kept a moment later; a plan that was dropped never is."""
+        ended = frozenset(session.tsi for session in picture.sessions if session.step is SessionStep.ENDED)
+        if ended != self._ended:
+            self._ended, self._looks_left = ended, LOOKS
+        if self._looks_left and len(self._begins) == 1:
+            self._looks_left -= 1
+            background_tasks.create(self._visit.handler(self._load)(), name="read the history")
 
     async def _choose(self) -> None:
         self._begins = [None]

@@ -42,6 +42,18 @@ async def test_an_empty_history_says_so() -> None:
         assert visitor.says(NOTHING_YET)
 
 
+async def test_a_session_that_is_kept_a_moment_after_its_end_appears_by_itself() -> None:
+    desk = ended()
+    kept, desk.past = desk.past, [dataclasses.replace(desk.past[0], room="elsewhere")]
+    async with visiting(desk) as visitor:
+        await visitor.open("/history")
+        await visitor.after(1)
+        assert not visitor.says(kept[0].room)
+        desk.past = kept
+        await visitor.after(1)
+        assert visitor.says(kept[0].room)
+
+
 async def test_pages_go_back_in_time_and_forth() -> None:
     async with visiting(ended(PER_PAGE + 3)) as visitor:
         await visitor.open("/history")
