@@ -20,15 +20,20 @@ from protocol.errors import ConfigError, SlatecastError
 from slatecast.__main__ import main, slatecast
 from slatecast.cli import cast as cast_module
 from slatecast.cli import demo as demo_module
+from slatecast.serving import service as service_module
 from tests.attacks import hostile
 from tests.broadcaster.library.disks import MIB, needs, noise, run
 
 pytestmark = [pytest.mark.slow]
 
+CONSOLE = {"url": "https://127.0.0.1:1", "api_token_file": "token.txt"}
+
 GIVEN: dict[str, dict[str, str]] = {
     "audit show": {},
     "audit verify": {},
     "cast": {"image": "lab", "interface": "lo", "wait": "0"},
+    "config check": {"file": "serve.toml"},
+    "config init": {"file": "new.toml"},
     "demo": {},
     "image add": {"source": "source.img", "name": "new"},
     "image export": {"reference": "lab", "file": "out.raw"},
@@ -46,6 +51,11 @@ GIVEN: dict[str, dict[str, str]] = {
     "keys show": {},
     "receive": {"target": "seat.disk", "server": "127.0.0.1:1", "wait": "0", "interface": "lo"},
     "report verify": {"file": "report.json"},
+    "serve": {"interface": "lo", "listen": "127.0.0.1", "state": "state"},
+    "session list": CONSOLE,
+    "session start": {**CONSOLE, "image": "lab", "room": "Lab", "expect": "1", "yes": ""},
+    "session stop": {**CONSOLE, "tsi": "0" * 16, "yes": ""},
+    "session watch": {**CONSOLE, "tsi": "0" * 16},
 }
 """What each command needs beside the parameter that is attacked."""
 
@@ -95,6 +105,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "source.img").write_bytes(noise(1, MIB))
     (folder / "seat.disk").write_bytes(bytes(MIB))
     (folder / "report.json").write_text("{}")
+    (folder / "serve.toml").write_text("")
+    (folder / "token.txt").write_text("no token")
     signer = KeyStore.open_or_create(folder / "keys").image
     add_image(Library.open_or_create(folder / "library"), folder / "source.img", "lab", signer=signer)
     return folder
@@ -159,6 +171,7 @@ def test_fog_cve_2024_39914_no_text_reaches_a_shell(
 
     monkeypatch.setattr(cast_module, "run_cast", stop)
     monkeypatch.setattr(demo_module, "run_cast", stop)
+    monkeypatch.setattr(service_module, "Service", stop)
     outside = {path: path.stat().st_mtime_ns for path in place.parent.iterdir()}
     for text in TEXTS:
         error = call(place, argv_of(command, parameter, text))

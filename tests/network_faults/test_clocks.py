@@ -18,8 +18,25 @@ WALL_CLOCK = {"time", "time_ns", "localtime", "gmtime", "ctime", "now", "utcnow"
 
 DATED = {
     "broadcaster/cast_audit.py": "the audit log says when",
+    "broadcaster/host/hosted_session.py": "operators are told when something happened",
+    "broadcaster/host/newsroom.py": "operators are told how old the news are, by whose clock",
+    "broadcaster/host/session_commands.py": "a session says when it was opened",
     "broadcaster/library/adding.py": "an image says when it was made",
     "broadcaster/saved_cast.py": "what a crash has left behind is removed after days",
+    "dashboards/access/access.py": "accounts and tokens get it from there",
+    "dashboards/access/accounts.py": "an account says when it was made and last used",
+    "dashboards/access/tokens.py": "a token ends on a day that was chosen",
+    "dashboards/api/work.py": "long work says when it began",
+    "dashboards/console.py": "the history says when a session ended",
+    "dashboards/history/store.py": "old sessions are forgotten after years, and a damaged file gets a dated name",
+    "dashboards/link.py": "the broadcaster's clock is compared with ours, and a difference told",
+    "dashboards/notices/events.py": "a notice says when it happened",
+    "dashboards/notices/mail.py": "a letter has a date",
+    "dashboards/notices/notifier.py": "events get it from there",
+    "dashboards/operator_desk.py": "a picture says when it was made",
+    "dashboards/pages/local_time.py": "times are shown",
+    "dashboards/pages/token_panel.py": "a token's last day is chosen",
+    "dashboards/rooms/book.py": "a revision says when it was saved; the time of a file's last change is compared with now",
 }
 """Modules that may ask for the date, and what for; no timer is among them."""
 

@@ -233,14 +233,16 @@ def test_a_first_line_cannot_claim_any_revision(book: RoomBook, tmp_path: Path) 
     assert book.revisions()[0].by == BY_HAND
 
 
-def test_copies_that_cannot_be_made_are_made_later(book: RoomBook, tmp_path: Path, clock: Clock) -> None:
+def test_copies_that_cannot_be_made_are_made_later(tmp_path: Path) -> None:
+    monotonic = Clock()
+    book = RoomBook(tmp_path, now=monotonic)
     (tmp_path / "rooms.d").write_text("in the way", encoding="utf-8")
     saved = book.save(Rooms(rooms=(LAB,)), "alice")
     assert saved.revision == 1
     assert "cannot be written" in book.problem
     (tmp_path / "rooms.d").unlink()
     assert "cannot be written" in book.problem
-    clock.now += KEEP_AGAIN_AFTER
+    monotonic.now += KEEP_AGAIN_AFTER
     assert (book.current(), book.problem) == (saved, "")
     assert [each.by for each in book.revisions()] == ["alice"]
 
