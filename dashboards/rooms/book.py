@@ -76,7 +76,7 @@ class RoomBook:
         self._file = folder / "rooms.toml"
         self._kept = folder / "rooms.d"
         self._clock = clock
-        self._now = now
+        self._monotonic = now
         self._lock = threading.RLock()
         self._seen: _Seen | None = None
         self._body: bytes | None = None
@@ -198,7 +198,7 @@ class RoomBook:
 
     def _look(self) -> None:
         """Heed the file when it is another one than it was."""
-        if self._keep_problem and self._now() >= self._keep_again_at:
+        if self._keep_problem and self._monotonic() >= self._keep_again_at:
             self._keep()
         try:
             found = self._file.stat()
@@ -268,7 +268,7 @@ class RoomBook:
             sync_folder(self._kept)
             self._keep_problem = ""
         except OSError as error:
-            self._keep_again_at = self._now() + KEEP_AGAIN_AFTER
+            self._keep_again_at = self._monotonic() + KEEP_AGAIN_AFTER
             self._keep_problem = (
                 f"{self._kept} cannot be written ({error.strerror}): mend that; the rooms are saved, and cannot be"
                 " gone back to"

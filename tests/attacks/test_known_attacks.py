@@ -91,7 +91,7 @@ def test_fog_cve_2024_39914_every_process_is_started_from_a_list() -> None:
 
 
 def test_fog_cve_2023_46236_a_broadcaster_fetches_nothing() -> None:
-    """The console calls the webhooks of its configuration, and a terminal its console; nobody else can name an address."""
+    """The console calls the webhooks of its configuration, and a terminal its console; nobody else names an address."""
     fetching = called(r"(.*\.)?(ClientSession|urlopen|urlretrieve|HTTPS?Connection|ProxyManager|PoolManager)")
     assert {module.partition("/")[0] for module, _name in fetching} == {"dashboards", "receiver", "slatecast"}
     assert {module for module, _name in fetching if module.startswith(("dashboards", "slatecast"))} == {

@@ -36,7 +36,7 @@ DATED = {
     "dashboards/operator_desk.py": "a picture says when it was made",
     "dashboards/pages/local_time.py": "times are shown",
     "dashboards/pages/token_panel.py": "a token's last day is chosen",
-    "dashboards/rooms/book.py": "a revision says when it was saved; the time of a file's last change is compared with now",
+    "dashboards/rooms/book.py": "a revision says when it was saved; a file's time is compared with now",
 }
 """Modules that may ask for the date, and what for; no timer is among them."""
 
