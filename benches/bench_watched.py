@@ -130,7 +130,8 @@ def main(size: int, rate: str, browsers: int, runs: int, json_file: Path | None)
 
 
 def _noise(length: int, seed: int) -> bytes:
-    return random.Random(seed).randbytes(length)
+    source = random.Random(seed)
+    return b"".join(source.randbytes(MIB) for _ in range(length // MIB))
 
 
 if __name__ == "__main__":

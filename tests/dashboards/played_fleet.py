@@ -37,6 +37,8 @@ STARTED_AT: Final = 1_790_000_000.0
 """seconds since 1970 at which the play begins"""
 
 COLUMNS: Final = 6
+WIDE_COLUMNS: Final = 40
+"""of rooms with hundreds of seats, which have too many rows otherwise"""
 
 
 class PlayedFleet:
@@ -251,13 +253,14 @@ class PlayedFleet:
 
     def _room(self, number: int, name: str, seats: int) -> Room:
         hostile = name == HOSTILE_ROOM
+        columns = COLUMNS if seats <= 100 * COLUMNS else WIDE_COLUMNS
         return Room(
             name=name,
             seats=tuple(
                 RoomSeat(
                     name=f"{index + 1:02}" if not hostile else f"{index + 1:02}{HOSTILE_TEXT}"[:64],
-                    row=index // COLUMNS + 1,
-                    column=index % COLUMNS + 1,
+                    row=index // columns + 1,
+                    column=index % columns + 1,
                     machine=""
                     if ROLES[index % len(ROLES)] is Part.EMPTY and not self.is_orderly
                     else f"02:00:00:{number:02x}:{index >> 8:02x}:{index & 255:02x}",
