@@ -23,9 +23,9 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from broadcaster.library.library import sync_folder
 from protocol.errors import LibraryError, SessionStateError
 from protocol.fields import UNPRINTABLE, Key, Signature
+from protocol.link.whole_file import sync_folder
 from protocol.signing import Purpose, SigningKey
 
 AUDIT_FILE: Final = "audit.jsonl"

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from broadcaster.library.library import sync_folder
 from protocol.errors import ConfigError
+from protocol.link.whole_file import sync_folder
 
 DIRECTOR_KEY: Final = "director.key"
 IMAGE_KEY: Final = "image.key"

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from broadcaster.certificates import Certificates
-from broadcaster.roster import INCOMPLETE, LOST, STALLED, Seat
+from broadcaster.roster import ABORTED, INCOMPLETE, LOST, STALLED, Seat
 from broadcaster.session import SenderSession
 from protocol.admission import sign_admission
 from protocol.messages import ReceiverState
@@ -174,7 +174,7 @@ def _seat_report(seat: Seat, started_at: float, end: float) -> SeatReport:
     report = seat.report
     outcome = seat.outcome(end)
     if not seat.is_settled and outcome not in (LOST, STALLED, INCOMPLETE):
-        outcome = "aborted"
+        outcome = ABORTED
     until = seat.settled_at if seat.settled_at is not None else end
     return SeatReport(
         seat=report.seat,
@@ -216,7 +216,7 @@ def reason_of(seat: Seat, outcome: str) -> str:
         LOST: "fell silent; switched off, crashed, or its network is down",
         STALLED: "reports, but gets nowhere",
         INCOMPLETE: seat.incomplete_because,
-        "aborted": "the session was ended before it was done",
+        ABORTED: "the session was ended before it was done",
     }.get(outcome, "")
     if seat.was_slow_because:
         return f"{words}; caught up by itself: {seat.was_slow_because}".removeprefix("; ")

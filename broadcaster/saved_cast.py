@@ -21,9 +21,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from broadcaster.library.library import sync_folder
 from protocol.digests import raw_digest
 from protocol.fields import Count, Digest, LongText, ReceiverId, ShortText, Tsi
+from protocol.link.whole_file import sync_folder
 from protocol.messages import ReceiverReport, SignedCertificate
 
 FORMAT: Final = 1

@@ -9,13 +9,14 @@ from typing import Final
 
 from dashboards.fleet.progress import takes_part
 from dashboards.fleet.views import FleetView, RoomView, SeatState, SeatView, SessionView
-from dashboards.rooms.rooms import Room, Rooms, same_name, usual_mac
+from dashboards.rooms.rooms import Rooms, room_named, same_name, usual_mac
 from dashboards.user import Role, User
 from protocol.commands import MAX_PATH, PlannedSeat
 from protocol.errors import MessageError, RefusedError
+from protocol.fields import MAX_SHORT_TEXT
 from protocol.operators import SessionStep
 
-MAX_NAME: Final = 64
+MAX_NAME: Final = MAX_SHORT_TEXT
 """[characters] of a name of an image, room or machine, as in messages"""
 
 LARGEST_RATE: Final = 1 << 62
@@ -201,7 +202,7 @@ def judge_applicants(fleet: FleetView, receiver_ids: tuple[str, ...]) -> None:
 
 def addresses_to_wake(rooms: Rooms, name: str) -> tuple[str, ...]:
     """MAC addresses of the machines of a room. Raises RefusedError when there are none."""
-    room: Room | None = next((room for room in rooms.rooms if same_name(room.name, name)), None)
+    room = room_named(rooms, name)
     if room is None:
         raise RefusedError(f"there is no room '{name[:MAX_NAME]}': choose one of the rooms")
     addresses = [seat.mac_address or usual_mac(seat.machine) for seat in room.seats]

@@ -21,6 +21,7 @@ from dashboards.rooms.rooms import Rooms
 from dashboards.rooms.rooms_file import Origin
 from dashboards.user import Role, User
 from protocol.commands import (
+    MAX_AUDIT_ENTRIES,
     AdmitReceivers,
     AnyCommand,
     CompareVersions,
@@ -51,9 +52,6 @@ SHOWN_PATIENCE: Final = 2.0
 
 LIBRARY_PATIENCE: Final = 3.0
 """[s] The broadcaster tells of its library each 2 s; whoever plans right after the console's start waits for it."""
-
-MAX_AUDIT: Final = 5000
-"""[entries] of the audit log at once, as in ``protocol.commands.FetchAudit``"""
 
 
 class Orders(Protocol):
@@ -132,8 +130,8 @@ class OperatorDesk:
     async def audit(self, user: User, count: int) -> dict[str, Any]:
         """{"entries", "is_intact", "verdict"}. Admin."""
         rules.require(user, Role.ADMIN, "read the audit log")
-        if not 1 <= count <= MAX_AUDIT:
-            raise MessageError(f"ask for 1 to {MAX_AUDIT} entries")
+        if not 1 <= count <= MAX_AUDIT_ENTRIES:
+            raise MessageError(f"ask for 1 to {MAX_AUDIT_ENTRIES} entries")
         return await self._link.order(FetchAudit(count=count), user.name)
 
     def history(

@@ -26,6 +26,9 @@ PART_LENGTH: Final = 128 * 1024
 MAX_PARTS: Final = 256
 """[parts] 32 MiB: the report of the largest room is 9 MiB."""
 
+MAX_AUDIT_ENTRIES: Final = 5000
+"""[entries] of the audit log at once"""
+
 MAX_PATH: Final = 4096
 """[characters] PATH_MAX of Linux"""
 
@@ -160,7 +163,7 @@ class FetchReport(Command, frozen=True, kw_only=True, forbid_unknown_fields=True
 class FetchAudit(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="audit"):
     """The newest entries of the audit log. Answers {"entries": [...], "is_intact": bool, "verdict": text}."""
 
-    count: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 500
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_AUDIT_ENTRIES)] = 500
 
 
 class WakeMachines(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="wake"):

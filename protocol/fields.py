@@ -28,10 +28,16 @@ MAX_BITMAP_BLOCKS: Final = 1 << 20
 MAX_SEATS: Final = 3072
 """[receivers] in one session: a SessionStatus names each of them twice at most, which is 210 KiB of JSON."""
 
+MAX_SHORT_TEXT: Final = 64
+"""[characters] of names, addresses, disks"""
+
+MAX_LONG_TEXT: Final = 400
+"""[characters] of a reason in words"""
+
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
-ShortText = Annotated[str, msgspec.Meta(max_length=64)]
-LongText = Annotated[str, msgspec.Meta(max_length=400)]
+ShortText = Annotated[str, msgspec.Meta(max_length=MAX_SHORT_TEXT)]
+LongText = Annotated[str, msgspec.Meta(max_length=MAX_LONG_TEXT)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 BlockNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 SymbolCount = Annotated[int, msgspec.Meta(ge=1, le=MAX_SOURCE_BLOCK_LENGTH)]

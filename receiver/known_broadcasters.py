@@ -4,15 +4,14 @@ It holds public keys only, but whoever could write it could have this machine's 
 alone. A machine that boots from the network has no such file; there a token or --trust does the same.
 """
 
-import contextlib
 import os
-import secrets
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
 from protocol.errors import ConfigError, MessageError
+from protocol.link.whole_file import replace_whole
 from protocol.trust import Trust, decode_trust, encode_trust, follows
 
 MAX_KNOWN: Final = 32
@@ -73,21 +72,6 @@ def remember(file: Path, trust: Trust) -> None:
     trusts = (*older, trust)[-MAX_KNOWN:]
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(file, msgspec.json.encode(_Known(trusts=trusts)))
+        replace_whole(file, msgspec.json.encode(_Known(trusts=trusts)), _PRIVATE)
     except OSError as error:
         raise ConfigError(f"{file} cannot be written ({error.strerror}): mend that, or use --trust FILE") from None
-
-
-def _replace(file: Path, encoded: bytes) -> None:
-    """The old file or the new one is there at any moment, never half of one."""
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as opened:
-            opened.write(encoded)
-            opened.flush()
-            os.fsync(opened.fileno())
-        beside.replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise

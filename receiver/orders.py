@@ -56,7 +56,7 @@ class Orders:
     @property
     def lacks_ticket(self) -> bool:
         """Whether a session is announced that we were given no good ticket for yet."""
-        return bool(self._announced)
+        return bool(self.lacking)
 
     @property
     def lacking(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broadcaster.admissions import MAX_ADMITTED
+from broadcaster.host.places import machine_of
 from protocol.messages import Presence
 
 LEASE: Final = 16.0
@@ -44,7 +45,7 @@ class Attendance:
         known = self._there.get(presence.receiver_id)
         if not presence.is_online:
             return self._there.pop(presence.receiver_id, None) is not None
-        machine = presence.machine or presence.seat
+        machine = machine_of(presence)
         if known is not None and (known.machine, known.seat) == (machine, presence.seat):
             known.heard_at = now
             return False

@@ -22,6 +22,7 @@ import msgspec
 
 from protocol.commands import MAX_PARTS, PART_LENGTH, Answer, Command, Order, open_order
 from protocol.errors import MessageError, RefusedError, SignatureError, SlatecastError
+from protocol.fields import MAX_LONG_TEXT, MAX_SHORT_TEXT
 
 MAX_ORDERS: Final = 1 << 16
 """[orders] of one generation: some 6 MiB; a console that gives one a second needs 18 hours."""
@@ -47,8 +48,6 @@ REPEAT_PATIENCE: Final = 2.0
 PARTS_AT_ONCE: Final = 16
 """[parts] handed to the link before it is waited for: a quarter of what it queues."""
 
-_LONGEST_ERROR: Final = 400
-_LONGEST_PROGRESS: Final = 64
 
 Result = TypeVar("Result")
 _logger = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ class Work:
         if now - self._told_at >= PROGRESS_INTERVAL:
             self._told_at = now
             share = min(1.0, done / total) if total else 0.0
-            self._loop.call_soon_threadsafe(self._tell, share, what[:_LONGEST_PROGRESS])
+            self._loop.call_soon_threadsafe(self._tell, share, what[:MAX_SHORT_TEXT])
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """The result of work that takes long."""
@@ -246,4 +245,4 @@ def _parts(command_id: str, result: object) -> Iterator[Answer]:
 
 
 def _failed(command_id: str, error: str) -> Answer:
-    return Answer(command_id=command_id, is_done=True, progress=0.0, error=error[:_LONGEST_ERROR] or "refused")
+    return Answer(command_id=command_id, is_done=True, progress=0.0, error=error[:MAX_LONG_TEXT] or "refused")

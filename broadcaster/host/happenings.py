@@ -8,8 +8,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from broadcaster.host.news import ABORTED, ABSENT
-from broadcaster.roster import INCOMPLETE, LOST, STALLED
+from broadcaster.host.news import ABSENT
+from broadcaster.roster import ABORTED, INCOMPLETE, LOST, STALLED
+from protocol.fields import MAX_LONG_TEXT
 from protocol.messages import ReceiverState, SessionPhase
 from protocol.operators import MAX_HAPPENINGS, Happening, SeatNews, SessionNews, SessionStep, Severity
 
@@ -24,8 +25,6 @@ RATE_STEP: Final = 0.75
 
 RATE_PATIENCE: Final = 10.0
 """[s] between two words on the rate: it goes down and up again while the room is busy."""
-
-_LONGEST_TEXT: Final = 400
 
 
 class _Event(NamedTuple):
@@ -79,7 +78,7 @@ class Happenings:
 
     def note(self, text: str, at: float, severity: Severity = Severity.INFO, receiver_id: str | None = None) -> None:
         """Add what is known otherwise, such as what an operator did; ``at`` in seconds since 1970."""
-        short = text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
+        short = text if len(text) <= MAX_LONG_TEXT else f"{text[: MAX_LONG_TEXT - 3]}..."
         self._all.append(Happening(at=at, severity=severity, text=short, receiver_id=receiver_id))
 
     def take_over(self, seats: Iterable[SeatNews]) -> None:

@@ -295,24 +295,20 @@ class HostedSession:
         """Its pages of seats and the session as a whole; nothing before it is open."""
         if not self.has_opened:
             return []
-        seats, facts, now = self.seats(), self._facts(), time.time()
-        at = self.broadcast.now()
-
-        def news() -> list[SessionNews | SeatsNews]:
-            return session_news(
-                self.broadcast.session,
-                facts,
-                seats,
-                self._happenings.newest(),
-                generation=generation,
-                sequence=sequence,
-                now=at,
-            )
-
-        told = news()
-        whole = told[-1]
+        seats = self.seats()
+        *pages, whole = session_news(
+            self.broadcast.session,
+            self._facts(),
+            seats,
+            self._happenings.newest(),
+            generation=generation,
+            sequence=sequence,
+            now=self.broadcast.now(),
+        )
         assert isinstance(whole, SessionNews)
-        return news() if self._happenings.look(whole, seats, now) else told
+        if self._happenings.look(whole, seats, time.time()):
+            whole = msgspec.structs.replace(whole, happenings=self._happenings.newest())
+        return [*pages, whole]
 
     def _facts(self) -> SessionFacts:
         return SessionFacts(

@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from broadcaster.host.hosting import Hosting, decode_hosting, encode_hosting
-from broadcaster.library.library import sync_folder
 from broadcaster.report import SessionReport, absent_seat
 from broadcaster.report_check import MAX_REPORT_LENGTH
 from protocol.errors import LibraryError, RefusedError
+from protocol.link.whole_file import sync_folder
 
 REPORTS_FOLDER: Final = "reports"
 """Name of the folder in the library."""

@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 from broadcaster.host.attendance import Attendant
 from broadcaster.host.places import Places
 from broadcaster.report import reason_of
-from broadcaster.roster import INCOMPLETE, LOST, STALLED, Seat
+from broadcaster.roster import ABORTED, INCOMPLETE, LOST, STALLED, Seat
 from broadcaster.session import SenderSession
+from protocol.fields import MAX_LONG_TEXT, MAX_SHORT_TEXT
 from protocol.messages import ReceiverState, SessionPhase
 from protocol.operators import (
     PAGE_LENGTH,
@@ -29,14 +30,11 @@ from protocol.operators import (
 from protocol.wire import TOI_DISK
 
 ABSENT: Final = "absent"
-ABORTED: Final = "aborted"
 
 _NEVER_CAME: Final = "has not come; is it switched on, and on this network?"
 _GONE: Final = frozenset(
     {ABSENT, ABORTED, LOST, STALLED, INCOMPLETE, *(state.value for state in ReceiverState if state.is_final)}
 )
-_LONGEST_REASON: Final = 400
-_LONGEST_NAME: Final = 64
 
 Item = TypeVar("Item")
 
@@ -93,7 +91,7 @@ def seats_of(session: SenderSession, places: Places, now: float, *, earlier_seco
         machine = seat.report.receiver_id if planned is None else planned.machine
         name = seat.report.seat if planned is None else planned.seat
         found[machine] = _seat(
-            seat, machine[:_LONGEST_NAME], name, moment, started_at, is_over=session.ended_at is not None
+            seat, machine[:MAX_SHORT_TEXT], name, moment, started_at, is_over=session.ended_at is not None
         )
     for planned in places.seats:
         if planned.machine not in found:
@@ -140,14 +138,14 @@ def session_news(
         elapsed_seconds=max(0.0, facts.earlier_seconds + running),
         rate_bits_per_second=session.rate.rate_bits_per_second,
         cap_bits_per_second=facts.cap_bits_per_second,
-        rate_reason=session.rate.reason[:_LONGEST_REASON],
+        rate_reason=session.rate.reason[:MAX_LONG_TEXT],
         bytes_on_wire=facts.bytes_on_wire,
         catch_up_bytes=facts.catch_up_bytes,
         datagrams_sent=session.datagrams_sent,
         repair_datagrams=session.repair_datagrams,
         expected_seats=facts.expected_seats,
         pages=len(pages),
-        end_reason=(facts.failure or session.end_reason)[:_LONGEST_REASON],
+        end_reason=(facts.failure or session.end_reason)[:MAX_LONG_TEXT],
         happenings=tuple(happenings),
     )
     paged = [
@@ -193,7 +191,7 @@ def _seat(seat: Seat, machine: str, name: str, now: float, started_at: float | N
         machine=machine,
         seat=name,
         outcome=outcome,
-        reason=(report.reason or seat.slow_because or reason_of(seat, outcome))[:_LONGEST_REASON],
+        reason=(report.reason or seat.slow_because or reason_of(seat, outcome))[:MAX_LONG_TEXT],
         is_on_catch_up=seat.is_on_catch_up,
         target=report.target,
         silent_seconds=max(0.0, now - seat.heard_at),

@@ -13,6 +13,7 @@ from broadcaster.host.news import images_news, receivers_news
 from broadcaster.host.sessions import Sessions
 from broadcaster.host.vitals import Vitals
 from broadcaster.waiting_room import WaitingRoom
+from protocol.fields import MAX_LONG_TEXT, MAX_SHORT_TEXT
 from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import MqttLink
@@ -23,8 +24,6 @@ IMAGES_INTERVAL: Final = 2.0
 """[s] between two lists of images that say the same: a console that has just come waits no longer for them."""
 
 _MAX_WARNINGS: Final = 32
-_LONGEST_TEXT: Final = 400
-_LONGEST_NAME: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +94,8 @@ class Newsroom:
                 self._publish(news)
 
     def _tell_images(self, now: float) -> None:
-        uses: dict[tuple[str, int], tuple[str, ...]] = {}
-        for session in self._sessions.open():
-            header = session.manifest.header
-            uses[header.name, header.version] = (*uses.get((header.name, header.version), ()), session.tsi)
-        images = in_use(self.images, uses) if uses else self.images
+        users = self._sessions.users()
+        images = in_use(self.images, users) if users else self.images
         if images == self._told_images and now - self._images_told_at < IMAGES_INTERVAL:
             return
         self._told_images, self._images_told_at = images, now
@@ -111,9 +107,9 @@ class Newsroom:
         applicants = tuple(
             ApplicantNews(
                 receiver_id=each.receiver_id,
-                seat=each.seat[:_LONGEST_NAME],
-                address=each.address[:_LONGEST_NAME],
-                words=each.words[:_LONGEST_NAME],
+                seat=each.seat[:MAX_SHORT_TEXT],
+                address=each.address[:MAX_SHORT_TEXT],
+                words=each.words[:MAX_SHORT_TEXT],
                 waiting_seconds=max(0.0, now - each.pending_since),
             )
             for each in self._waiting_room.pending[:MAX_APPLICANTS]
@@ -127,10 +123,10 @@ class Newsroom:
             interface=interface.name,
             address=interface.ipv4 or interface.ipv6 or "",
             front_door=str(place.door),
-            broker=str(place.broker.address)[:_LONGEST_NAME],
+            broker=str(place.broker.address)[:MAX_SHORT_TEXT],
             link_bits_per_second=self.vitals.link_bits_per_second,
             is_link_up=self.vitals.is_link_up,
-            library_path=place.library[:_LONGEST_TEXT],
+            library_path=place.library[:MAX_LONG_TEXT],
             library_bytes_free=self.vitals.bytes_free,
             library_bytes_total=self.vitals.bytes_total,
             sessions=tuple(session.tsi for session in self._sessions.open()),
@@ -145,7 +141,7 @@ class Newsroom:
             for machine in self._attendance.claimed_twice()
         ]
         told = (*self.vitals.warnings, *self.image_faults, *claimed)
-        return tuple(each[:_LONGEST_TEXT] for each in told[:_MAX_WARNINGS])
+        return tuple(each[:MAX_LONG_TEXT] for each in told[:_MAX_WARNINGS])
 
     def _publish(self, news: News) -> None:
         self._link.publish(news_topic(news), signed_news(news, self._director), supersedes=True)

@@ -70,13 +70,17 @@ class Sessions:
             raise RefusedError("the session has ended")
         return session
 
+    def users(self) -> dict[tuple[str, int], tuple[str, ...]]:
+        """The open sessions of each image that has any, by name and version."""
+        users: dict[tuple[str, int], tuple[str, ...]] = {}
+        for session in self.open():
+            image = session.manifest.header.name, session.manifest.header.version
+            users[image] = (*users.get(image, ()), session.tsi)
+        return users
+
     def using(self, name: str, version: int) -> tuple[str, ...]:
         """The open sessions of an image."""
-        return tuple(
-            session.tsi
-            for session in self.open()
-            if (session.manifest.header.name, session.manifest.header.version) == (name, version)
-        )
+        return self.users().get((name, version), ())
 
     def by_receiver(self) -> dict[str, str]:
         """The session that each receiver takes part in."""

@@ -9,11 +9,12 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from broadcaster.library.library import Library, describe, sync_folder
+from broadcaster.library.library import Library, describe
 from broadcaster.library.parallel import parallel_map
 from broadcaster.library.source import Progress
 from broadcaster.library.verifying import read_chunk
 from protocol.errors import DiskError, TargetError
+from protocol.link.whole_file import sync_folder
 from protocol.manifest import Manifest
 
 

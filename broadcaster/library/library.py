@@ -30,6 +30,7 @@ from broadcaster.library.image_signature import (
 )
 from broadcaster.library.store import ChunkStore, library_errors
 from protocol.errors import ConfigError, IntegrityError, LibraryError, ManifestError
+from protocol.link.whole_file import sync_folder
 from protocol.manifest import (
     IMAGE_NAME,
     Manifest,
@@ -326,15 +327,6 @@ def remove_if_empty(folder: Path) -> None:
     """Remove a folder unless something is in it."""
     with suppress(OSError):
         folder.rmdir()
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in ``folder`` are on the medium."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checked_name(name: str) -> str:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broadcaster.library.library import Library, remove_if_empty, sync_folder
+from broadcaster.library.library import Library, remove_if_empty
 from broadcaster.library.store import library_errors
 from protocol.errors import LibraryError
+from protocol.link.whole_file import sync_folder
 
 _KEY_LENGTH: Final = 8
 """[bytes] of a digest are enough to know a chunk again: a collision, one in 10^7 for a million chunks, keeps it."""

@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from dashboards.whole_file import replace_whole, sync_folder
 from protocol.errors import ConfigError
+from protocol.link.whole_file import replace_whole, sync_folder
 
 MAX_LENGTH: Final = 8 * 1024 * 1024
 """[bytes] of a state file; stops a device or an image that was named by mistake from being read whole."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dashboards.access.names import MAX_NAME, MAX_PASSWORD, NAME_PATTERN
 from dashboards.user import Role
-from protocol.commands import MAX_PATH
+from protocol.commands import MAX_AUDIT_ENTRIES, MAX_PATH
 from protocol.fields import MAX_SEATS
 
 MAX_RATE: Final = 1_000_000_000_000
@@ -44,7 +44,7 @@ ImageVersion = Annotated[int, Path(ge=1, le=1 << 31, description="version of the
 AccountName = Annotated[str, Path(pattern=NAME_PATTERN, max_length=MAX_NAME)]
 NewName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=MAX_NAME)]
 Password = Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD, json_schema_extra={"format": "password"})]
-Count = Annotated[int, Query(ge=1, le=5000)]
+Count = Annotated[int, Query(ge=1, le=MAX_AUDIT_ENTRIES)]
 
 
 class RoleWord(StrEnum):

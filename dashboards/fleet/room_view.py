@@ -7,17 +7,17 @@ the other lies in the tray with a word about it.
 """
 
 import dataclasses
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
 from dashboards.fleet.views import RoomView, SeatState, SeatView, SessionView
-from dashboards.rooms.rooms import Room, Rooms, RoomSeat
+from dashboards.rooms.rooms import Room, Rooms, RoomSeat, name_key
 from protocol.operators import ReceiverNews, SessionStep
 
 CLAIMED_TWICE: Final = "says that it is a machine that another receiver says it is: give one of them another name"
+_key = lru_cache(maxsize=8192)(name_key)
 _ORDER: Final = {state: index for index, state in enumerate(SeatState)}
 
 
@@ -81,11 +81,6 @@ class RoomPlaces:
         tray = [_guest(receiver, "") for machine, receiver in there.items() if machine not in placed]
         tray += [_guest(receiver, CLAIMED_TWICE) for receiver in doubles]
         return tuple(views), tuple(tray)
-
-
-@lru_cache(maxsize=8192)
-def _key(machine: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", machine).casefold()).strip()
 
 
 def _by_machine(session: SessionView) -> dict[str, SeatView]:

@@ -10,12 +10,13 @@ from dashboards.pages.notes import Note
 from dashboards.pages.quantities import NOTHING, count_in_words
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import page_title, section_title
+from protocol.commands import MAX_AUDIT_ENTRIES
 from protocol.operators import Severity
 
 ENTRIES: Final = 500
 """[entries] that are fetched at once: a few days of a busy site, and some hundred kilobytes"""
 
-MORE_ENTRIES: Final = 5000
+MORE_ENTRIES: Final = MAX_AUDIT_ENTRIES
 """[entries] that the desk gives at most"""
 
 COLUMNS: Final[list[dict[str, Any]]] = [

@@ -31,8 +31,8 @@ from dashboards.rooms.rooms_file import (
     rooms_to_toml,
     split,
 )
-from dashboards.whole_file import sync_folder
 from protocol.errors import MessageError, RefusedError
+from protocol.link.whole_file import sync_folder
 
 MAX_REVISIONS: Final = 50
 """that are kept: a term of edits, and no folder that grows for ever"""

@@ -133,16 +133,22 @@ def usual_mac(text: str) -> str:
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
+def name_key(name: str) -> str:
+    """What is equal for names of rooms, seats or machines that are taken for one."""
+    # Case folding can take a composed text apart, so it is composed again (Unicode 3.13, D145).
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
+
+
 def same_name(one: str, other: str) -> bool:
     """Whether two names of rooms, seats or machines are taken for one."""
-    return _key(one) == _key(other)
+    return name_key(one) == name_key(other)
 
 
 def seat_of(rooms: Rooms, machine: str) -> tuple[Room, RoomSeat] | None:
     """Where a machine stands."""
-    key = _key(machine)
+    key = name_key(machine)
     return next(
-        ((room, seat) for room in rooms.rooms for seat in room.seats if seat.machine and _key(seat.machine) == key),
+        ((room, seat) for room in rooms.rooms for seat in room.seats if seat.machine and name_key(seat.machine) == key),
         None,
     )
 
@@ -186,9 +192,9 @@ def _faults(rooms: Rooms) -> Iterator[Fault]:
         where = f"room {_quoted(room.name)}"
         for text in _name_faults(where, room.name):
             yield Fault(text, index)
-        if _key(room.name) in names:
+        if name_key(room.name) in names:
             yield Fault(f"{where} is there twice: give one of them another name", index)
-        names.add(_key(room.name))
+        names.add(name_key(room.name))
         for seat, text in _room_faults(room, where, machines):
             yield Fault(text, index, seat)
 
@@ -199,15 +205,15 @@ def _room_faults(room: Room, where: str, machines: dict[str, str]) -> Iterator[t
     for index, seat in enumerate(room.seats):
         here = f"{where}, seat {_quoted(seat.name)}"
         texts = [*_name_faults(here, seat.name), *_seat_faults(seat, here)]
-        if _key(seat.name) in names:
+        if name_key(seat.name) in names:
             texts.append(f"{here} is there twice: give one of them another name")
-        names.add(_key(seat.name))
+        names.add(name_key(seat.name))
         holder = places.setdefault((seat.row, seat.column), seat)
         if holder is not seat:
             place = f"row {seat.row}, column {seat.column}"
             texts.append(f"{here}: {place} is the place of seat {_quoted(holder.name)}: move one of them")
         if seat.machine:
-            other = machines.setdefault(_key(seat.machine), here)
+            other = machines.setdefault(name_key(seat.machine), here)
             if other is not here:
                 texts.append(f"{here}: machine {_quoted(seat.machine)} is on {other} already: clear one of them")
         yield from ((index, text) for text in texts)
@@ -270,11 +276,6 @@ def _quoted(text: str) -> str:
 
 def _text(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
-
-
-def _key(name: str) -> str:
-    # Case folding can take a composed text apart, so it is composed again (Unicode 3.13, D145).
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 
 def _is_clean(text: str) -> bool:

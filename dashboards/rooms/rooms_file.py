@@ -21,8 +21,8 @@ import msgspec
 import tomlkit
 
 from dashboards.rooms.rooms import Rooms, check_rooms, rooms_from
-from dashboards.whole_file import replace_whole
 from protocol.errors import MessageError
+from protocol.link.whole_file import replace_whole
 
 MAX_LENGTH: Final = 8 << 20
 """[bytes] of a rooms file: twice what MAX_SEATS seats with all their fields take; stops a file that is none of ours"""

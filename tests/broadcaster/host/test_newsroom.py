@@ -37,7 +37,9 @@ class Room:
         self.waiting_room = WaitingRoom(lambda _: None)
         self.open: list[Any] = []
         self._told: list[News] = []
-        sessions = SimpleNamespace(all=lambda: self.open, open=lambda: self.open, by_receiver=lambda: {})
+        sessions = SimpleNamespace(
+            all=lambda: self.open, open=lambda: self.open, by_receiver=lambda: {}, users=lambda: {}
+        )
         self.newsroom = Newsroom(
             cast(MqttLink, self),
             DIRECTOR,

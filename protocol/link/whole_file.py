@@ -1,4 +1,4 @@
-"""Replaces a file of the console as a whole: the old one or the new one is there, even after a power cut."""
+"""Replaces a file as a whole: the old one or the new one is there, even after a power cut."""
 
 import contextlib
 import os

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.whole_file import replace_whole, sync_folder
+from protocol.link.whole_file import replace_whole, sync_folder
 
 
 def test_the_new_file_takes_the_place_of_the_old_one_and_its_mode_is_its_own(tmp_path: Path) -> None:
