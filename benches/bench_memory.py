@@ -25,11 +25,11 @@ from benches.machine import describe_machine, print_machine
 from benches.slatecast_contender import KEYS, at_home
 from benches.usage import watch
 from broadcaster.keys import KeyStore
-from broadcaster.library.codec import DEFAULT_LEVEL, pack
 from broadcaster.library.image_signature import sign_digest
 from broadcaster.library.library import Library
 from protocol import PROTOCOL_VERSION
 from protocol.digests import StoredDigest, raw_digest
+from protocol.disk.codec import DEFAULT_LEVEL, pack
 from protocol.manifest import CHUNK_SIZE, Manifest, ManifestHeader, StoredChunk, build_manifest
 
 LIMITS_MIB: Final = {"broadcaster": 300, "receiver": 350}

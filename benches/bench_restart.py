@@ -33,7 +33,7 @@ from benches.multicast_flow import MulticastFlow
 from benches.parameters import Size
 from benches.slatecast_contender import Slatecast
 from benches.usage import BenchError
-from broadcaster.library.system_tools import find_tool
+from protocol.disk.system_tools import find_tool
 from slatecast.cli.parameters import Rate
 from tests.lab import Host, Lab, LabError, missing_requirement
 

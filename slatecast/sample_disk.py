@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from broadcaster.library.system_tools import find_tool, last_line, tool_environment
+from protocol.disk.system_tools import find_tool, last_line, tool_environment
 from protocol.errors import ConfigError, RefusedError
 
 MIB: Final = 1 << 20

@@ -23,8 +23,8 @@ import pytest_asyncio
 
 from broadcaster.authority import Authority
 from broadcaster.broker import LOOPBACK, BrokerTls, EmbeddedBroker
-from broadcaster.library.system_tools import find_tool
 from broadcaster.mosquitto import CONFIGURATION, write_configuration
+from protocol.disk.system_tools import find_tool
 from protocol.link.mqtt import BrokerAddress
 from protocol.link.tls import TlsIdentity, pinned_context
 from receiver.identity import ReceiverIdentity

@@ -12,10 +12,11 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "protocol": set[str](),
     "protocol.link": {"protocol"},
-    "broadcaster": {"protocol", "protocol.link"},
-    "receiver": {"protocol", "protocol.link"},
+    "protocol.disk": {"protocol"},
+    "broadcaster": {"protocol", "protocol.link", "protocol.disk"},
+    "receiver": {"protocol", "protocol.link", "protocol.disk"},
     "dashboards": {"protocol", "protocol.link"},
-    "slatecast": {"protocol", "protocol.link", "broadcaster", "receiver", "dashboards"},
+    "slatecast": {"protocol", "protocol.link", "protocol.disk", "broadcaster", "receiver", "dashboards"},
 }
 
 PURE_SESSIONS = [

@@ -17,18 +17,18 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from broadcaster.library.chunk_plan import ChunkPlan, plan_chunks
-from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS, pack, unpack
 from broadcaster.library.image_signature import ImageSignature, sign_digest
 from broadcaster.library.library import Library, parse_reference
-from broadcaster.library.parallel import parallel_map
-from broadcaster.library.partitions import PartitionTable, read_partition_table
 from broadcaster.library.signing import signature_or_none
-from broadcaster.library.source import Progress, Source, open_source
 from broadcaster.library.store import Batch, library_errors
-from broadcaster.library.used_blocks import UsedBlocks, every_block, find_used_blocks
 from protocol import PROTOCOL_VERSION
 from protocol.digests import StoredDigest, raw_digest
+from protocol.disk.chunk_plan import ChunkPlan, plan_chunks
+from protocol.disk.codec import DEFAULT_LEVEL, LEVELS, pack, unpack
+from protocol.disk.parallel import parallel_map
+from protocol.disk.partitions import PartitionTable, read_partition_table
+from protocol.disk.source import Progress, Source, open_source
+from protocol.disk.used_blocks import UsedBlocks, every_block, find_used_blocks
 from protocol.errors import ConfigError, DecodeError, SourceError
 from protocol.manifest import (
     CHUNK_SIZE,

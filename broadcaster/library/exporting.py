@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 from broadcaster.library.library import Library, describe
-from broadcaster.library.parallel import parallel_map
-from broadcaster.library.source import Progress
 from broadcaster.library.verifying import read_chunk
+from protocol.disk.parallel import parallel_map
+from protocol.disk.source import Progress
 from protocol.errors import DiskError, TargetError
 from protocol.link.whole_file import sync_folder
 from protocol.manifest import Manifest

@@ -2,11 +2,11 @@
 
 from contextlib import closing
 
-from broadcaster.library.codec import unpack
 from broadcaster.library.library import Library, locate
-from broadcaster.library.parallel import parallel_map
-from broadcaster.library.source import Progress
 from protocol.digests import raw_digest
+from protocol.disk.codec import unpack
+from protocol.disk.parallel import parallel_map
+from protocol.disk.source import Progress
 from protocol.errors import DecodeError, IntegrityError
 from protocol.manifest import Manifest
 

@@ -17,12 +17,12 @@ from rich.table import Table
 from broadcaster.audit import AuditEvent
 from broadcaster.keys import KeyStore, read_signing_key
 from broadcaster.library.adding import AddOutcome, add_image
-from broadcaster.library.codec import DEFAULT_LEVEL, LEVELS
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library, describe, parse_reference
 from broadcaster.library.removing import remove_image
 from broadcaster.library.signing import sign_image, signature_or_none
 from broadcaster.library.verifying import verify_image
+from protocol.disk.codec import DEFAULT_LEVEL, LEVELS
 from protocol.errors import ConfigError, IntegrityError
 from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
 from protocol.words import fingerprint_words

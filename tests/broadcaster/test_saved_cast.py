@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from broadcaster.library.adding import add_image
 from broadcaster.library.library import Library
 from broadcaster.library.removing import remove_image
-from broadcaster.library.system_tools import find_tool
 from broadcaster.library.verifying import verify_image
 from broadcaster.saved_cast import CASTS_FOLDER, LONGEST_KEPT, CastStore, OpenCast, SavedCast
 from protocol.digests import raw_digest
+from protocol.disk.system_tools import find_tool
 from tests.broadcaster.library.disks import noise, sparse_file
 from tests.sample_messages import OTHER_TSI, TSI, receiver_id, report
 

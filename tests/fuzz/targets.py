@@ -10,13 +10,13 @@ from typing import Any, Final
 import msgspec
 
 from broadcaster.library.image_signature import decode_signature, encode_signature, sign_digest
-from broadcaster.library.used_blocks import parse_domain_map
 from protocol import enrolment
 from protocol.bitmap import decode_bitmap, encode_bitmap
 from protocol.blocks import BlockBuffer
 from protocol.catch_up import BlockAddress, LaneAddress
 from protocol.certificate import read_certificate
 from protocol.commands import COMMANDS_TOPIC, open_answer, open_order
+from protocol.disk.used_blocks import parse_domain_map
 from protocol.envelope import open_payload, signed_body
 from protocol.errors import (
     ConfigError,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.partitions import read_partition_table
-from broadcaster.library.source import open_source
-from broadcaster.library.used_blocks import find_used_blocks
+from protocol.disk.partitions import read_partition_table
+from protocol.disk.source import open_source
+from protocol.disk.used_blocks import find_used_blocks
 from protocol.errors import SlatecastError
 from tests.broadcaster.library.disks import MIB, SECTOR, needs, partition_disk, sparse_file
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.system_tools import find_tool, tool_environment
+from protocol.disk.system_tools import find_tool, tool_environment
 from protocol.errors import ConfigError, RefusedError
 from slatecast import sample_disk
 from slatecast.sample_disk import EFI_START, MIB, SYSTEM_START, TOOLS, build_sample_disk

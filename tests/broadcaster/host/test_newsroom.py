@@ -36,9 +36,10 @@ class Room:
         self.attendance = Attendance()
         self.waiting_room = WaitingRoom(lambda _: None)
         self.open: list[Any] = []
+        self.users: dict[tuple[str, int], tuple[str, ...]] = {}
         self._told: list[News] = []
         sessions = SimpleNamespace(
-            all=lambda: self.open, open=lambda: self.open, by_receiver=lambda: {}, users=lambda: {}
+            all=lambda: self.open, open=lambda: self.open, by_receiver=lambda: {}, users=lambda: self.users
         )
         self.newsroom = Newsroom(
             cast(MqttLink, self),
@@ -112,8 +113,8 @@ def test_images_are_told_when_they_change_and_now_and_then(room: Room, monkeypat
     room.newsroom.images = [IMAGE]
     assert images() == [IMAGE]
     assert images() == []
-    header = SimpleNamespace(name="lab", version=1)
-    room.open = [SimpleNamespace(tsi=TSI, manifest=SimpleNamespace(header=header), news=lambda *_: [session_news()])]
+    room.open = [SimpleNamespace(tsi=TSI, news=lambda *_: [session_news()])]
+    room.users = {("lab", 1): (TSI,)}
     assert [image.sessions for image in images()] == [(TSI,)]
     monkeypatch.setattr(module, "IMAGES_INTERVAL", 0.0)
     assert [image.sessions for image in images()] == [(TSI,)]

@@ -9,7 +9,6 @@ import pytest
 
 from broadcaster.audit import AUDIT_FILE, AuditEvent
 from broadcaster.audit_check import read_entries, verify_audit
-from broadcaster.library.system_tools import find_tool
 from broadcaster.report_check import check_seats, check_whole, decode_report
 from broadcaster.saved_cast import CASTS_FOLDER
 from protocol.commands import (
@@ -23,6 +22,7 @@ from protocol.commands import (
     PauseSession,
     StartSession,
 )
+from protocol.disk.system_tools import find_tool
 from protocol.errors import RefusedError
 from protocol.link.mqtt import BrokerAddress
 from protocol.operators import SessionStep

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.system_tools import find_tool, need_tool
+from protocol.disk.system_tools import find_tool, need_tool
 from protocol.manifest import CHUNK_SIZE
 
 MIB = 1024 * 1024

@@ -15,7 +15,7 @@ import pytest
 
 from broadcaster.authority import Authority
 from broadcaster.broker import BrokerTls, EmbeddedBroker
-from broadcaster.library.system_tools import find_tool
+from protocol.disk.system_tools import find_tool
 from protocol.errors import ConfigError, SessionStateError, TransportError
 from protocol.link import mqtt
 from protocol.link.backlog import MESSAGE_OVERHEAD

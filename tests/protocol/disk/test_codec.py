@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.library.codec import LEVELS, pack, unpack
+from protocol.disk.codec import LEVELS, pack, unpack
 from protocol.errors import DecodeError
 from protocol.manifest import CHUNK_SIZE
 from tests.broadcaster.library.disks import noise

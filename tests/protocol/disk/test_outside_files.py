@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.outside_files import refuse_outside_files
+from protocol.disk.outside_files import refuse_outside_files
 from protocol.errors import SourceError
 
 HEAD = '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="twoGbMaxExtentFlat"\n'

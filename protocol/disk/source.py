@@ -1,8 +1,8 @@
 """A source: whatever an operator calls a disk image, opened as the raw bytes of a disk.
 
 Raw files and block devices are read where they are, and holes of sparse files are never read. Virtual disks (qcow2,
-vmdk, vhdx, vdi, vhd) are unfolded by qemu-img into a sparse file in the library, which goes away afterwards. What is
-plainly something else, is cut short, or is in use by this machine is refused in words before anything is read.
+vmdk, vhdx, vdi, vhd) are unfolded by qemu-img into a sparse file in a scratch folder, which goes away afterwards. What
+is plainly something else, is cut short, or is in use by this machine is refused in words before anything is read.
 """
 
 import errno
@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broadcaster.library.outside_files import refuse_outside_files
-from broadcaster.library.store import full_library
-from broadcaster.library.system_tools import last_line, need_tool, run_tool, tool_environment
+from protocol.disk.outside_files import refuse_outside_files
+from protocol.disk.system_tools import last_line, need_tool, run_tool, tool_environment
 from protocol.errors import SourceError
 
 Progress = Callable[[str, int, int], None]
@@ -116,7 +115,8 @@ def open_source(path: Path, scratch: Path, progress: Progress) -> Iterator[Sourc
 
     Raises:
         SourceError: missing, unreadable, empty, cut short, mounted, or no disk image.
-        LibraryError: no room in ``scratch``, or qemu-img is needed and not installed.
+        OSError: no room in ``scratch``.
+        LibraryError: qemu-img is needed and not installed.
     """
     path = path.absolute()
     with _open(path, str(path)) as descriptor:
@@ -126,7 +126,7 @@ def open_source(path: Path, scratch: Path, progress: Progress) -> Iterator[Sourc
             return
     unfolded = scratch / "unfolded.raw"
     try:
-        _unfold(path, virtual_format, unfolded, scratch.parent, progress)
+        _unfold(path, virtual_format, unfolded, progress)
         with _open(unfolded, str(path)) as descriptor:
             yield _raw_source(unfolded, str(path), descriptor)
     finally:
@@ -197,7 +197,7 @@ def _refuse_mounted(path: Path) -> None:
                 raise SourceError(str(path), f"is in use ({device['path']} at {mount_point}): unmount it first")
 
 
-def _unfold(path: Path, virtual_format: str, unfolded: Path, library_root: Path, progress: Progress) -> None:
+def _unfold(path: Path, virtual_format: str, unfolded: Path, progress: Progress) -> None:
     """Let qemu-img write the raw disk, sparse; refuses damaged files and files that pull in other files."""
     origin = str(path)
     refuse_outside_files(path, virtual_format)
@@ -219,7 +219,7 @@ def _unfold(path: Path, virtual_format: str, unfolded: Path, library_root: Path,
     )
     if complaint is not None:
         if os.strerror(errno.ENOSPC) in complaint or os.strerror(errno.EFBIG) in complaint:
-            raise full_library(library_root)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(unfolded.parent))
         raise SourceError(origin, f"qemu-img cannot unfold it: {last_line(complaint)}")
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.clean_checks import why_not_clean
+from protocol.disk.clean_checks import why_not_clean
 from tests.broadcaster.library.disks import MIB, needs, needs_root, noise, run, run_mounted, sparse_file
 
 pytestmark = pytest.mark.system
@@ -69,5 +69,5 @@ def test_without_the_tool_nothing_is_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filesystem: str, package: str
 ) -> None:
 
-    monkeypatch.setattr("broadcaster.library.clean_checks.find_tool", lambda _name: None)
+    monkeypatch.setattr("protocol.disk.clean_checks.find_tool", lambda _name: None)
     assert f"apt install {package}" in str(why_not_clean(filesystem, tmp_path))

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.partitions import PartitionTable, read_partition_table
-from broadcaster.library.source import open_source
+from protocol.disk.partitions import PartitionTable, read_partition_table
+from protocol.disk.source import open_source
 from protocol.errors import SourceError
 from tests.broadcaster.library.disks import MIB, gpt_disk, needs, needs_root, partition_disk, put_ext4, run, sparse_file
 

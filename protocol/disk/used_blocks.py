@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broadcaster.library.clean_checks import why_not_clean
-from broadcaster.library.partitions import Partition
-from broadcaster.library.source import Source
-from broadcaster.library.system_tools import find_tool, last_line, loop_device, run_tool
+from protocol.disk.clean_checks import why_not_clean
+from protocol.disk.partitions import Partition
+from protocol.disk.source import Source
+from protocol.disk.system_tools import find_tool, last_line, loop_device, run_tool
 from protocol.errors import SourceError
 from protocol.ranges import RangeSet
 

@@ -14,8 +14,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from broadcaster.library.source import Source
-from broadcaster.library.system_tools import last_line, loop_device, need_tool, run_tool
+from protocol.disk.source import Source
+from protocol.disk.system_tools import last_line, loop_device, need_tool, run_tool
 from protocol.errors import SourceError
 
 _EXTENDED_TYPES: Final = ("5", "f", "85")

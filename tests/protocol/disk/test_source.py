@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.source import open_source
+from protocol.disk.source import open_source
 from protocol.errors import LibraryError, SourceError
 from tests.broadcaster.library.disks import MIB, needs, needs_root, noise, run, sparse_file
 
@@ -116,13 +116,13 @@ def test_virtual_disks_that_were_cut_short_are_refused(tmp_path: Path, virtual_f
 @needs_qemu
 @needs_root
 @pytest.mark.system
-def test_no_room_to_unfold_is_a_full_library(tmp_path: Path) -> None:
+def test_no_room_to_unfold_is_told_as_such(tmp_path: Path) -> None:
     _, virtual = virtual_disk(tmp_path, "qcow2")
     scratch = tmp_path / "small"
     scratch.mkdir()
     run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(scratch))
     try:
-        with pytest.raises(LibraryError, match="is full"), open_source(virtual, scratch, quiet):
+        with pytest.raises(OSError, match="No space left"), open_source(virtual, scratch, quiet):
             pass
         assert not any(scratch.iterdir())
     finally:
@@ -156,7 +156,7 @@ def test_a_qcow2_never_pulls_in_another_file(tmp_path: Path) -> None:
 
 def test_without_qemu_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "disk.qcow2").write_bytes(b"QFI\xfb" + bytes(508))
-    monkeypatch.setattr("broadcaster.library.system_tools._ADMIN_FOLDERS", "")
+    monkeypatch.setattr("protocol.disk.system_tools._ADMIN_FOLDERS", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     missing = pytest.raises(LibraryError, match="apt install qemu-utils")
     with missing, open_source(tmp_path / "disk.qcow2", tmp_path, quiet):

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from broadcaster.library.parallel import parallel_map
+from protocol.disk.parallel import parallel_map
 
 
 def test_results_keep_the_order_of_the_items() -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.library.chunk_plan import plan_chunks
+from protocol.disk.chunk_plan import plan_chunks
 from protocol.manifest import CHUNK_SIZE
 from protocol.ranges import RangeSet
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.system_tools import find_tool, last_line, loop_device, need_tool, run_tool
+from protocol.disk.system_tools import find_tool, last_line, loop_device, need_tool, run_tool
 from protocol.errors import LibraryError
 from tests.broadcaster.library.disks import MIB, needs_root, noise, sparse_file
 
@@ -17,7 +17,7 @@ def test_finds_tools_that_debian_hides_from_ordinary_users(monkeypatch: pytest.M
 
 def test_a_missing_tool_comes_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("broadcaster.library.system_tools._ADMIN_FOLDERS", "")
+    monkeypatch.setattr("protocol.disk.system_tools._ADMIN_FOLDERS", "")
     assert find_tool("sfdisk") is None
     with pytest.raises(LibraryError, match="sfdisk is not installed: apt install fdisk"):
         need_tool("sfdisk")
@@ -46,7 +46,7 @@ def test_a_loop_device_shows_a_window_and_goes_away(tmp_path: Path) -> None:
 HOLD_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from broadcaster.library.system_tools import loop_device
+from protocol.disk.system_tools import loop_device
 with loop_device(Path(sys.argv[1]), 0, 1048576):
     os.kill(os.getpid(), signal.SIGKILL)
 """

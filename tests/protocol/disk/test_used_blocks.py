@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.library.partitions import Partition, read_partition_table
-from broadcaster.library.source import open_source
-from broadcaster.library.system_tools import need_tool
-from broadcaster.library.used_blocks import UsedBlocks, find_used_blocks, parse_domain_map
+from protocol.disk.partitions import Partition, read_partition_table
+from protocol.disk.source import open_source
+from protocol.disk.system_tools import need_tool
+from protocol.disk.used_blocks import UsedBlocks, find_used_blocks, parse_domain_map
 from protocol.errors import SourceError
 from tests.broadcaster.library.disks import (
     MIB,
@@ -78,7 +78,7 @@ def test_swap_keeps_its_header_only(tmp_path: Path) -> None:
 def test_without_partclone_everything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = sparse_file(tmp_path / "disk.img", 8 * MIB)
     run("mkfs.ext4", "-q", "-F", str(disk))
-    monkeypatch.setattr("broadcaster.library.used_blocks.find_tool", lambda _name: None)
+    monkeypatch.setattr("protocol.disk.used_blocks.find_tool", lambda _name: None)
     ((_, used),) = find(disk)
     assert used.method == "all non-zero chunks (partclone.extfs is not installed: apt install partclone)"
     assert len(used.free) == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Final
 
-from broadcaster.library.system_tools import find_tool, run_tool
+from protocol.disk.system_tools import find_tool, run_tool
 
 
 @dataclass(frozen=True)
