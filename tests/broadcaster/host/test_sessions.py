@@ -58,8 +58,6 @@ async def test_what_was_left_behind_goes_on_with_all_that_was_known_of_it(hosted
     leave_behind(hosted, is_paused=True)
     async with hosted.host() as (host, operator):
         await operator.until(lambda: TSI in operator.sessions and bool(operator.seats(TSI)), "the session, its seats")
-            lambda: TSI in operator.sessions and bool(operator.seats(TSI)), "the session and its seats"
-        )
         session = operator.sessions[TSI]
         assert (session.room, session.ordered_by, session.step.value) == ("R1", "anna", "paused")
         assert list(operator.seats(TSI)) == ["seat a"]
