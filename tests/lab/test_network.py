@@ -309,7 +309,7 @@ def test_the_next_lab_removes_what_a_dead_owner_left() -> None:
     with Lab(1) as mine:
         abandoned = subprocess.run(
             [sys.executable, "-c", ABANDON],
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
