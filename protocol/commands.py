@@ -18,6 +18,7 @@ from protocol.envelope import open_body, signed_body
 from protocol.errors import MessageError
 from protocol.fields import MAX_MESSAGE_LENGTH, MAX_SEATS, Count, LongText, Ratio, ReceiverId, ShortText, Tsi
 from protocol.operators import OPERATORS_ROOT, Generation
+from protocol.seat_api import CaptureId
 from protocol.signing import SigningKey
 
 PART_LENGTH: Final = 128 * 1024
@@ -48,6 +49,15 @@ class PlannedSeat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     machine: ShortText
     """of the receiver that stands there, whatever its id is at the time"""
     seat: ShortText
+    hostname: ShortText = ""
+    """that its configuration may give it"""
+
+
+class BootedSeat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A machine that is to boot the environment, and how its seat is called."""
+
+    address: MacAddress
+    seat: ShortText
 
 
 class PlanSession(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="plan"):
@@ -62,6 +72,10 @@ class PlanSession(Command, frozen=True, kw_only=True, forbid_unknown_fields=True
     """0 for the configured one"""
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 300.0
     """for seats that are not ready, once it is started"""
+    configuration: ShortText = ""
+    """name of what is done to each disk once it is verified; empty for nothing"""
+    backs_up: bool = False
+    """the disk of each seat is captured as its backup first; the session cannot be started before that is done"""
 
 
 class StartSession(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="start"):
@@ -172,6 +186,76 @@ class WakeMachines(Command, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     addresses: Annotated[tuple[MacAddress, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
 
 
+class CaptureMachine(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="capture"):
+    """Let an admitted machine send its disk into the library. Answers {"capture_id": ...}; news tell the rest."""
+
+    machine: ShortText
+    image: ShortText
+    accepts: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=32)] = ()
+    """codes of findings that do not refuse it"""
+
+
+class BackUpMachines(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="back-up"):
+    """Capture the disks of these machines as their backups. Answers {"capture_ids": [...]}, in their order."""
+
+    machines: Annotated[tuple[ShortText, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
+
+
+class DecideCapture(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="decide-capture"):
+    """Allow or refuse a capture that somebody asked for at the machine. Answers {}."""
+
+    capture_id: CaptureId
+    is_allowed: bool
+    accepts: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=32)] = ()
+
+
+class StopCapture(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="stop-capture"):
+    """End a capture; what has arrived of it is forgotten. Answers {}."""
+
+    capture_id: CaptureId
+
+
+class FetchFindings(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="findings"):
+    """What was found on the disk of a capture. Answers {"findings": [{"kind", "code", "where", "text"}, ...]}."""
+
+    capture_id: CaptureId
+
+
+class BootMachines(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="boot"):
+    """Let these machines boot the environment from the network when they start next. Answers {}."""
+
+    seats: Annotated[tuple[BootedSeat, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
+    seconds: Annotated[int, msgspec.Meta(ge=0, le=7 * 86400)]
+    """for which the order holds; 0 takes it back"""
+    mode: Annotated[str, msgspec.Meta(pattern=r"^(receive|menu|capture)\Z")] = "receive"
+
+
+class SetRoomPolicy(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="policy"):
+    """What holds in a room when no operator is there; replaces what held. Answers {}."""
+
+    room: ShortText
+    image: ShortText = ""
+    """assigned to its seats; empty for none"""
+    version: Count = 0
+    """0 for the newest"""
+    configuration: ShortText = ""
+    allows_restore: bool = False
+    """whoever sits at a seat may put the assigned image on its disk"""
+    backs_up: bool = False
+    """before every wipe"""
+    backups_kept: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    """of each seat, the newest"""
+    seats: Annotated[tuple[PlannedSeat, ...], msgspec.Meta(max_length=MAX_SEATS)] = ()
+
+
+class FetchAftercare(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="aftercare"):
+    """What was done to the disks of a session once they were verified. Answers {"seats": [{"machine", "seat",
+    "steps": [{"name", "is_done", "text"}, ...], "error", "booted_at"}, ...]}.
+    """
+
+    tsi: Tsi
+
+
 AnyCommand = (
     PlanSession
     | StartSession
@@ -190,6 +274,14 @@ AnyCommand = (
     | FetchReport
     | FetchAudit
     | WakeMachines
+    | CaptureMachine
+    | BackUpMachines
+    | DecideCapture
+    | StopCapture
+    | FetchFindings
+    | BootMachines
+    | SetRoomPolicy
+    | FetchAftercare
 )
 
 

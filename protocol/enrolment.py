@@ -49,6 +49,7 @@ Proof = Annotated[bytes, msgspec.Meta(max_length=PROOF_LENGTH)]
 Pem = Annotated[str, msgspec.Meta(max_length=MAX_PEM_LENGTH)]
 Seat = Annotated[str, msgspec.Meta(max_length=MAX_SEAT_LENGTH)]
 BrokerUrl = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^mqtts?://[!-?A-~]+\Z")]
+SeatApiUrl = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^(https://[0-9A-Fa-f.:\[\]]+)?\Z")]
 OptionalSignature = Annotated[bytes, msgspec.Meta(max_length=SIGNATURE_LENGTH)]
 
 
@@ -100,6 +101,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, tag="offer", forbid_unkno
     """mqtts://host:port or mqtt://host:port, without name or password"""
     broker_authority: Pem
     """of an mqtts broker; empty for the authorities of the system"""
+    seat_api: SeatApiUrl = ""
+    """https://address:port of the seat API; empty where there is none"""
     broadcaster_random: Random
     pairing: PairingMessage
     """empty when the receiver sent none or no token is in use"""

@@ -3,6 +3,7 @@
     slatecast/v1/operators/host                      HostNews, once a second and when something changes
     slatecast/v1/operators/receivers/{page}          ReceiversNews, the same
     slatecast/v1/operators/images/{page}             ImagesNews, when the library changes and every ten seconds
+    slatecast/v1/operators/captures/{page}           CapturesNews, the same
     slatecast/v1/operators/sessions/{tsi}            SessionNews, once a second while a session is open, then once more
     slatecast/v1/operators/sessions/{tsi}/{page}     SeatsNews, the same
 
@@ -18,6 +19,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from protocol.capture import CaptureStep
 from protocol.envelope import open_body, signed_body
 from protocol.errors import MessageError
 from protocol.fields import (
@@ -32,6 +34,7 @@ from protocol.fields import (
     Tsi,
 )
 from protocol.messages import TOPIC_ROOT, SessionPhase
+from protocol.seat_api import CaptureId
 from protocol.signing import SigningKey
 
 PAGE_LENGTH: Final = 100
@@ -114,6 +117,10 @@ class HostNews(msgspec.Struct, frozen=True, kw_only=True, tag="host", forbid_unk
     receiver_count: Count
     """admitted and there"""
     applicants: Annotated[tuple[ApplicantNews, ...], msgspec.Meta(max_length=MAX_APPLICANTS)]
+    configurations: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=256)] = ()
+    """names of those that a session can be planned with"""
+    can_boot: bool = False
+    """it writes boot orders for a netboot part"""
     warnings: Annotated[tuple[LongText, ...], msgspec.Meta(max_length=32)]
     """what an operator should mend, one sentence each"""
 
@@ -167,6 +174,43 @@ class ImagesNews(msgspec.Struct, frozen=True, kw_only=True, tag="images", forbid
     page: Page
     pages: Pages
     images: Annotated[tuple[ImageNews, ...], msgspec.Meta(max_length=PAGE_LENGTH)]
+
+
+class CaptureNews(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One capture: open, or ended a short while ago."""
+
+    capture_id: CaptureId
+    receiver_id: ReceiverId
+    machine: ShortText
+    seat: ShortText
+    image: ShortText
+    is_backup: bool
+    step: CaptureStep
+    target: ShortText
+    disk_size: Count
+    """bytes; 0 before it is known"""
+    ordered_by: ShortText
+    """user name; empty when somebody asked for it at the machine"""
+    began_at: UnixTime
+    done: Ratio
+    read_bytes: Count
+    sent_bytes: Count
+    version: Count
+    """of the image, once it is done"""
+    findings: Annotated[int, msgspec.Meta(ge=0, le=64)]
+    """how many; FetchFindings tells them"""
+    reason: LongText
+    """why it was refused or failed, or the first finding"""
+
+
+class CapturesNews(msgspec.Struct, frozen=True, kw_only=True, tag="captures", forbid_unknown_fields=True):
+    """One page of the captures, in the order in which they were asked for."""
+
+    generation: Generation
+    sequence: Count
+    page: Page
+    pages: Pages
+    captures: Annotated[tuple[CaptureNews, ...], msgspec.Meta(max_length=PAGE_LENGTH)]
 
 
 class SessionStep(StrEnum):
@@ -269,18 +313,19 @@ class SeatsNews(msgspec.Struct, frozen=True, kw_only=True, tag="seats", forbid_u
     seats: Annotated[tuple[SeatNews, ...], msgspec.Meta(max_length=PAGE_LENGTH)]
 
 
-News = HostNews | ReceiversNews | ImagesNews | SessionNews | SeatsNews
+News = HostNews | ReceiversNews | ImagesNews | CapturesNews | SessionNews | SeatsNews
 
 ALL_NEWS: Final = (
     f"{OPERATORS_ROOT}/host",
     f"{OPERATORS_ROOT}/receivers/+",
     f"{OPERATORS_ROOT}/images/+",
+    f"{OPERATORS_ROOT}/captures/+",
     f"{OPERATORS_ROOT}/sessions/#",
 )
 """Topic filters of everything that is told here."""
 
 _TOPIC: Final = re.compile(
-    rf"{OPERATORS_ROOT}/(?:(?P<host>host)|receivers/(?P<receivers>\d{{1,3}})|images/(?P<images>\d{{1,3}})"
+    rf"{OPERATORS_ROOT}/(?:(?P<host>host)|receivers/(?P<receivers>\d{{1,3}})|images/(?P<images>\d{{1,3}})|captures/(?P<captures>\d{{1,3}})"
     r"|sessions/(?P<tsi>[0-9a-f]{16})(?:/(?P<seats>\d{1,3}))?)"
 )
 _DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(News)
@@ -295,6 +340,8 @@ def news_topic(news: News) -> str:
             return f"{OPERATORS_ROOT}/receivers/{news.page}"
         case ImagesNews():
             return f"{OPERATORS_ROOT}/images/{news.page}"
+        case CapturesNews():
+            return f"{OPERATORS_ROOT}/captures/{news.page}"
         case SessionNews():
             return f"{OPERATORS_ROOT}/sessions/{news.tsi}"
         case SeatsNews():

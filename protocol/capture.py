@@ -1,0 +1,252 @@
+"""A capture: how the used blocks of a disk get from a PC into the library, over the seat API.
+
+    POST /v1/captures                     CaptureWish              -> CaptureState
+    GET  /v1/captures/{id}                                         -> CaptureState
+    POST /v1/captures/{id}/lacking        raw digests, 32 each     -> bits, most significant first: 1 must be sent
+    POST /v1/captures/{id}/chunks         framed chunks            -> CaptureState
+    POST /v1/captures/{id}/disk           CapturedDisk and rows    -> CaptureState, the image's version if it is there
+    POST /v1/captures/{id}/progress       CaptureProgress          -> CaptureState, once a second
+    POST /v1/captures/{id}/failure        CaptureFailure           -> CaptureState
+
+    framed chunk    raw digest 32, raw_length u32, stored_length u32, stored bytes; one after the other, big-endian
+    disk            header length u32, CapturedDisk as JSON, then one row per chunk that is in use and not all zeros,
+                    ascending: chunk_id u32, raw digest 32
+
+The library keeps what has arrived for as long as the capture is open, so whoever was interrupted asks again what is
+lacking and sends the rest. Nothing of it is an image before the last call: the broadcaster then proves that it has
+every chunk, draws the image's id, counts its version, and signs it. A chunk is proved by its raw digest on arrival.
+"""
+
+import itertools
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from protocol.digests import DIGEST_LENGTH, Buffer
+from protocol.errors import MessageError
+from protocol.fields import Count, LongText, Ratio, ShortText
+from protocol.manifest import CHUNK_SIZE, PartitionInfo
+from protocol.seat_api import API_ROOT, CaptureId
+
+CAPTURES_PATH: Final = f"{API_ROOT}/captures"
+
+MAX_LACKING_DIGESTS: Final = 4096
+"""[digests] in one question: 128 KiB, for one GiB of disk."""
+
+MAX_CHUNKS_BODY: Final = 16 << 20
+"""[bytes] of one body of framed chunks: 60 raw ones; long enough that a request costs nothing beside its chunks."""
+
+MAX_DISK_BODY: Final = 512 << 20
+"""[bytes] of a disk's description: rows for 3.5 TiB in use"""
+
+MAX_FINDINGS: Final = 64
+MAX_PARTITIONS: Final = 256
+MAX_ZERO_RANGES: Final = 1 << 20
+
+_CAPTURE_PATH: Final = re.compile(
+    rf"{CAPTURES_PATH}/(?P<id>[0-9a-f]{{16}})(?:/(?P<what>lacking|chunks|disk|progress|failure))?"
+)
+_FRAME: Final = struct.Struct(f">{DIGEST_LENGTH}sII")
+_LENGTH: Final = struct.Struct(">I")
+_ROW: Final = struct.Struct(f">I{DIGEST_LENGTH}s")
+
+
+class CaptureStep(StrEnum):
+    """Where a capture stands."""
+
+    ASKED = "asked"
+    """by somebody at the machine; it waits for an operator"""
+    ORDERED = "ordered"
+    """the machine has not begun"""
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+    """by the operator, or by what was found on the disk; nothing was sent"""
+    FAILED = "failed"
+
+
+class FindingKind(StrEnum):
+    """What a finding means for the capture."""
+
+    WARNING = "warning"
+    REFUSAL = "refusal"
+    """not captured unless an operator accepts its code"""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something on the disk that an operator should know before it becomes an image."""
+
+    kind: FindingKind
+    code: ShortText
+    """what it is, for programs: bitlocker, hibernated, dirty, failing-disk, machine-id, ssh-host-keys, ..."""
+    where: ShortText
+    """partition or path"""
+    text: LongText
+    """one sentence: what was found, and what to do"""
+
+
+class CaptureWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody at the machine wants its disk in the library."""
+
+    image: ShortText
+    machine: ShortText
+    target: ShortText
+    """the disk, in words"""
+    disk_size: Count
+    """bytes"""
+
+
+class CaptureState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far a capture is, as the broadcaster knows it."""
+
+    capture_id: CaptureId
+    step: CaptureStep
+    image: ShortText
+    version: Count = 0
+    """once it is done"""
+    accepts: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=32)] = ()
+    reason: LongText = ""
+    """why it was refused or failed, and what to do"""
+    is_unchanged: bool = False
+    """done, and the newest version was the same already; ``version`` is that one"""
+
+
+class CaptureFailure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The machine gives up."""
+
+    is_refused: bool
+    """because of what it found, before anything was sent"""
+    reason: LongText
+    findings: Annotated[tuple[Finding, ...], msgspec.Meta(max_length=MAX_FINDINGS)] = ()
+
+
+class CapturedDisk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a manifest's header says of the disk, as the machine saw it; and what was found on it."""
+
+    source: ShortText
+    """which machine and disk, for people"""
+    disk_size: Count
+    """bytes"""
+    logical_sector_size: int
+    """bytes, 512 or 4096"""
+    partition_table: ShortText
+    """gpt, dos or none"""
+    partitions: Annotated[tuple[PartitionInfo, ...], msgspec.Meta(max_length=MAX_PARTITIONS)]
+    zero_ranges: Annotated[tuple[tuple[Count, Count], ...], msgspec.Meta(max_length=MAX_ZERO_RANGES)]
+    """(first chunk_id, count), ascending: chunks that must read as zeros"""
+    findings: Annotated[tuple[Finding, ...], msgspec.Meta(max_length=MAX_FINDINGS)] = ()
+
+
+class CaptureProgress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the machine is."""
+
+    done: Ratio
+    read_bytes: Count
+    sent_bytes: Count
+
+
+class CaptureAddress(NamedTuple):
+    """Which capture, and what of it."""
+
+    capture_id: str
+    what: str = ""
+    """lacking, chunks, disk, progress, failure, or empty for its state"""
+
+    @classmethod
+    def parse(cls, path: str) -> "CaptureAddress | None":
+        """Read a path of any origin; None where there is nothing of this form."""
+        match = _CAPTURE_PATH.fullmatch(path)
+        return None if match is None else cls(match["id"], match["what"] or "")
+
+    def __str__(self) -> str:
+        """The path."""
+        return f"{CAPTURES_PATH}/{self.capture_id}{'/' if self.what else ''}{self.what}"
+
+
+class FramedChunk(NamedTuple):
+    """One chunk on its way into the library."""
+
+    raw_digest: bytes
+    raw_length: int
+    """bytes, at most CHUNK_SIZE"""
+    stored: Buffer
+    """zstd, or raw where that is not shorter"""
+
+
+def encode_chunk(chunk: FramedChunk) -> bytes:
+    """The frame of one chunk."""
+    return _FRAME.pack(chunk.raw_digest, chunk.raw_length, len(chunk.stored)) + bytes(chunk.stored)
+
+
+def decode_chunks(body: Buffer) -> Iterator[FramedChunk]:
+    """The chunks of a body of any origin, as views into it; their digests are not proved yet.
+
+    Raises:
+        MessageError: cut short, or a chunk longer than any can be.
+    """
+    view = memoryview(body)
+    while view:
+        if len(view) < _FRAME.size:
+            raise MessageError("the last chunk is cut short")
+        digest, raw_length, stored_length = _FRAME.unpack_from(view)
+        if not 1 <= raw_length <= CHUNK_SIZE or not 1 <= stored_length <= raw_length:
+            raise MessageError(f"a chunk of {raw_length} bytes, {stored_length} as stored, cannot be")
+        end = _FRAME.size + stored_length
+        if len(view) < end:
+            raise MessageError("the last chunk is cut short")
+        yield FramedChunk(digest, raw_length, view[_FRAME.size : end])
+        view = view[end:]
+
+
+def encode_disk(disk: CapturedDisk, rows: Iterable[tuple[int, bytes]]) -> bytes:
+    """The body that ends a capture; ``rows`` are (chunk_id, raw digest), ascending."""
+    header = msgspec.json.encode(disk)
+    return b"".join((_LENGTH.pack(len(header)), header, *(_ROW.pack(*row) for row in rows)))
+
+
+def decode_disk(body: Buffer) -> tuple[CapturedDisk, list[tuple[int, bytes]]]:
+    """What ``encode_disk`` was given, from a body of any origin; judged by its shape, not by its sense.
+
+    Raises:
+        MessageError: cut short, no JSON, out of bounds, or rows that do not ascend.
+    """
+    view = memoryview(body)
+    if len(view) < _LENGTH.size:
+        raise MessageError("shorter than the length of a header")
+    (length,) = _LENGTH.unpack_from(view)
+    header, rows = view[_LENGTH.size : _LENGTH.size + length], view[_LENGTH.size + length :]
+    if len(header) < length or len(rows) % _ROW.size:
+        raise MessageError("the description of the disk is cut short")
+    try:
+        disk = msgspec.json.decode(header, type=CapturedDisk)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"CapturedDisk: {error}") from error
+    found = list(_ROW.iter_unpack(rows))
+    if any(one[0] >= other[0] for one, other in itertools.pairwise(found)):
+        raise MessageError("rows of the disk do not ascend")
+    return disk, found
+
+
+def encode_lacking(lacking: Iterable[bool]) -> bytes:
+    """The answer to a question for lacking chunks, one bit for each digest, padded with zeros."""
+    bits = "".join("1" if each else "0" for each in lacking)
+    padded = bits.ljust(-(-len(bits) // 8) * 8, "0")
+    return int(padded or "0", 2).to_bytes(len(padded) // 8)
+
+
+def decode_lacking(body: bytes, count: int) -> list[bool]:
+    """One truth for each of ``count`` digests that were asked for.
+
+    Raises:
+        MessageError: of another length, or with bits behind the end.
+    """
+    if len(body) != -(-count // 8):
+        raise MessageError(f"{len(body)} bytes of bits for {count} digests")
+    bits = [bool(byte >> shift & 1) for byte in body for shift in range(7, -1, -1)]
+    if any(bits[count:]):
+        raise MessageError("bits behind the last digest")
+    return bits[:count]
