@@ -1,0 +1,1 @@
+"""Captures: how disks of machines become images of the library, chunk by chunk, over the seat API."""

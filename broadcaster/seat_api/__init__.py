@@ -1,0 +1,1 @@
+"""The seat API: what admitted receivers ask by HTTPS, besides taking part in sessions."""
