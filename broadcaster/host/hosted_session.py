@@ -24,7 +24,7 @@ from broadcaster.host.config import HostConfig
 from broadcaster.host.happenings import Happenings
 from broadcaster.host.hosting import Hosting, encode_hosting
 from broadcaster.host.kept_reports import KeptReports, with_absent
-from broadcaster.host.news import ABSENT, SessionFacts, seats_of, session_news, startable
+from broadcaster.host.news import ABSENT, SessionFacts, is_startable, seats_of, session_news, startable
 from broadcaster.host.places import Places, machine_of
 from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
@@ -32,9 +32,10 @@ from broadcaster.library.signing import signed_by
 from broadcaster.readiness import StartPolicy
 from broadcaster.report import SessionReport, seal_report
 from broadcaster.service import Broadcast
+from protocol.commands import PlannedSeat
 from protocol.errors import LibraryError, RefusedError, SlatecastError
 from protocol.manifest import Manifest
-from protocol.messages import Presence, SessionPhase
+from protocol.messages import Presence, ReceiverState, SessionPhase
 from protocol.operators import SeatNews, SeatsNews, SessionNews, Severity
 
 RESUME_WAIT: Final = 20.0
@@ -233,6 +234,24 @@ class HostedSession:
         self.broadcast.release(expected_seats)
         self.note(f"{operator} started it: {expected_seats} seats are overwritten")
 
+    def add_seat(self, seat: PlannedSeat, operator: str) -> None:
+        """Take one more machine into a session that was started: it joins late, as any seat may.
+
+        Raises:
+            RefusedError: it is here already.
+        """
+        if self.holds(seat.machine):
+            raise RefusedError(f"{seat.seat} takes part in session {self.tsi} already")
+        self._places.add(seat)
+        self._places.change(expected_seats=self.hosting.expected_seats + 1)
+        self._remember()
+        self.note(f"{operator}: {seat.seat} joins")
+
+    def back_up(self, backups: dict[str, str]) -> None:
+        """These captures, by machine, must be in the library before it is started."""
+        self._places.change(backups={**self.hosting.backups, **backups})
+        self._remember()
+
     def note(self, text: str, severity: Severity = Severity.INFO, receiver_id: str | None = None) -> None:
         """Add to the list of what happened."""
         self._happenings.note(text, time.time(), severity, receiver_id)
@@ -252,6 +271,14 @@ class HostedSession:
         """Another session takes this machine over."""
         if self._places.release(machine):
             self._remember()
+
+    def has_looked(self) -> bool:
+        """Whether each planned seat that is there has looked at its disk."""
+        return all(seat.has_scanned for seat in self.seats() if seat.outcome == ReceiverState.PLANNED.value)
+
+    def machines_to_overwrite(self) -> list[str]:
+        """Machines of the seats that are there, neither refused nor done."""
+        return [seat.machine for seat in self.seats() if is_startable(seat)]
 
     def takes_part(self) -> list[str]:
         """Ids of the receivers that it goes on for."""

@@ -10,6 +10,7 @@ import msgspec
 
 from protocol.commands import PlannedSeat
 from protocol.fields import Count, ReceiverId, ShortText
+from protocol.seat_api import CaptureId
 
 
 class Hosting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +34,12 @@ class Hosting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """machine of each receiver that was ordered into it"""
     released: tuple[ShortText, ...] = ()
     """machines that another session has since taken over"""
+    configuration: ShortText = ""
+    """name of what is done to each disk once it is verified; empty for nothing"""
+    backs_up: bool = False
+    """no disk is overwritten before its backup is in the library"""
+    backups: dict[ShortText, CaptureId] = {}
+    """capture that backs up each machine"""
 
 
 def encode_hosting(hosting: Hosting) -> bytes:

@@ -101,7 +101,12 @@ def seats_of(session: SenderSession, places: Places, now: float, *, earlier_seco
 
 def startable(seats: Iterable[SeatNews]) -> int:
     """How many seats of a plan would be overwritten if it was started now: those that are there and not refused."""
-    return sum(seat.outcome not in _GONE for seat in seats)
+    return sum(map(is_startable, seats))
+
+
+def is_startable(seat: SeatNews) -> bool:
+    """Whether a seat of a plan would be overwritten if it was started now."""
+    return seat.outcome not in _GONE
 
 
 def session_news(

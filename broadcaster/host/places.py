@@ -47,6 +47,12 @@ class Places:
         """In the order of the plan."""
         return tuple(self._seats.values())
 
+    def add(self, seat: PlannedSeat) -> None:
+        """One more machine, or one again that another session had taken over."""
+        self._seats[seat.machine] = seat
+        self._released.discard(seat.machine)
+        self._hosting = msgspec.structs.replace(self._hosting, seats=self.seats)
+
     def is_for(self, machine: str) -> bool:
         """Whether the session is for this machine."""
         return machine in self._seats and machine not in self._released

@@ -65,12 +65,18 @@ class SessionCommands:
                 wait_seconds=command.wait_seconds,
                 ordered_by=work.operator,
                 opened_at=time.time(),
+                configuration=command.configuration,
+                backs_up=command.backs_up,
             )
         )
 
     async def start(self, command: StartSession, work: Work) -> object:
         """Order the planned seats to be overwritten."""
-        self._sessions.need(command.tsi).start(command.expected_seats, work.operator)
+        session = self._sessions.need(command.tsi)
+        missing = self._sessions.why_not_backed_up(session)
+        if missing:
+            raise RefusedError(missing)
+        session.start(command.expected_seats, work.operator)
         return {}
 
     async def stop(self, command: StopSession, work: Work) -> object:
@@ -141,6 +147,8 @@ class SessionCommands:
                 wait_seconds=before.wait_seconds,
                 ordered_by=work.operator,
                 opened_at=time.time(),
+                configuration=before.configuration,
+                backs_up=before.backs_up,
             )
         )
 

@@ -14,6 +14,7 @@ import msgspec
 from broadcaster.access import SESSION_ROLES
 from broadcaster.cast_record import CastRecord
 from broadcaster.host.attendance import Attendance
+from broadcaster.host.backup_gate import BackupGate
 from broadcaster.host.hosted_session import HostedSession, HostParts
 from broadcaster.host.hosting import Hosting, decode_hosting
 from broadcaster.report_check import decode_report
@@ -36,10 +37,13 @@ _logger = logging.getLogger(__name__)
 class Sessions:
     """All sessions of one host, open or ended a moment ago."""
 
-    def __init__(self, parts: HostParts, store: CastStore, attendance: Attendance) -> None:
+    def __init__(
+        self, parts: HostParts, store: CastStore, attendance: Attendance, backup_gate: BackupGate | None = None
+    ) -> None:
         self._parts = parts
         self._store = store
         self._attendance = attendance
+        self._backup_gate = backup_gate
         self._sessions: dict[str, HostedSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -138,7 +142,19 @@ class Sessions:
         session.note(f"{hosting.ordered_by} planned {manifest.header.name} for {len(hosting.seats)} seats")
         self._run(session)
         await session.opened()
+        if self._backup_gate is not None:
+            try:
+                session.back_up(self._backup_gate.order(session.hosting))
+            except RefusedError as error:
+                session.broadcast.abort(str(error))
+                raise
         return session.tsi
+
+    def why_not_backed_up(self, session: HostedSession) -> str:
+        """Why the backups of a plan keep it from being started; empty when they do not."""
+        if self._backup_gate is None:
+            return "backups are not taken here" if session.hosting.backs_up else ""
+        return self._backup_gate.why_not(session.hosting, session.machines_to_overwrite())
 
     def _run(self, session: HostedSession) -> None:
         self._sessions[session.tsi] = session
