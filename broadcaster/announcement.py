@@ -2,8 +2,10 @@
 
 from protocol import PROTOCOL_VERSION
 from protocol.digests import StoredDigest
+from protocol.disk_fit import least_size
 from protocol.errors import LibraryError
 from protocol.fields import encode_tsi
+from protocol.firmware import image_firmware
 from protocol.manifest import CHUNK_SIZE, Manifest
 from protocol.messages import Announcement, FecOti, ImageSummary
 
@@ -42,6 +44,8 @@ def build_announcement(
             disk_size=header.disk_size,
             logical_sector_size=header.logical_sector_size,
             stored_bytes=header.stored_bytes,
+            firmware=image_firmware(header),
+            least_size=least_size(header),
         ),
         group=group,
         port=port,

@@ -46,6 +46,7 @@ from protocol.fields import (
     Toi,
     Tsi,
 )
+from protocol.firmware import Firmware
 from protocol.manifest import CHUNK_SIZE
 from protocol.wire import ENCODING_SYMBOL_LENGTH, MAX_REPAIR_SYMBOLS, MAX_SOURCE_BLOCK_LENGTH
 
@@ -107,6 +108,10 @@ class ImageSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """bytes"""
     stored_bytes: Count
     """bytes of all stored chunks"""
+    firmware: Firmware = Firmware.UNKNOWN
+    """by which its disk boots"""
+    least_size: Count = 0
+    """estimated bytes of the smallest disk that it goes onto once it is made smaller; 0 if nobody has estimated it"""
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag="announcement", forbid_unknown_fields=True):

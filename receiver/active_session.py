@@ -82,6 +82,7 @@ class ActiveSession:
             ordered.order.ticket.disk,
             identity,
             is_delta=config.is_delta,
+            firmware=config.firmware,
             on_step=self._pump,
             on_bug=self._stop_with,
         )

@@ -1,10 +1,12 @@
 """Who a receiver is, what it may overwrite, and what a session came to for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from protocol.firmware import Firmware
 from protocol.link.interfaces import InterfaceInfo
 from protocol.messages import ReceiverState
+from receiver.firmware import firmware_of_this_pc
 from receiver.session import DEFAULT_BUFFER_LIMIT
 
 DEFAULT_COUNTDOWN: Final = 10.0
@@ -27,6 +29,8 @@ class ReceiverConfig:
     """for which the first write can be stopped at the seat"""
     machine: str = ""
     """stable name of this PC, whatever its id is at this start; empty where the seat's name is all there is"""
+    firmware: Firmware = field(default_factory=firmware_of_this_pc)
+    """an image that boots by another one is refused; BOTH takes any"""
     metrics_port: int | None = None
     """TCP port of its Prometheus exporter; None without one"""
 

@@ -11,6 +11,7 @@ anything else is a bug of ours, and told to whoever runs the session.
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Coroutine
@@ -19,6 +20,7 @@ from typing import Final, Self, TypeVar, TypeVarTuple
 
 from protocol.blocks import BlockBuffer
 from protocol.errors import DiskError, IntegrityError, ManifestError, RefusedError, TargetError
+from protocol.firmware import Firmware
 from protocol.manifest import Manifest
 from protocol.messages import ReceiverState, SignedCertificate
 from protocol.ticket import DiskPolicy
@@ -26,6 +28,7 @@ from protocol.wire import TOI_MANIFEST
 from receiver.blockdevice import BlockDevice, DiskDevice
 from receiver.certifying import certify
 from receiver.deployment import Deployment
+from receiver.firmware import check_firmware
 from receiver.identity import ReceiverIdentity
 from receiver.preview import preview
 from receiver.session import ReceiverSession
@@ -33,6 +36,8 @@ from receiver.target import TargetInfo, check_policy, check_target, inspect_targ
 
 WORKER_THREADS: Final = max(2, min(4, os.cpu_count() or 1))
 """Decoding releases the interpreter lock; more than four threads only wait for one disk."""
+
+_logger = logging.getLogger(__name__)
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
@@ -48,11 +53,12 @@ class DiskWork:
         identity: ReceiverIdentity,
         *,
         is_delta: bool,
+        firmware: Firmware = Firmware.BOTH,
         on_step: Callable[[], object],
         on_bug: Callable[[BaseException], object],
     ) -> None:
-        """``on_step`` is told after each step, when the session may have something new to do; ``on_bug`` what no disk
-        and no image can cause.
+        """``firmware`` is what this PC boots by; ``on_step`` is told after each step, when the session may have
+        something new to do; ``on_bug`` what no disk and no image can cause.
         """
         self.certificate: SignedCertificate | None = None
         """our word for the disk, once it is committed"""
@@ -60,11 +66,14 @@ class DiskWork:
         self._policy = policy
         self._identity = identity
         self._is_delta = is_delta
+        self._firmware = firmware
         self._on_step = on_step
         self._on_bug = on_bug
         self._deployment = Deployment(
             session.announcement, self._open_device, begin_writing=self._begin_writing, is_delta=is_delta
         )
+        self._doubt = ""
+        """what to warn of, although nothing speaks against writing"""
         self._disk_serial = ""
         self._is_closing = False
         self._jobs: set[asyncio.Task[None]] = set()
@@ -96,6 +105,8 @@ class DiskWork:
             self._check_target()
         except TargetError as error:
             self._session.refused(str(error), time.monotonic())
+        if self._doubt:
+            _logger.warning("%s", self._doubt)
 
     def store(self, blocks: list[BlockBuffer]) -> None:
         """Decode and write these blocks; those that came together go as one job, which is cheaper."""
@@ -127,6 +138,7 @@ class DiskWork:
     def _check_target(self) -> TargetInfo:
         target = inspect_target(self._session.target)
         check_target(target, self._session.announcement.image)
+        self._doubt = check_firmware(target, self._session.announcement.image.firmware, self._firmware)
         check_policy(target, self._policy)
         return target
 

@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 from rich.filesize import decimal
 
+from protocol.disk_fit import FitVerdict, judge, least_size
 from protocol.errors import TargetError
 from protocol.manifest import ManifestHeader
 from protocol.messages import ImageSummary
@@ -36,7 +37,7 @@ _LSBLK_TIMEOUT: Final = 30
 """[s] Chosen: longer than a disk needs to spin up; a dying disk may hang for ever."""
 
 ImageGeometry = ManifestHeader | ImageSummary
-"""Both tell the size and the sector size of the image's disk: the announcement long before the manifest."""
+"""Both tell sizes and sector size of the image's disk: the announcement long before the manifest."""
 
 _REMOVABLE_BUSES: Final = ("usb", "ieee1394")
 """A USB disk does not call itself removable, yet it is rarely the PC's own."""
@@ -184,7 +185,7 @@ def check_geometry(name: str, size: int, logical_sector_size: int | None, image:
         raise TargetError(
             name,
             f"is too small: it has {decimal(size)} ({size:,} bytes), "
-            f"the image needs {decimal(image.disk_size)} ({image.disk_size:,} bytes)",
+            f"the image needs {decimal(image.disk_size)} ({image.disk_size:,} bytes){_way_out(size, image)}",
         )
     if logical_sector_size not in (None, image.logical_sector_size):
         raise TargetError(
@@ -192,6 +193,14 @@ def check_geometry(name: str, size: int, logical_sector_size: int | None, image:
             f"has sectors of {logical_sector_size} bytes, the image was taken from a disk with "
             f"{image.logical_sector_size}; it would not boot",
         )
+
+
+def _way_out(size: int, image: ImageGeometry) -> str:
+    """What to do about a disk that is too small, in words that go on; empty where only a larger disk helps."""
+    least = image.least_size if isinstance(image, ImageSummary) else least_size(image)
+    if judge(image.disk_size, least, size).verdict is not FitVerdict.FITS_AFTER_SHRINK:
+        return ""
+    return f"; its files could fit: on the broadcaster, 'slatecast image shrink {image.name} --to {size}'"
 
 
 def _inspect_disk(name: str) -> TargetInfo:

@@ -11,12 +11,14 @@ import click
 from rich.console import Console
 
 from protocol.errors import ConfigError
+from protocol.firmware import Firmware
 from protocol.link.discovery import find_broadcaster
 from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import MqttLink
 from protocol.messages import ReceiverState
 from receiver.config import DEFAULT_COUNTDOWN, ReceiverConfig, SessionOutcome
+from receiver.firmware import firmware_of_this_pc
 from receiver.identity import ReceiverIdentity
 from receiver.machine import machine_name
 from receiver.metrics import ReceiverMetrics
@@ -33,6 +35,9 @@ EXIT_CODES = {
     ReceiverState.FAILED: 4,
     ReceiverState.DAMAGED: 5,
 }
+
+FIRMWARES = {"bios": Firmware.BIOS, "uefi": Firmware.UEFI, "any": Firmware.BOTH}
+"""What ``--firmware`` says; ``auto`` asks this PC."""
 
 
 @click.command()
@@ -68,6 +73,13 @@ EXIT_CODES = {
     metavar="NAME",
     help="Name that this PC keeps from start to start.  [default: MAC address of the interface]",
 )
+@click.option(
+    "--firmware",
+    type=click.Choice(("auto", "bios", "uefi", "any")),
+    default="auto",
+    show_default=True,
+    help="What the PC of this disk boots by; an image that boots otherwise is refused.",
+)
 @click.option("--full", is_flag=True, help="Write everything, also what the disk already holds.")
 @click.option("--once", is_flag=True, help="Exit after one session; a plan that is dropped is none.")
 @click.option(
@@ -84,6 +96,7 @@ def receive(
     interface: str | None,
     seat: str,
     machine: str | None,
+    firmware: str,
     full: bool,
     once: bool,
     wait: float,
@@ -117,6 +130,7 @@ def receive(
             is_delta=not full,
             countdown_seconds=countdown,
             machine=machine or machine_name(resolved, seat),
+            firmware=FIRMWARES.get(firmware) or firmware_of_this_pc(),
             metrics_port=metrics_port,
         )
         receiver = Receiver(config, identity, enrolment)

@@ -1,20 +1,24 @@
 import asyncio
+import dataclasses
 import random
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from broadcaster.announcement import build_announcement
 from broadcaster.encoder import BlockEncoder
 from broadcaster.transmission import Transmission
 from protocol.certificate import check_certificate
 from protocol.errors import DiskError, IntegrityError, SessionStateError
+from protocol.firmware import Firmware
 from protocol.messages import FecOti, ReceiverState
 from protocol.seal import Seal
 from protocol.ticket import DiskPolicy
 from protocol.wire import HEADER_LENGTH, TAG_LENGTH, TOI_DISK, TOI_MANIFEST
+from receiver import disk_work
 from receiver.arming import Arming
 from receiver.blockdevice import DiskDevice
 from receiver.deployment import Deployment
@@ -22,6 +26,7 @@ from receiver.disk_layout import incomplete_marker
 from receiver.disk_work import DiskWork
 from receiver.events import BlockDecodable, ObjectCompleted, PreviewPossible
 from receiver.session import ReceiverSession
+from receiver.target import TargetKind, inspect_target
 from tests.sample_messages import status
 from tests.sample_orders import inside, ticket_for
 from tests.sample_trust import identity
@@ -42,19 +47,27 @@ class Seat:
     """A session with its disk, and the network played by hand; its symbols are real."""
 
     def __init__(
-        self, target: Path, *, policy: DiskPolicy = ANY_DISK, is_delta: bool = True, is_held: bool = False
+        self,
+        target: Path,
+        *,
+        policy: DiskPolicy = ANY_DISK,
+        is_delta: bool = True,
+        is_held: bool = False,
+        firmware: tuple[Firmware, Firmware] = (Firmware.UNKNOWN, Firmware.BOTH),
     ) -> None:
+        """``firmware`` is what the image needs, and what this PC has."""
+        announcement = build_announcement(
+            IMAGE.manifest,
+            tsi=TSI,
+            image_key=bytes(32),
+            image_signature=bytes(64),
+            source="192.0.2.1",
+            group="239.192.0.1",
+            port=7000,
+            oti=FecOti(encoding_symbol_length=L),
+        )
         self.session = ReceiverSession(
-            build_announcement(
-                IMAGE.manifest,
-                tsi=TSI,
-                image_key=bytes(32),
-                image_signature=bytes(64),
-                source="192.0.2.1",
-                group="239.192.0.1",
-                port=7000,
-                oti=FecOti(encoding_symbol_length=L),
-            ),
+            replace(announcement, image=replace(announcement.image, firmware=firmware[0])),
             receiver_id="0" * 32,
             seat="row-2",
             target=str(target),
@@ -66,7 +79,13 @@ class Seat:
         self.bugs: list[BaseException] = []
         self._stepped = asyncio.Event()
         self.work = DiskWork(
-            self.session, policy, self.identity, is_delta=is_delta, on_step=self._step, on_bug=self._bug
+            self.session,
+            policy,
+            self.identity,
+            is_delta=is_delta,
+            firmware=firmware[1],
+            on_step=self._step,
+            on_bug=self._bug,
         )
         self._seal = Seal(bytes(32), IMAGE.manifest.digest, TSI, L)
         self._encoder = BlockEncoder(IMAGE.manifest, IMAGE.stored.__getitem__, self._seal, L)
@@ -376,4 +395,42 @@ async def test_anything_else_is_a_bug_and_told(target: Path, monkeypatch: pytest
         seat.bring(TOI_MANIFEST, 0)
         await seat.until_so(lambda: bool(seat.bugs))
     assert [str(error) for error in seat.bugs] == ["of ours"]
+    assert not seat.session.state.is_final
+
+
+@pytest.mark.parametrize(
+    ("machine", "state"), [(Firmware.BIOS, ReceiverState.REFUSED), (Firmware.UEFI, ReceiverState.RECEIVING)]
+)
+async def test_a_disk_that_would_not_boot_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: Firmware, state: ReceiverState
+) -> None:
+    target = tmp_path / "disk.img"
+    target.write_bytes(OLD)
+    as_disk = dataclasses.replace(inspect_target(target), kind=TargetKind.DISK)
+    monkeypatch.setattr(disk_work, "inspect_target", lambda _path: as_disk)
+    before = traces(target)
+    seat = Seat(target, firmware=(Firmware.UEFI, machine))
+    with seat.work:
+        seat.work.refuse_unfit_target()
+        if state is ReceiverState.REFUSED:
+            assert "boots by UEFI only" in seat.session.reason
+            assert traces(target) == before
+        else:
+            seat.bring_manifest()
+        await seat.until(state)
+    assert not seat.bugs
+
+
+async def test_what_nobody_can_tell_of_the_firmware_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = tmp_path / "disk.img"
+    target.write_bytes(OLD)
+    as_disk = dataclasses.replace(inspect_target(target), kind=TargetKind.DISK)
+    monkeypatch.setattr(disk_work, "inspect_target", lambda _path: as_disk)
+    seat = Seat(target, firmware=(Firmware.UNKNOWN, Firmware.UEFI))
+    with seat.work:
+        seat.work.refuse_unfit_target()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "may not boot" in caplog.text
     assert not seat.session.state.is_final

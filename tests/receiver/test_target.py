@@ -12,6 +12,7 @@ import pytest
 
 from protocol.errors import TargetError
 from protocol.manifest import ManifestHeader
+from protocol.messages import ImageSummary
 from protocol.ticket import DiskPolicy
 from receiver import target
 from receiver.blockdevice import DiskDevice
@@ -91,6 +92,19 @@ class TestCheck:
         check_geometry("x", header.disk_size, None, header)
         with pytest.raises(TargetError, match="x: is too small"):
             check_geometry("x", header.disk_size - 1, None, header)
+
+    def test_a_disk_that_is_too_small_for_the_disk_and_not_for_the_files_gets_the_command_that_helps(
+        self, header: ManifestHeader
+    ) -> None:
+        image = ImageSummary(
+            name="lab", version=2, disk_size=9 * MIB, logical_sector_size=512, stored_bytes=1, least_size=SIZE
+        )
+        with pytest.raises(TargetError, match=f"its files could fit: .* 'slatecast image shrink lab --to {SIZE}'"):
+            check_target(FREE, image)
+        with pytest.raises(TargetError, match=r"too small: [^;]*$"):
+            check_target(replace(FREE, size=SIZE - 512), image)
+        with pytest.raises(TargetError, match=r"too small: [^;]*$"):
+            check_target(replace(FREE, size=header.disk_size - 512), header)
 
 
 class TestFile:

@@ -40,6 +40,8 @@ MESSAGES = (
                 "disk_size": 256060514304,
                 "logical_sector_size": 512,
                 "stored_bytes": 9123456789,
+                "firmware": "uefi",
+                "least_size": 12884901888,
             },
             "group": "ff15::8000:1",
             "port": 7070,
