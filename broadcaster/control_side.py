@@ -101,9 +101,11 @@ class Control:
 
     @asynccontextmanager
     async def front_door(
-        self, broker: BrokerInUse, on_event: Callable[[RoomEvent], object]
+        self, broker: BrokerInUse, on_event: Callable[[RoomEvent], object], seat_api: str = ""
     ) -> AsyncIterator[FrontDoor]:
         """The front door, on its standard port if that is free and no other was asked for.
+
+        ``seat_api`` is what it tells the admitted of the seat API: its url, or empty where there is none.
 
         Raises:
             TransportError: it cannot listen.
@@ -119,6 +121,7 @@ class Control:
                 broker_authority=broker.authority,
                 token=self._setting.token,
                 on_event=on_event,
+                seat_api=seat_api,
             ),
         ) as door:
             yield door

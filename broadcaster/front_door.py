@@ -76,6 +76,7 @@ class FrontDoor:
         broker_authority: PEM of who certifies the broker; None leaves it to the receivers' systems.
         token: admits whoever proves it; None leaves all to the operator.
         on_event: told in the event loop who waits, who was settled, who has left, who tried a wrong token.
+        seat_api: the url at which the admitted find the seat API; empty where there is none.
 
     Raises:
         ConfigError: the token is too short or too long.
@@ -92,11 +93,13 @@ class FrontDoor:
         broker_authority: bytes | None,
         token: str | None,
         on_event: Callable[[RoomEvent], object],
+        seat_api: str = "",
     ) -> None:
         self.waiting_room: Final = WaitingRoom(on_event)
         self._key_store = key_store
         self._broker_url = str(BrokerAddress(broker.host, broker.port, tls=broker.tls))
         self._broker_authority = "" if broker_authority is None else broker_authority.decode()
+        self._seat_api = seat_api
         self._token = None if token is None else normalized_token(token)
         identity = key_store.authority.server_identity()
         self._leaf_digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(identity.certificate.decode())).digest()
@@ -177,6 +180,7 @@ class FrontDoor:
                 trust=self._key_store.trust,
                 broker=self._broker_url,
                 broker_authority=self._broker_authority,
+                seat_api=self._seat_api,
                 broadcaster_random=secrets.token_bytes(RANDOM_LENGTH),
                 pairing=b"" if pairing is None else pairing.message,
             )

@@ -15,21 +15,24 @@
 The library keeps what has arrived for as long as the capture is open, so whoever was interrupted asks again what is
 lacking and sends the rest. Nothing of it is an image before the last call: the broadcaster then proves that it has
 every chunk, draws the image's id, counts its version, and signs it. A chunk is proved by its raw digest on arrival.
+What is asked again is answered again: chunks that are there already do no harm, and a disk that was taken gives the
+version that it became. A disk of which chunks are missing is answered RUNNING, with the reason: ask what is lacking and
+send that, then the disk again. One that takes long to be proved is answered with ``is_finishing``: ask for the state.
+503 and 507 (the library is full) mean: the same again later; nothing that has arrived is lost.
 """
 
-import itertools
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, overload
 
 import msgspec
 
 from protocol.digests import DIGEST_LENGTH, Buffer
 from protocol.errors import MessageError
 from protocol.fields import Count, LongText, Ratio, ShortText
-from protocol.manifest import CHUNK_SIZE, PartitionInfo
+from protocol.manifest import CHUNK_SIZE, MAX_HEADER_LENGTH, PartitionInfo
 from protocol.seat_api import API_ROOT, CaptureId
 
 CAPTURES_PATH: Final = f"{API_ROOT}/captures"
@@ -111,6 +114,8 @@ class CaptureState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     accepts: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=32)] = ()
     reason: LongText = ""
     """why it was refused or failed, and what to do"""
+    is_finishing: bool = False
+    """the disk's description is there and is being proved"""
     is_unchanged: bool = False
     """done, and the newest version was the same already; ``version`` is that one"""
 
@@ -208,8 +213,36 @@ def encode_disk(disk: CapturedDisk, rows: Iterable[tuple[int, bytes]]) -> bytes:
     return b"".join((_LENGTH.pack(len(header)), header, *(_ROW.pack(*row) for row in rows)))
 
 
-def decode_disk(body: Buffer) -> tuple[CapturedDisk, list[tuple[int, bytes]]]:
-    """What ``encode_disk`` was given, from a body of any origin; judged by its shape, not by its sense.
+class CapturedRows(Sequence[tuple[int, bytes]]):
+    """(chunk_id, raw digest) of each chunk, ascending: a view, as 3.5 TiB in use are 14 million of them."""
+
+    def __init__(self, packed: Buffer) -> None:
+        self._packed = memoryview(packed)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self._packed) // _ROW.size
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """In the order of the disk."""
+        return _ROW.iter_unpack(self._packed)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, bytes]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[int, bytes]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[int, bytes] | list[tuple[int, bytes]]:
+        """One row, or some."""
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        chunk_id, digest = _ROW.unpack_from(self._packed, range(len(self))[index] * _ROW.size)
+        return chunk_id, digest
+
+
+def decode_disk(body: Buffer) -> tuple[CapturedDisk, CapturedRows]:
+    """What ``encode_disk`` was given, from a body of any origin, which must not change meanwhile.
+
+    It is judged by its shape, not by its sense.
 
     Raises:
         MessageError: cut short, no JSON, out of bounds, or rows that do not ascend.
@@ -218,6 +251,8 @@ def decode_disk(body: Buffer) -> tuple[CapturedDisk, list[tuple[int, bytes]]]:
     if len(view) < _LENGTH.size:
         raise MessageError("shorter than the length of a header")
     (length,) = _LENGTH.unpack_from(view)
+    if length > MAX_HEADER_LENGTH:
+        raise MessageError(f"a header of {length} bytes is over {MAX_HEADER_LENGTH}")
     header, rows = view[_LENGTH.size : _LENGTH.size + length], view[_LENGTH.size + length :]
     if len(header) < length or len(rows) % _ROW.size:
         raise MessageError("the description of the disk is cut short")
@@ -225,9 +260,12 @@ def decode_disk(body: Buffer) -> tuple[CapturedDisk, list[tuple[int, bytes]]]:
         disk = msgspec.json.decode(header, type=CapturedDisk)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"CapturedDisk: {error}") from error
-    found = list(_ROW.iter_unpack(rows))
-    if any(one[0] >= other[0] for one, other in itertools.pairwise(found)):
-        raise MessageError("rows of the disk do not ascend")
+    found = CapturedRows(rows)
+    previous = -1
+    for chunk_id, _ in found:
+        if chunk_id <= previous:
+            raise MessageError("rows of the disk do not ascend")
+        previous = chunk_id
     return disk, found
 
 

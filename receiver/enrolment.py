@@ -68,7 +68,9 @@ class Enrolment:
     admission: bytes
     """of the director, for the receiver's presence"""
     certificate: TlsIdentity = field(repr=False)
-    """proves the receiver to broker and catch-up lane"""
+    """proves the receiver to broker, catch-up lane and seat API"""
+    seat_api: str = ""
+    """https://address:port of the seat API, whose certificate ``trust.authority`` issued; empty where there is none"""
 
 
 async def enrol(
@@ -250,6 +252,7 @@ class _Enrolling:
             broker_tls=self._broker_context(certificate),
             admission=verdict.admission,
             certificate=certificate,
+            seat_api=self._offer.seat_api,
         )
 
     def _decoded_offer(self, answer: bytes) -> Offer:
