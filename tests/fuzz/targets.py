@@ -16,6 +16,13 @@ from protocol.blocks import BlockBuffer
 from protocol.catch_up import BlockAddress, LaneAddress
 from protocol.certificate import read_certificate
 from protocol.commands import COMMANDS_TOPIC, open_answer, open_order
+from protocol.configuration import (
+    MAX_BEACON_LENGTH,
+    MAX_CONFIGURATION_LENGTH,
+    decode_beacon,
+    decode_configuration,
+    decode_step_report,
+)
 from protocol.disk.used_blocks import parse_domain_map
 from protocol.envelope import open_payload, signed_body
 from protocol.errors import (
@@ -310,6 +317,27 @@ TARGETS: Final = {
             _answer,
             (MessageError, SignatureError),
             lambda: [_body(vector) for vector in _OPERATORS["answers"]],
+        ),
+        Target(
+            "configuration of a seat",
+            MAX_CONFIGURATION_LENGTH,
+            decode_configuration,
+            (MessageError,),
+            lambda: [json.dumps(_vectors("configuration")["configuration"]).encode()],
+        ),
+        Target(
+            "report on a step",
+            8 * 1024,
+            decode_step_report,
+            (MessageError,),
+            lambda: [json.dumps(_vectors("configuration")["step_report"]).encode()],
+        ),
+        Target(
+            "beacon",
+            MAX_BEACON_LENGTH,
+            decode_beacon,
+            (MessageError,),
+            lambda: [_vectors("configuration")["beacon"]["datagram"].encode()],
         ),
         Target("ticket", MAX_SIGNED_LENGTH, _ticket, (TicketError,), _tickets),
         Target("enrolment", enrolment.MAX_ANSWER_LENGTH, _enrolment, (MessageError,), _enrolments),
