@@ -62,6 +62,21 @@ def remove_image(
     return RemoveOutcome(tuple(versions), len(freed), sum(freed))
 
 
+def is_in_use(library: Library, name: str, version: int) -> bool:
+    """Whether a version is being cast, exported or verified at this moment.
+
+    Raises:
+        LibraryError: no such version, or the library cannot be read.
+    """
+    library.need_version(name, version)
+    with library_errors(library.root):
+        try:
+            with _unused(library.manifest_path(name, version), name):
+                return False
+        except LibraryError:
+            return True
+
+
 def _remove_strays(folder: Path) -> None:
     """What a crash left of signatures without a manifest, so that the folder can go."""
     for path in folder.glob("*.signature"):

@@ -17,6 +17,7 @@ from rich.table import Table
 from broadcaster.audit import AuditEvent
 from broadcaster.keys import KeyStore, read_signing_key
 from broadcaster.library.adding import AddOutcome, add_image
+from broadcaster.library.backups import is_backup
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library, describe, parse_reference
 from broadcaster.library.removing import remove_image
@@ -102,16 +103,17 @@ def sign(context: Context, reference: str, image_key: Path | None) -> None:
 
 
 @image.command("list")
+@click.option("--backups", is_flag=True, help="List the backups of machines as well.")
 @json_option
 @library_option
 @click.pass_obj
-def list_images(context: Context, as_json: bool) -> None:
+def list_images(context: Context, backups: bool, as_json: bool) -> None:
     """List the images, newest version of each."""
     if not context.library.exists():
         headers, signers = [], []
     else:
         library = Library.open(context.library)
-        headers = library.images()
+        headers = [header for header in library.images() if backups or not is_backup(header.name)]
         # A manifest's digest, which is what is signed, covers its header alone; the rows can stay where they are.
         signers = [_signer(library, Manifest(header, b"")) for header in headers]
     if as_json:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broadcaster.keys import KeyStore
+from broadcaster.library.backups import backup_name
 from protocol.errors import ConfigError, IntegrityError, LibraryError, SlatecastError, SourceError, TargetError
 from protocol.manifest import CHUNK_SIZE
 from protocol.words import fingerprint_words
@@ -63,6 +64,13 @@ def test_list(commands: Commands) -> None:
     assert "lab" in commands.output("list")
     listed: list[dict[str, Any]] = json.loads(commands.output("list", "--json"))
     assert [(entry["name"], entry["version"], entry["disk_size"]) for entry in listed] == [("lab", 1, 8 * MIB)]
+
+
+def test_backups_are_listed_when_they_are_asked_for(commands: Commands, disk: Path) -> None:
+    commands.output("add", str(disk), "--name", backup_name("office-7"))
+    assert "office-7" not in commands.output("list")
+    assert [entry["name"] for entry in json.loads(commands.output("list", "--json"))] == ["lab"]
+    assert "backup-office-7" in commands.output("list", "--backups")
 
 
 def test_list_without_a_library(tmp_path: Path) -> None:
