@@ -26,6 +26,11 @@ def default_state() -> Path:
     return _base_folder("XDG_STATE_HOME", ".local/state") / "slatecast" / "console"
 
 
+def default_environment() -> Path:
+    """The environment that PCs boot when nobody names one: in the user's data folder, by the same specification."""
+    return _base_folder("XDG_DATA_HOME", ".local/share") / "slatecast" / "boot"
+
+
 @dataclass(frozen=True)
 class Context:
     """Carried in ``click.Context.obj``."""
