@@ -8,6 +8,9 @@ from protocol.errors import ConfigError
 DEFAULT_FRONT_DOOR_PORT: Final = 8884
 """TCP, unassigned and not ephemeral; beside 8883, the broker's."""
 
+DEFAULT_SEAT_API_PORT: Final = 8885
+"""TCP, unassigned and not ephemeral; nobody has to know it, since whoever enrols is told."""
+
 
 class FrontDoorAddress(NamedTuple):
     """Host name or address, and port."""
