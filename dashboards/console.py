@@ -36,6 +36,7 @@ from dashboards.link import ConsoleLink
 from dashboards.notices.notifier import Notifier, targets_of
 from dashboards.operator_desk import OperatorDesk
 from dashboards.pages.registration import pages, run_pages_with
+from dashboards.policy_keeper import PolicyKeeper
 from dashboards.prometheus.routes import prometheus_routes
 from dashboards.record_keeper import RecordKeeper
 from dashboards.rooms.book import RoomBook
@@ -99,7 +100,8 @@ async def _desk(config: ConsoleConfig) -> AsyncIterator[OperatorDesk]:
                 on_ended=[lambda session, report: _keep(history, session, report), notifier.session_ended],
                 on_failed=[notifier.seat_failed],
             )
-            async with keeper:
+            policies = PolicyKeeper(rooms.current, lambda: fleet.generation, link.order)
+            async with keeper, policies:
                 yield desk
     finally:
         await asyncio.to_thread(history.close)

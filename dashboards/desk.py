@@ -43,8 +43,21 @@ class Desk(Protocol):
     def restore_rooms(self, user: User, revision: int) -> Rooms:
         """Make the rooms of an earlier revision those in force, as a new one."""
 
-    async def plan(self, user: User, room: str, image: str, version: int = 0, rate_bits_per_second: int = 0) -> str:
-        """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written."""
+    async def plan(
+        self,
+        user: User,
+        room: str,
+        image: str,
+        version: int = 0,
+        rate_bits_per_second: int = 0,
+        *,
+        configuration: str | None = None,
+        backs_up: bool | None = None,
+    ) -> str:
+        """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written.
+
+        ``configuration`` and ``backs_up`` are as the room's policy says them, unless they are given.
+        """
 
     async def start(self, user: User, tsi: str, typed_room: str, typed_count: int) -> None:
         """Start a plan: its room's name and the number of seats to be overwritten have to be typed."""
@@ -75,6 +88,9 @@ class Desk(Protocol):
 
     async def wake(self, user: User, room: str) -> int:
         """Wake the machines of a room; returns how many have an address to wake."""
+
+    async def boot(self, user: User, room: str, seconds: int, mode: str = "receive") -> int:
+        """Let the machines of a room boot the environment when they start next; 0 takes that back. How many."""
 
     async def import_image(self, user: User, path: str, name: str, progress: Progress) -> tuple[str, int]:
         """Add an image by its path on the broadcaster's machine; returns name and version. Admin."""

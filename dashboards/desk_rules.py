@@ -9,9 +9,9 @@ from typing import Final
 
 from dashboards.fleet.progress import takes_part
 from dashboards.fleet.views import FleetView, RoomView, SeatState, SeatView, SessionView
-from dashboards.rooms.rooms import Rooms, room_named, same_name, usual_mac
+from dashboards.rooms.rooms import Room, Rooms, room_named, same_name, usual_mac
 from dashboards.user import Role, User
-from protocol.commands import MAX_PATH, PlannedSeat
+from protocol.commands import MAX_PATH, BootedSeat, PlannedSeat
 from protocol.errors import MessageError, RefusedError
 from protocol.fields import MAX_SHORT_TEXT
 from protocol.operators import SessionStep
@@ -132,7 +132,7 @@ def seats_to_plan(fleet: FleetView, room: RoomView, starters: Mapping[str, str])
     if not there:
         raise RefusedError(f"no machine of {room.name} is there: switch them on, or put machines on its seats")
     judge_free(fleet, {seat.machine: seat.name for seat in there}, starters)
-    return tuple(PlannedSeat(machine=seat.machine, seat=seat.name) for seat in there)
+    return tuple(PlannedSeat(machine=seat.machine, seat=seat.name, hostname=seat.hostname) for seat in there)
 
 
 def judge_free(fleet: FleetView, machines: Mapping[str, str], starters: Mapping[str, str]) -> None:
@@ -200,16 +200,39 @@ def judge_applicants(fleet: FleetView, receiver_ids: tuple[str, ...]) -> None:
         raise RefusedError("a receiver that was chosen waits no more: look at the list again")
 
 
-def addresses_to_wake(rooms: Rooms, name: str) -> tuple[str, ...]:
-    """MAC addresses of the machines of a room. Raises RefusedError when there are none."""
+def need_room(rooms: Rooms, name: str) -> Room:
+    """The saved room of this name. Raises RefusedError."""
     room = room_named(rooms, name)
     if room is None:
         raise RefusedError(f"there is no room '{name[:MAX_NAME]}': choose one of the rooms")
+    return room
+
+
+def addresses_to_wake(rooms: Rooms, name: str) -> tuple[str, ...]:
+    """MAC addresses of the machines of a room. Raises RefusedError when there are none."""
+    room = need_room(rooms, name)
     addresses = [seat.mac_address or usual_mac(seat.machine) for seat in room.seats]
     found = tuple(dict.fromkeys(address for address in addresses if _is_mac(address)))
     if not found:
         raise RefusedError(f"no seat of {room.name} has an address to wake: enter MAC addresses in the room first")
     return found
+
+
+def seats_to_boot(rooms: Rooms, name: str) -> tuple[BootedSeat, ...]:
+    """The machines of a room that can be told from the network by their addresses. Raises RefusedError."""
+    room = need_room(rooms, name)
+    seats = {seat.mac_address or usual_mac(seat.machine): seat.name for seat in room.seats}
+    found = tuple(BootedSeat(address=address, seat=seat) for address, seat in seats.items() if _is_mac(address))
+    if not found:
+        raise RefusedError(f"no seat of {room.name} has a MAC address to boot by: enter them in the room first")
+    return found
+
+
+def judge_configuration(fleet: FleetView, name: str) -> None:
+    """Raises RefusedError for a configuration that the broadcaster does not have; empty is none."""
+    if name and name not in fleet.configurations:
+        known = ", ".join(fleet.configurations) or "none"
+        raise RefusedError(f"the library has no configuration '{name[:MAX_NAME]}': it has {known}")
 
 
 def judge_name(what: str, name: str) -> None:

@@ -24,6 +24,7 @@ from protocol.commands import (
     MAX_AUDIT_ENTRIES,
     AdmitReceivers,
     AnyCommand,
+    BootMachines,
     CompareVersions,
     ContinueSession,
     DismissSeat,
@@ -191,20 +192,50 @@ class OperatorDesk:
         await self._link.order(WakeMachines(addresses=addresses), user.name)
         return len(addresses)
 
+    async def boot(self, user: User, room: str, seconds: int, mode: str = "receive") -> int:
+        """Let the machines of a room boot the environment when they start next; 0 takes that back. How many."""
+        rules.require(user, Role.OPERATOR, "let machines boot the environment")
+        seats = rules.seats_to_boot(self._rooms.current(), room)
+        await self._link.order(BootMachines(seats=seats, seconds=seconds, mode=mode), user.name)
+        return len(seats)
+
     # --- sessions ----------------------------------------------------------------------------------------------------
 
-    async def plan(self, user: User, room: str, image: str, version: int = 0, rate_bits_per_second: int = 0) -> str:
-        """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written."""
+    async def plan(
+        self,
+        user: User,
+        room: str,
+        image: str,
+        version: int = 0,
+        rate_bits_per_second: int = 0,
+        *,
+        configuration: str | None = None,
+        backs_up: bool | None = None,
+    ) -> str:
+        """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written.
+
+        What is done to the disks afterwards, and whether they are captured first, is as the room's policy says it,
+        unless it is said here.
+        """
         rules.require(user, Role.OPERATOR, "plan sessions")
         await self._link.until(lambda: self._now().is_library_known, LIBRARY_PATIENCE)
         fleet = self._now()
         found = rules.known_room(fleet, room)
         rules.judge_image(fleet, image, version)
         rules.judge_rate(rate_bits_per_second)
+        policy = rules.need_room(self._rooms.current(), room).policy
+        configuration = policy.configuration if configuration is None else configuration
+        rules.judge_configuration(fleet, configuration)
         seats = rules.seats_to_plan(fleet, found, self._planning)
         with self._taken(user, (seat.machine for seat in seats)):
             command = PlanSession(
-                room=found.name, image=image, version=version, seats=seats, rate_bits_per_second=rate_bits_per_second
+                room=found.name,
+                image=image,
+                version=version,
+                seats=seats,
+                rate_bits_per_second=rate_bits_per_second,
+                configuration=configuration,
+                backs_up=policy.backs_up if backs_up is None else backs_up,
             )
             return await self._planned(command, user)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import Field
 
 from dashboards.api.bounds import Body, OptionalText, Text
 from dashboards.api.errors import UnknownError
@@ -15,7 +16,7 @@ from dashboards.api.roles import Operator, Viewer
 from dashboards.api.shapes import Encoded, answers
 from dashboards.desk import Desk
 from dashboards.fleet.views import RoomView
-from dashboards.rooms.csv_form import rooms_from_csv, rooms_to_csv
+from dashboards.rooms.csv_form import rooms_from_csv, rooms_to_csv, with_policies
 from dashboards.rooms.rooms import Rooms, rooms_from, same_name
 from dashboards.rooms.rooms_file import rooms_from_toml, rooms_to_toml
 from protocol.errors import MessageError
@@ -47,6 +48,14 @@ class FileForm(StrEnum):
     TOML = "toml"
 
 
+class BootMode(StrEnum):
+    """What the environment is booted for."""
+
+    RECEIVE = "receive"
+    MENU = "menu"
+    CAPTURE = "capture"
+
+
 class Placement(Body):
     """A machine and its seat."""
 
@@ -62,8 +71,17 @@ class RoomChoice(Body):
     room: Text
 
 
+class BootOrder(Body):
+    """Which machines boot what, and for how long the order holds."""
+
+    room: Text
+    seconds: Annotated[int, Field(ge=0, le=7 * 86400)] = 3600
+    """0 takes the order back"""
+    mode: BootMode = BootMode.RECEIVE
+
+
 class Woken(Body):
-    """How many machines were called."""
+    """How many machines were meant."""
 
     machines: int
 
@@ -104,6 +122,10 @@ def rooms_router(desk: Desk) -> APIRouter:
     async def wake(user: Operator, body: RoomChoice) -> Woken:
         return Woken(machines=await desk.wake(user, body.room))
 
+    @router.post("/boot", summary="Let the machines of a room boot the environment when they start next")
+    async def boot(user: Operator, body: BootOrder) -> Woken:
+        return Woken(machines=await desk.boot(user, body.room, body.seconds, body.mode.value))
+
     @router.get(
         "/export",
         summary="All rooms as a file",
@@ -131,6 +153,8 @@ def rooms_router(desk: Desk) -> APIRouter:
         if read is None:
             raise MessageError("send the file as text/csv or application/toml, and say which in Content-Type")
         rooms = read(await request.body(), revision)
+        if read is rooms_from_csv:
+            rooms = with_policies(rooms, desk.rooms())
         return Encoded(await asyncio.to_thread(desk.save_rooms, user, rooms))
 
     return router

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from dashboards.api.bounds import Body, Machines, Rate, ReceiverIdPath, SeatCount, Text, Tsi, Version
+from dashboards.api.bounds import Body, Machines, OptionalText, Rate, ReceiverIdPath, SeatCount, Text, Tsi, Version
 from dashboards.api.errors import UnknownError
 from dashboards.api.roles import Operator, Viewer
 from dashboards.api.shapes import Encoded, answers
@@ -21,6 +21,10 @@ class PlanOrder(Body):
     """0 for the newest"""
     rate_bits_per_second: Rate = 0
     """0 for the configured one"""
+    configuration: OptionalText | None = None
+    """what is done to each disk once it is verified; empty for nothing, left out for what the room says"""
+    backs_up: bool | None = None
+    """capture every disk before it is overwritten; left out for what the room says"""
 
 
 class StartOrder(Body):
@@ -63,7 +67,16 @@ def sessions_router(desk: Desk) -> APIRouter:
 
     @router.post("", status_code=201, summary="Plan a session: seats look at their disks, and nothing is written")
     async def plan(user: Operator, body: PlanOrder) -> Planned:
-        return Planned(tsi=await desk.plan(user, body.room, body.image, body.version, body.rate_bits_per_second))
+        tsi = await desk.plan(
+            user,
+            body.room,
+            body.image,
+            body.version,
+            body.rate_bits_per_second,
+            configuration=body.configuration,
+            backs_up=body.backs_up,
+        )
+        return Planned(tsi=tsi)
 
     @router.get("/{tsi}", summary="One session with every seat", **answers(SessionView, "the session"))
     async def show_session(user: Viewer, tsi: Tsi) -> Encoded:

@@ -103,6 +103,8 @@ class Fleet:
             images=tuple(self._images),
             exporters=tuple((each.receiver_id, each.metrics) for each in self._receivers if each.metrics),
             is_library_known=self._images.is_complete,
+            configurations=self.host.configurations if self.host is not None else (),
+            can_boot=self.host is not None and self.host.can_boot,
         )
 
     def session(self, tsi: str, now: float) -> SessionView | None:

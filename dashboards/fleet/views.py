@@ -225,3 +225,7 @@ class FleetView:
     """receiver id, and address:port of its own Prometheus exporter, as it claims"""
     is_library_known: bool = True
     """whether the broadcaster has told all of its images; just after its start it has not"""
+    configurations: tuple[str, ...] = ()
+    """names of those that a session can be planned with"""
+    can_boot: bool = False
+    """machines can be told to boot the environment"""

@@ -48,7 +48,7 @@ def renamed(rooms: Rooms, index: int, name: str) -> Rooms:
 def with_seats(rooms: Rooms, index: int, seats: Iterable[RoomSeat], name: str = "") -> Rooms:
     """The room at ``index`` with other seats, or another name as well."""
     room = rooms.rooms[index]
-    changed = Room(name=name or room.name, seats=tuple(seats))
+    changed = msgspec.structs.replace(room, name=name or room.name, seats=tuple(seats))
     return msgspec.structs.replace(rooms, rooms=(*rooms.rooms[:index], changed, *rooms.rooms[index + 1 :]))
 
 
@@ -137,7 +137,10 @@ def _merged_room(base: Room, mine: Room, theirs: Room, overlaps: list[str]) -> R
             seats.append(seat)
             if seat.name in before:
                 overlaps.append(f"{_where(mine, seat)}: it was removed meanwhile, and you changed it: yours is kept.")
-    return Room(name=mine.name, seats=tuple(seats))
+    policy = theirs.policy if mine.policy == base.policy else mine.policy
+    if policy not in (theirs.policy, base.policy) and theirs.policy != base.policy:
+        overlaps.append(f"The policy of {mine.name}: both of you changed it, and yours is kept.")
+    return Room(name=mine.name, seats=tuple(seats), policy=policy)
 
 
 def _where(room: Room, seat: RoomSeat) -> str:

@@ -8,7 +8,7 @@ from nicegui import events, ui
 
 from dashboards.pages.notes import Note
 from dashboards.pages.words import section_title
-from dashboards.rooms.csv_form import MAX_LENGTH, rooms_from_csv, rooms_to_csv
+from dashboards.rooms.csv_form import MAX_LENGTH, rooms_from_csv, rooms_to_csv, with_policies
 from dashboards.rooms.rooms import Rooms
 from dashboards.rooms.rooms_file import rooms_from_toml, rooms_to_toml
 from protocol.errors import MessageError
@@ -19,15 +19,15 @@ MAX_UPLOAD: Final = MAX_LENGTH
 TOO_LARGE: Final = f"That file is none, or has more than {MAX_UPLOAD >> 20} MiB: send a CSV or TOML file of rooms."
 
 
-def read_file(name: str, data: bytes) -> Rooms:
-    """The rooms in a file of any origin, as CSV or TOML by its name. Raises MessageError."""
+def read_file(name: str, data: bytes, present: Rooms) -> Rooms:
+    """The rooms in a file of any origin, as CSV or TOML by its name; to replace ``present``. Raises MessageError."""
     if len(data) > MAX_UPLOAD:
         raise MessageError(TOO_LARGE)
     ending = name.rpartition(".")[2].lower()
     if ending == "toml":
         return rooms_from_toml(data, 0)
     if ending in {"csv", "txt"}:
-        return rooms_from_csv(data)
+        return with_policies(rooms_from_csv(data), present)
     raise MessageError("the name of the file tells what it is: let it end with .csv or .toml")
 
 
@@ -38,6 +38,7 @@ class RoomFiles:
         self, current: Callable[[], Rooms], on_read: Callable[[Rooms, str], object], *, can_edit: bool
     ) -> None:
         self._on_read = on_read
+        self._current = current
         with ui.element("section").classes("panel side-panel"):
             section_title("As a file")
             ui.label("All rooms, for a spreadsheet (CSV) or an editor (TOML).").classes("muted small")
@@ -67,7 +68,7 @@ class RoomFiles:
         data = await event.file.read()
         self._upload.reset()
         try:
-            rooms = await asyncio.to_thread(read_file, event.file.name, data)
+            rooms = await asyncio.to_thread(read_file, event.file.name, data, self._current())
         except MessageError as error:
             self._refusal.show(f"Nothing was read: {error}")
             return

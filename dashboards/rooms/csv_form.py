@@ -5,7 +5,7 @@
 
 The header is required, its columns may stand in any order, and machine, hostname and mac_address may be left out. A
 line with a room and nothing else is a room without seats. A cell that a spreadsheet would run as a formula is written
-with an apostrophe before it, which reading takes off again (CWE-1236).
+with an apostrophe before it, which reading takes off again (CWE-1236). Policies of rooms are not in it.
 """
 
 import csv
@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from dashboards.rooms.rooms import Room, Rooms, RoomSeat, judged, rooms_from, usual_mac
+import msgspec
+
+from dashboards.rooms.rooms import Room, Rooms, RoomSeat, judged, name_key, rooms_from, usual_mac
 from protocol.errors import MessageError
 
 MAX_LENGTH: Final = 1 << 20
@@ -74,6 +76,17 @@ def rooms_from_csv(data: bytes, revision: int = 0) -> Rooms:
         where = f"line {numbers[fault.seat + 1]}: " if numbers else ""
         raise MessageError(where + fault.text)
     return usual
+
+
+def with_policies(rooms: Rooms, present: Rooms) -> Rooms:
+    """Rooms of a CSV file, which has no place for policies, with those that the rooms of the same names have."""
+    known = {name_key(room.name): room.policy for room in present.rooms}
+    return msgspec.structs.replace(
+        rooms,
+        rooms=tuple(
+            msgspec.structs.replace(room, policy=known.get(name_key(room.name), room.policy)) for room in rooms.rooms
+        ),
+    )
 
 
 class _Line(NamedTuple):

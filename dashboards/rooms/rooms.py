@@ -41,11 +41,29 @@ class RoomSeat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """for wake-on-LAN, aa:bb:cc:dd:ee:ff; empty when it cannot be woken"""
 
 
+class RoomPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What holds in a room when no operator is there, and what its plans begin with."""
+
+    image: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """assigned to its seats; empty for none"""
+    version: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = 0
+    """0 for the newest"""
+    configuration: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """what is done to each disk once it is verified; empty for nothing"""
+    allows_restore: bool = False
+    """whoever sits at a seat may put the assigned image on its disk"""
+    backs_up: bool = False
+    """every disk is captured before it is overwritten"""
+    backups_kept: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    """of each seat, the newest"""
+
+
 class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One room."""
 
     name: Name
     seats: Annotated[tuple[RoomSeat, ...], msgspec.Meta(max_length=MAX_SEATS_PER_ROOM)] = ()
+    policy: RoomPolicy = RoomPolicy()
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -77,8 +95,15 @@ _RULES: Final = {
     "seats": f"seats is a list of at most {MAX_SEATS_PER_ROOM} seats; split the room",
     "rooms": f"rooms is a list of at most {MAX_ROOMS} rooms",
     "revision": "revision is a whole number; leave it out",
+    "policy": "policy is a table",
+    "image": "image is a text of at most 64 characters",
+    "version": "version is a whole number; leave it out for the newest",
+    "configuration": "configuration is a text of at most 64 characters",
+    "allows_restore": "allows_restore is true or false",
+    "backs_up": "backs_up is true or false",
+    "backups_kept": "backups_kept is a whole number from 1 to 100",
 }
-_WHERE: Final = re.compile(r"\$(?:\.rooms\[(\d+)\])?(?:\.seats\[(\d+)\])?(?:\.(\w+))?")
+_WHERE: Final = re.compile(r"\$(?:\.rooms\[(\d+)\])?(?:\.seats\[(\d+)\])?(\.policy\b)?(?:\.(\w+))?")
 _PLAIN_MAC: Final = re.compile(r"[0-9a-f]{12}")
 _MAC_SPELLINGS: Final = re.compile(
     r"[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}|[0-9a-f]{6}[:-][0-9a-f]{6}"
@@ -162,9 +187,19 @@ def _usual(rooms: Rooms) -> Rooms:
     return msgspec.structs.replace(
         rooms,
         rooms=tuple(
-            Room(name=_text(room.name), seats=tuple(_usual_seat(seat) for seat in room.seats)) for room in rooms.rooms
+            msgspec.structs.replace(
+                room,
+                name=_text(room.name),
+                seats=tuple(_usual_seat(seat) for seat in room.seats),
+                policy=_usual_policy(room.policy),
+            )
+            for room in rooms.rooms
         ),
     )
+
+
+def _usual_policy(policy: RoomPolicy) -> RoomPolicy:
+    return msgspec.structs.replace(policy, image=_text(policy.image), configuration=_text(policy.configuration))
 
 
 def _usual_seat(seat: RoomSeat) -> RoomSeat:
@@ -195,8 +230,20 @@ def _faults(rooms: Rooms) -> Iterator[Fault]:
         if name_key(room.name) in names:
             yield Fault(f"{where} is there twice: give one of them another name", index)
         names.add(name_key(room.name))
+        for text in _policy_faults(room.policy, where):
+            yield Fault(text, index)
         for seat, text in _room_faults(room, where, machines):
             yield Fault(text, index, seat)
+
+
+def _policy_faults(policy: RoomPolicy, where: str) -> Iterator[str]:
+    for what, name in (("image", policy.image), ("configuration", policy.configuration)):
+        if not _is_clean(name):
+            yield f"{where}: {what} holds characters that cannot be seen: type it anew"
+    if policy.allows_restore and not policy.image:
+        yield f"{where}: seats may restore themselves, but no image is assigned: choose one, or switch that off"
+    if policy.version and not policy.image:
+        yield f"{where}: a version is named and no image: choose the image, or leave the version out"
 
 
 def _room_faults(room: Room, where: str, machines: dict[str, str]) -> Iterator[tuple[int, str]]:
@@ -250,15 +297,19 @@ def _shape_fault(values: Any, error: str) -> str:
     """What msgspec says of a path, in the words of whoever wrote the room."""
     complaint, _, path = error.partition(" - at `")
     match = _WHERE.match(path)
-    room, seat, field = match.groups() if match else (None, None, None)
+    room, seat, policy, field = match.groups() if match else (None, None, None, None)
     where = "rooms"
     if room is not None:
         room_value = values["rooms"][int(room)]
         where = f"room {_said_name(room_value, int(room))}"
         if seat is not None:
             where += f", seat {_said_name(room_value['seats'][int(seat)], int(seat))}"
+    if policy is not None:
+        where += ", policy"
+        field = field or "policy"
     if unknown := re.search(r"unknown field `(.*)`", complaint, re.S):
-        known = (RoomSeat if seat is not None else Room if room is not None else Rooms).__struct_fields__
+        kinds = [(policy, RoomPolicy), (seat, RoomSeat), (room, Room)]
+        known = next((kind for found, kind in kinds if found is not None), Rooms).__struct_fields__
         return f"{where}: there is no field {_quoted(unknown[1])}: use {', '.join(known)}"
     if missing := re.search(r"missing required field `(\w+)`", complaint):
         return f"{where}: {missing[1]} is missing: {_RULES[missing[1]]}"

@@ -6,6 +6,7 @@
     seats = [
         {name = "01", row = 1, column = 1, machine = "aa:bb:cc:dd:ee:ff", hostname = "lab-a-01"},
     ]
+    policy = {image = "win11", allows_restore = true, backs_up = true}
 
 The first line tells which revision it is. A file without it, or with a line that does not go with what follows, was
 written by hand; ``dashboards.rooms.book`` counts revisions and does not believe the line beyond that.
@@ -13,6 +14,7 @@ written by hand; ``dashboards.rooms.book`` counts revisions and does not believe
 
 import re
 import tomllib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -79,9 +81,9 @@ def rooms_to_toml(rooms: Rooms) -> bytes:
     for room in rooms.rooms:
         lines += ["[[rooms]]", f"name = {_toml(room.name)}", "seats = ["]
         for seat in room.seats:
-            fields = msgspec.to_builtins(seat).items()
-            lines.append(f"    {{{', '.join(f'{name} = {_toml(value)}' for name, value in fields)}}},")
-        lines += ["]", ""]
+            lines.append(f"    {{{_fields(msgspec.to_builtins(seat).items())}}},")
+        policy = msgspec.to_builtins(room.policy).items()
+        lines += ["]", *([f"policy = {{{_fields(policy)}}}"] if policy else []), ""]
     return "\n".join(lines).encode()
 
 
@@ -103,7 +105,13 @@ def rooms_from_toml(body: bytes, revision: int) -> Rooms:
     return check_rooms(msgspec.structs.replace(rooms_from(values), revision=revision))
 
 
+def _fields(fields: Iterable[tuple[str, str | int]]) -> str:
+    return ", ".join(f"{name} = {_toml(value)}" for name, value in fields)
+
+
 def _toml(value: str | int) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value) if isinstance(value, int) else tomlkit.string(value).as_string()
 
 

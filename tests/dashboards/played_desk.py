@@ -131,15 +131,30 @@ class PlayedDesk:
         )
         return self.save_rooms(user, msgspec.structs.replace(self.played.rooms, rooms=rooms))
 
-    async def plan(self, user: User, room: str, image: str, version: int = 0, rate_bits_per_second: int = 0) -> str:
+    async def plan(
+        self,
+        user: User,
+        room: str,
+        image: str,
+        version: int = 0,
+        rate_bits_per_second: int = 0,
+        *,
+        configuration: str | None = None,
+        backs_up: bool | None = None,
+    ) -> str:
         rules.require(user, Role.OPERATOR, "plan sessions")
         fleet = self._ordered()
         found = rules.known_room(fleet, room)
         rules.judge_image(fleet, image, version)
         rules.judge_rate(rate_bits_per_second)
+        rules.judge_configuration(fleet, configuration or "")
         rules.seats_to_plan(fleet, found, {})
         newest = max(each.version for each in fleet.images if each.name == image)
         return self._told(self.played.plan(found.name, image, version or newest, ordered_by=user.name))
+
+    async def boot(self, user: User, room: str, seconds: int, mode: str = "receive") -> int:
+        rules.require(user, Role.OPERATOR, "let machines boot the environment")
+        return len(rules.seats_to_boot(self.rooms(), room))
 
     async def start(self, user: User, tsi: str, typed_room: str, typed_count: int) -> None:
         rules.require(user, Role.OPERATOR, "start sessions")

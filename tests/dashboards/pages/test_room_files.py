@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from nicegui import events, ui
 from nicegui.elements.upload_files import SmallFileUpload
@@ -5,7 +6,7 @@ from nicegui.elements.upload_files import SmallFileUpload
 from dashboards.pages.room_files import MAX_UPLOAD, RoomFiles, read_file
 from dashboards.rooms.csv_form import rooms_to_csv
 from dashboards.rooms.layout import laid_out
-from dashboards.rooms.rooms import Rooms
+from dashboards.rooms.rooms import RoomPolicy, Rooms
 from dashboards.rooms.rooms_file import rooms_to_toml
 from protocol.errors import MessageError
 from tests.dashboards.pages.visitor import visiting
@@ -14,8 +15,18 @@ ROOMS = Rooms(rooms=(laid_out("A", 2, 2), laid_out("<b>B</b>", 1, 1)))
 
 
 def test_a_file_is_read_by_its_name() -> None:
-    assert read_file("rooms.CSV", rooms_to_csv(ROOMS)) == ROOMS
-    assert read_file("rooms.toml", rooms_to_toml(ROOMS)) == ROOMS
+    assert read_file("rooms.CSV", rooms_to_csv(ROOMS), Rooms()) == ROOMS
+    assert read_file("rooms.toml", rooms_to_toml(ROOMS), Rooms()) == ROOMS
+
+
+def test_a_table_of_seats_does_not_take_a_room_its_policy() -> None:
+    policy = RoomPolicy(image="lab", backs_up=True)
+    present = Rooms(rooms=(msgspec.structs.replace(ROOMS.rooms[0], policy=policy),))
+    assert [room.policy for room in read_file("rooms.csv", rooms_to_csv(ROOMS), present).rooms] == [
+        policy,
+        RoomPolicy(),
+    ]
+    assert read_file("rooms.toml", rooms_to_toml(ROOMS), present) == ROOMS
 
 
 @pytest.mark.parametrize(
@@ -30,7 +41,7 @@ def test_a_file_is_read_by_its_name() -> None:
 )
 def test_what_is_no_file_of_rooms(name: str, data: bytes, words: str) -> None:
     with pytest.raises(MessageError, match=words):
-        read_file(name, data)
+        read_file(name, data, Rooms())
 
 
 @pytest.mark.asyncio

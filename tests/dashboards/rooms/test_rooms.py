@@ -9,6 +9,7 @@ from dashboards.rooms.rooms import (
     MAX_FAULTS,
     MAX_SEATS,
     Room,
+    RoomPolicy,
     Rooms,
     RoomSeat,
     check_rooms,
@@ -156,6 +157,34 @@ def test_plain_values_of_another_shape(values: object, words: str) -> None:
 )
 def test_hostnames(text: str, is_one: bool) -> None:
     assert is_hostname(text) == is_one
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (RoomPolicy(allows_restore=True), "no image is assigned"),
+        (RoomPolicy(version=2), "a version is named and no image"),
+        (RoomPolicy(image="a\u200bb"), "image holds characters that cannot be seen"),
+        (RoomPolicy(image="a", configuration="\x1b"), "configuration holds characters that cannot be seen"),
+    ],
+)
+def test_policies_that_contradict_themselves(policy: RoomPolicy, words: str) -> None:
+    with pytest.raises(MessageError, match=f"^room 'A': .*{words}"):
+        check_rooms(Rooms(rooms=(Room(name="A", policy=policy),)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ({"image": 1}, "room 'A', policy: image is a text"),
+        ({"backups_kept": 0}, "room 'A', policy: backups_kept is a whole number from 1 to 100"),
+        ({"colour": 1}, "room 'A', policy: there is no field 'colour': use image, version"),
+        ([], "room 'A', policy: policy is a table"),
+    ],
+)
+def test_policies_of_another_shape(policy: object, words: str) -> None:
+    with pytest.raises(MessageError, match=words):
+        rooms_from({"rooms": [{"name": "A", "policy": policy}]})
 
 
 def test_lookups() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards.rooms.layout import laid_out
-from dashboards.rooms.rooms import Room, Rooms, RoomSeat, check_rooms
+from dashboards.rooms.rooms import Room, RoomPolicy, Rooms, RoomSeat, check_rooms
 from dashboards.rooms.rooms_file import (
     MAX_LENGTH,
     Origin,
@@ -32,7 +32,11 @@ def test_one_seat_a_line() -> None:
     )
 
 
-@pytest.mark.parametrize("rooms", [Rooms(), Rooms(rooms=(laid_out("Lab", 3, 4), Room(name="Ünï", seats=(SEAT,))))])
+POLICY = RoomPolicy(image='a"b', version=3, configuration="win", allows_restore=True, backs_up=True, backups_kept=9)
+ROOMS = [Rooms(), Rooms(rooms=(laid_out("Lab", 3, 4), Room(name="Ünï", seats=(SEAT,), policy=POLICY)))]
+
+
+@pytest.mark.parametrize("rooms", ROOMS)
 def test_rooms_come_back(rooms: Rooms) -> None:
     assert rooms_from_toml(rooms_to_toml(rooms), 0) == rooms
 
