@@ -93,14 +93,20 @@ async def _desk(config: ConsoleConfig) -> AsyncIterator[OperatorDesk]:
     link = ConsoleLink(fleet, config.broker, director_key=config.director_key, console=SigningKey(config.signing_seed))
     try:
         async with notifier, link:
-            desk = OperatorDesk(fleet, link, rooms, history, problems=lambda: notifier.problems)
+            policies = PolicyKeeper(rooms.current, lambda: fleet.generation, link.order)
+            desk = OperatorDesk(
+                fleet,
+                link,
+                rooms,
+                history,
+                problems=lambda: [*notifier.problems, *filter(None, [policies.problem])],
+            )
             keeper = RecordKeeper(
                 desk.started_sessions,
                 desk.fetch_report,
                 on_ended=[lambda session, report: _keep(history, session, report), notifier.session_ended],
                 on_failed=[notifier.seat_failed],
             )
-            policies = PolicyKeeper(rooms.current, lambda: fleet.generation, link.order)
             async with keeper, policies:
                 yield desk
     finally:
