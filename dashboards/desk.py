@@ -51,12 +51,14 @@ class Desk(Protocol):
         version: int = 0,
         rate_bits_per_second: int = 0,
         *,
+        seats: tuple[str, ...] = (),
         configuration: str | None = None,
         backs_up: bool | None = None,
     ) -> str:
         """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written.
 
-        ``configuration`` and ``backs_up`` are as the room's policy says them, unless they are given.
+        ``seats`` names those that are meant, none means all. ``configuration`` and ``backs_up`` are as the room's
+        policy says them, unless they are given.
         """
 
     async def start(self, user: User, tsi: str, typed_room: str, typed_count: int) -> None:

@@ -117,22 +117,37 @@ def judge_resume(session: SessionView) -> None:
         raise RefusedError(f"the session in {session.room} is {session.step.value}: there is nothing to continue")
 
 
-def seats_to_plan(fleet: FleetView, room: RoomView, starters: Mapping[str, str]) -> tuple[PlannedSeat, ...]:
+def seats_to_plan(
+    fleet: FleetView, room: RoomView, starters: Mapping[str, str], names: Iterable[str] = ()
+) -> tuple[PlannedSeat, ...]:
     """The machines of a room that are there, for a plan.
 
     Args:
         fleet: as it is shown.
         room: one of its rooms.
         starters: by machine, who is planning it at this very moment.
+        names: of the seats that are meant; all of them where none is named.
 
     Raises:
         RefusedError: none is there, or one takes part in a session or a plan of somebody, who is named.
     """
-    there = [seat for seat in room.seats if seat.machine and seat.receiver_id]
+    chosen = _seats_named(room, names)
+    there = [seat for seat in chosen if seat.machine and seat.receiver_id]
+    absent = [seat.name for seat in chosen if names and seat not in there]
+    if absent:
+        raise RefusedError(f"the machine of seat {absent[0]} is not there: switch it on, or leave that seat out")
     if not there:
         raise RefusedError(f"no machine of {room.name} is there: switch them on, or put machines on its seats")
     judge_free(fleet, {seat.machine: seat.name for seat in there}, starters)
     return tuple(PlannedSeat(machine=seat.machine, seat=seat.name, hostname=seat.hostname) for seat in there)
+
+
+def _seats_named(room: RoomView, names: Iterable[str]) -> list[SeatView]:
+    wanted = list(names)
+    for name in wanted:
+        if not any(same_name(seat.name, name) for seat in room.seats):
+            raise RefusedError(f"room {room.name} has no seat '{name[:MAX_NAME]}': choose one of its seats")
+    return [seat for seat in room.seats if not wanted or any(same_name(seat.name, name) for name in wanted)]
 
 
 def judge_free(fleet: FleetView, machines: Mapping[str, str], starters: Mapping[str, str]) -> None:

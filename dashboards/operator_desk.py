@@ -209,13 +209,14 @@ class OperatorDesk:
         version: int = 0,
         rate_bits_per_second: int = 0,
         *,
+        seats: tuple[str, ...] = (),
         configuration: str | None = None,
         backs_up: bool | None = None,
     ) -> str:
         """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written.
 
-        What is done to the disks afterwards, and whether they are captured first, is as the room's policy says it,
-        unless it is said here.
+        ``seats`` names those that are meant, none means all. What is done to the disks afterwards, and whether they
+        are captured first, is as the room's policy says it, unless it is said here.
         """
         rules.require(user, Role.OPERATOR, "plan sessions")
         await self._link.until(lambda: self._now().is_library_known, LIBRARY_PATIENCE)
@@ -226,13 +227,13 @@ class OperatorDesk:
         policy = rules.need_room(self._rooms.current(), room).policy
         configuration = policy.configuration if configuration is None else configuration
         rules.judge_configuration(fleet, configuration)
-        seats = rules.seats_to_plan(fleet, found, self._planning)
-        with self._taken(user, (seat.machine for seat in seats)):
+        planned = rules.seats_to_plan(fleet, found, self._planning, seats)
+        with self._taken(user, (seat.machine for seat in planned)):
             command = PlanSession(
                 room=found.name,
                 image=image,
                 version=version,
-                seats=seats,
+                seats=planned,
                 rate_bits_per_second=rate_bits_per_second,
                 configuration=configuration,
                 backs_up=policy.backs_up if backs_up is None else backs_up,

@@ -54,7 +54,20 @@ _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
 )
 
 
-_COMMANDS: Final = ("audit", "boot", "cast", "config", "demo", "image", "keys", "receive", "report", "serve", "session")
+_COMMANDS: Final = (
+    "audit",
+    "boot",
+    "cast",
+    "config",
+    "demo",
+    "image",
+    "keys",
+    "receive",
+    "report",
+    "restore",
+    "serve",
+    "session",
+)
 
 
 class _Commands(click.Group):

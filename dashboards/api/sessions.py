@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import Field
 
 from dashboards.api.bounds import Body, Machines, OptionalText, Rate, ReceiverIdPath, SeatCount, Text, Tsi, Version
 from dashboards.api.errors import UnknownError
@@ -10,6 +11,7 @@ from dashboards.api.roles import Operator, Viewer
 from dashboards.api.shapes import Encoded, answers
 from dashboards.desk import Desk
 from dashboards.fleet.views import SessionView
+from protocol.fields import MAX_SEATS
 
 
 class PlanOrder(Body):
@@ -21,6 +23,8 @@ class PlanOrder(Body):
     """0 for the newest"""
     rate_bits_per_second: Rate = 0
     """0 for the configured one"""
+    seats: Annotated[tuple[Text, ...], Field(max_length=MAX_SEATS)] = ()
+    """names of those that are meant; left out for the whole room"""
     configuration: OptionalText | None = None
     """what is done to each disk once it is verified; empty for nothing, left out for what the room says"""
     backs_up: bool | None = None
@@ -73,6 +77,7 @@ def sessions_router(desk: Desk) -> APIRouter:
             body.image,
             body.version,
             body.rate_bits_per_second,
+            seats=body.seats,
             configuration=body.configuration,
             backs_up=body.backs_up,
         )

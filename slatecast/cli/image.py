@@ -17,18 +17,19 @@ from rich.table import Table
 from broadcaster.audit import AuditEvent
 from broadcaster.keys import KeyStore, read_signing_key
 from broadcaster.library.adding import AddOutcome, add_image
-from broadcaster.library.backups import is_backup
 from broadcaster.library.exporting import export_image
 from broadcaster.library.library import Library, describe, parse_reference
 from broadcaster.library.removing import remove_image
 from broadcaster.library.signing import sign_image, signature_or_none
 from broadcaster.library.verifying import verify_image
+from protocol.backup_names import is_backup
 from protocol.disk.codec import DEFAULT_LEVEL, LEVELS
 from protocol.errors import ConfigError, IntegrityError
 from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
 from protocol.words import fingerprint_words
 from slatecast.cli.auditing import write_down
 from slatecast.cli.context import Context, keys_option, library_option
+from slatecast.cli.image_shrink import shrink
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.tables import facts_table, output_console
 
@@ -243,6 +244,9 @@ def remove(context: Context, reference: str, yes: bool) -> None:
     click.echo(
         f"removed image {name}, version {versions}: {outcome.chunk_count} chunks, {_exactly(outcome.freed_bytes)}"
     )
+
+
+image.add_command(shrink)
 
 
 def _print_outcome(outcome: AddOutcome, seconds: float) -> None:

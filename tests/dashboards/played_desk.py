@@ -139,6 +139,7 @@ class PlayedDesk:
         version: int = 0,
         rate_bits_per_second: int = 0,
         *,
+        seats: tuple[str, ...] = (),
         configuration: str | None = None,
         backs_up: bool | None = None,
     ) -> str:
@@ -148,7 +149,7 @@ class PlayedDesk:
         rules.judge_image(fleet, image, version)
         rules.judge_rate(rate_bits_per_second)
         rules.judge_configuration(fleet, configuration or "")
-        rules.seats_to_plan(fleet, found, {})
+        rules.seats_to_plan(fleet, found, {}, seats)
         newest = max(each.version for each in fleet.images if each.name == image)
         return self._told(self.played.plan(found.name, image, version or newest, ordered_by=user.name))
 

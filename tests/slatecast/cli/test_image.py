@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broadcaster.keys import KeyStore
-from broadcaster.library.backups import backup_name
+from protocol.backup_names import backup_name
 from protocol.errors import ConfigError, IntegrityError, LibraryError, SlatecastError, SourceError, TargetError
 from protocol.manifest import CHUNK_SIZE
 from protocol.words import fingerprint_words

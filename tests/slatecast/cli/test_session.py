@@ -11,6 +11,7 @@ from dashboards.user import Role
 from protocol.errors import ConfigError, RefusedError
 from protocol.operators import SessionStep
 from slatecast.cli import session as session_module
+from slatecast.cli import session_planning as planning_module
 from slatecast.cli.session import session
 from tests.slatecast.played_console import ListeningConsole, listening_console
 
@@ -39,7 +40,8 @@ def run(console: ListeningConsole) -> Run:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_somebody_is_there", lambda: True)
+    for module in (session_module, planning_module):
+        monkeypatch.setattr(module, "somebody_is_there", lambda: True)
 
 
 def steps(console: ListeningConsole) -> list[SessionStep]:
