@@ -149,9 +149,12 @@ class PlayedDesk:
         rules.judge_image(fleet, image, version)
         rules.judge_rate(rate_bits_per_second)
         rules.judge_configuration(fleet, configuration or "")
-        rules.seats_to_plan(fleet, found, {}, seats)
+        planned = rules.seats_to_plan(fleet, found, {}, seats)
         newest = max(each.version for each in fleet.images if each.name == image)
-        return self._told(self.played.plan(found.name, image, version or newest, ordered_by=user.name))
+        machines = frozenset(seat.machine for seat in planned)
+        return self._told(
+            self.played.plan(found.name, image, version or newest, ordered_by=user.name, machines=machines)
+        )
 
     async def boot(self, user: User, room: str, seconds: int, mode: str = "receive") -> int:
         rules.require(user, Role.OPERATOR, "let machines boot the environment")
