@@ -13,7 +13,7 @@ from dashboards.rooms.rooms import Room, Rooms, room_named, same_name, usual_mac
 from dashboards.user import Role, User
 from protocol.commands import MAX_PATH, BootedSeat, PlannedSeat
 from protocol.errors import MessageError, RefusedError
-from protocol.fields import MAX_SHORT_TEXT
+from protocol.fields import MAX_SHORT_TEXT, is_mac_address
 from protocol.operators import SessionStep
 
 MAX_NAME: Final = MAX_SHORT_TEXT
@@ -227,7 +227,7 @@ def addresses_to_wake(rooms: Rooms, name: str) -> tuple[str, ...]:
     """MAC addresses of the machines of a room. Raises RefusedError when there are none."""
     room = need_room(rooms, name)
     addresses = [seat.mac_address or usual_mac(seat.machine) for seat in room.seats]
-    found = tuple(dict.fromkeys(address for address in addresses if _is_mac(address)))
+    found = tuple(dict.fromkeys(address for address in addresses if is_mac_address(address)))
     if not found:
         raise RefusedError(f"no seat of {room.name} has an address to wake: enter MAC addresses in the room first")
     return found
@@ -237,7 +237,7 @@ def seats_to_boot(rooms: Rooms, name: str) -> tuple[BootedSeat, ...]:
     """The machines of a room that can be told from the network by their addresses. Raises RefusedError."""
     room = need_room(rooms, name)
     seats = {seat.mac_address or usual_mac(seat.machine): seat.name for seat in room.seats}
-    found = tuple(BootedSeat(address=address, seat=seat) for address, seat in seats.items() if _is_mac(address))
+    found = tuple(BootedSeat(address=address, seat=seat) for address, seat in seats.items() if is_mac_address(address))
     if not found:
         raise RefusedError(f"no seat of {room.name} has a MAC address to boot by: enter them in the room first")
     return found
@@ -268,8 +268,3 @@ def judge_removal(fleet: FleetView, name: str, version: int) -> None:
     for image in fleet.images:
         if image.name == name and image.version == version and image.sessions:
             raise RefusedError(f"version {version} of '{name}' is used by a session: remove it when that has ended")
-
-
-def _is_mac(text: str) -> bool:
-    parts = text.split(":")
-    return len(parts) == 6 and all(len(part) == 2 and set(part) <= set("0123456789abcdef") for part in parts)

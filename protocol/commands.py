@@ -16,7 +16,17 @@ import msgspec
 
 from protocol.envelope import open_body, signed_body
 from protocol.errors import MessageError
-from protocol.fields import MAX_MESSAGE_LENGTH, MAX_SEATS, Count, LongText, Ratio, ReceiverId, ShortText, Tsi
+from protocol.fields import (
+    MAX_MESSAGE_LENGTH,
+    MAX_SEATS,
+    Count,
+    LongText,
+    MacAddress,
+    Ratio,
+    ReceiverId,
+    ShortText,
+    Tsi,
+)
 from protocol.operators import OPERATORS_ROOT, Generation
 from protocol.seat_api import CaptureId
 from protocol.signing import SigningKey
@@ -36,7 +46,6 @@ MAX_PATH: Final = 4096
 CommandId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 PathText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATH)]
 Opened = TypeVar("Opened", "Order", "Answer")
-MacAddress = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")]
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="command"):

@@ -4,6 +4,7 @@ A peer may be hostile, so every text, count and list that it can fill is bounded
 goes beyond is refused while it is decoded. The tables of docs/protocol.md name the same bounds.
 """
 
+import re
 from typing import Annotated, Final
 
 import msgspec
@@ -34,6 +35,9 @@ MAX_SHORT_TEXT: Final = 64
 MAX_LONG_TEXT: Final = 400
 """[characters] of a reason in words"""
 
+_MAC_ADDRESS: Final = r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z"
+
+MacAddress = Annotated[str, msgspec.Meta(pattern=_MAC_ADDRESS)]
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 ReceiverId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 ShortText = Annotated[str, msgspec.Meta(max_length=MAX_SHORT_TEXT)]
@@ -51,6 +55,11 @@ Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 SignedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNED_LENGTH)]
+
+
+def is_mac_address(text: str) -> bool:
+    """Whether ``text`` is a MAC address as messages carry them: aa:bb:cc:dd:ee:ff in lower case."""
+    return re.match(_MAC_ADDRESS, text) is not None
 
 
 def encode_tsi(tsi: int) -> str:
