@@ -1,0 +1,150 @@
+"""One file system of the disk that is captured, mounted read-only to be looked into.
+
+Somebody else wrote it, so it is hostile input: no link in it is followed, nothing in it can be run or be a device, what
+is read of a file or a folder is bounded, and no journal is replayed. The device below is a loop device that cannot be
+written, whatever a driver would like.
+"""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from protocol.disk.partitions import Partition
+from protocol.disk.source import Source
+from protocol.disk.system_tools import last_line, loop_device, need_tool, run_tool
+
+MAX_READ: Final = 1 << 20
+"""[bytes] that are looked at of one file; a seat's configuration files have a few thousand."""
+
+MAX_NAMES: Final = 4096
+"""[names] that are looked at in one folder."""
+
+_HARMLESS: Final = "ro,nodev,nosuid,noexec"
+_MOUNT_OPTIONS: Final = {
+    "ext2": ("ext4", f"{_HARMLESS},noload"),
+    "ext3": ("ext4", f"{_HARMLESS},noload"),
+    "ext4": ("ext4", f"{_HARMLESS},noload"),
+    "xfs": ("xfs", f"{_HARMLESS},norecovery,nouuid"),
+    "btrfs": ("btrfs", f"{_HARMLESS},rescue=nologreplay"),
+    "ntfs": ("ntfs-3g", f"{_HARMLESS},norecover"),
+}
+"""blkid's name of a file system: the driver that reads it, and how. NTFS is read by a program, not by the kernel."""
+
+MOUNTABLE: Final = frozenset(_MOUNT_OPTIONS)
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class Tree:
+    """The folders and files of a mounted file system; whatever is a link on the way counts as not there."""
+
+    def __init__(self, root: Path, device: Path | None = None, *, ignores_case: bool = False) -> None:
+        self.root = root
+        self.device = device
+        """the loop device below it"""
+        self._ignores_case = ignores_case
+
+    def names(self, folder: str = "") -> list[str]:
+        """What lies in a folder, sorted; nothing where there is none."""
+        with suppress(OSError):
+            descriptor = self._open_folder(_parts(folder))
+            try:
+                return sorted(_listed(descriptor))
+            finally:
+                os.close(descriptor)
+        return []
+
+    def read(self, path: str) -> bytes | None:
+        """The beginning of a regular file, at most MAX_READ bytes; None where there is none."""
+        with suppress(OSError):
+            descriptor = self.open(path)
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read(MAX_READ)
+        return None
+
+    def open(self, path: str) -> int:
+        """A descriptor of a regular file, to be closed by the caller.
+
+        Raises:
+            OSError: there is none.
+        """
+        *folders, name = _parts(path)
+        parent = self._open_folder(folders)
+        try:
+            descriptor = os.open(self._spelling(parent, name), _FILE, dir_fd=parent)
+        finally:
+            os.close(parent)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise FileNotFoundError(path)
+        return descriptor
+
+    def _open_folder(self, parts: list[str]) -> int:
+        descriptor = os.open(self.root, _FOLDER)
+        for part in parts:
+            try:
+                inner = os.open(self._spelling(descriptor, part), _FOLDER, dir_fd=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+    def _spelling(self, folder: int, name: str) -> str:
+        """The name as the folder has it."""
+        if not self._ignores_case:
+            return name
+        wanted = name.casefold()
+        return next((each for each in _listed(folder) if each.casefold() == wanted), name)
+
+
+@contextmanager
+def partition_device(source: Source, partition: Partition) -> Iterator[Path]:
+    """A read-only block device of the partition alone.
+
+    Raises:
+        PermissionError: only root can make one.
+        OSError: no loop device to be had.
+    """
+    if os.geteuid() != 0:
+        raise PermissionError("looking into file systems takes root")
+    with loop_device(source.path, partition.offset, partition.length) as device:
+        yield device
+
+
+@contextmanager
+def mounted_tree(source: Source, partition: Partition) -> Iterator[Tree]:
+    """The file system of a partition, of a kind in MOUNTABLE, for as long as this is entered.
+
+    Raises:
+        OSError: it cannot be mounted; the text says why.
+        LibraryError: there is no mount.
+    """
+    kind, options = _MOUNT_OPTIONS[partition.filesystem]
+    with (
+        partition_device(source, partition) as device,
+        tempfile.TemporaryDirectory(prefix="slatecast-look-") as folder,
+    ):
+        mounted = run_tool(need_tool("mount"), "-t", kind, "-o", options, str(device), folder)
+        if mounted.returncode != 0:
+            raise OSError(last_line(mounted.stderr))
+        try:
+            yield Tree(Path(folder), device, ignores_case=partition.filesystem == "ntfs")
+        finally:
+            if (
+                run_tool(need_tool("umount"), folder).returncode != 0
+            ):  # the kernel may still be writing down who read it
+                run_tool(need_tool("umount"), "--lazy", folder)
+
+
+def _listed(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in islice(entries, MAX_NAMES)]
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".", "..")]
