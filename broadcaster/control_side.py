@@ -14,9 +14,11 @@ from broadcaster.credentials import CastCredentials
 from broadcaster.front_door import FrontDoor
 from broadcaster.keys import KeyStore
 from broadcaster.library.image_signature import ImageSignature
+from broadcaster.seat_api.api import SeatApi
+from broadcaster.seat_api.services import Captures
 from broadcaster.waiting_room import RoomEvent
 from protocol.errors import ConfigError, TransportError
-from protocol.link.front_door_address import DEFAULT_FRONT_DOOR_PORT
+from protocol.link.front_door_address import DEFAULT_FRONT_DOOR_PORT, DEFAULT_SEAT_API_PORT
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import DEFAULT_TLS_PORT, BrokerAddress
 from protocol.link.tls import pinned_context, server_context
@@ -27,7 +29,7 @@ EARLIER_PORT_PATIENCE: Final = 1.0
 BROADCASTER: Final = "broadcaster"
 """Common name of our own certificate, which the broker's access rules know."""
 
-Listening = TypeVar("Listening", EmbeddedBroker, FrontDoor)
+Listening = TypeVar("Listening", EmbeddedBroker, FrontDoor, SeatApi)
 
 _logger = logging.getLogger(__name__)
 
@@ -125,6 +127,25 @@ class Control:
             ),
         ) as door:
             yield door
+
+    @asynccontextmanager
+    async def seat_api(self, captures: Captures) -> AsyncIterator[SeatApi]:
+        """The seat API, on its standard port if that is free.
+
+        Raises:
+            TransportError: it cannot listen.
+        """
+        async with _first_free(
+            (DEFAULT_SEAT_API_PORT, 0),
+            lambda port: SeatApi(
+                ip_address(self._host),
+                port,
+                self._interface.index,
+                tls=server_context(self._server, client_authority=self._authority),
+                captures=captures,
+            ),
+        ) as api:
+            yield api
 
     def _external(self, address: BrokerAddress) -> BrokerInUse:
         if not address.tls:

@@ -48,6 +48,7 @@ MAX_DISK_BODY: Final = 512 << 20
 
 MAX_FINDINGS: Final = 64
 MAX_PARTITIONS: Final = 256
+MAX_PARTITION_NUMBER: Final = (1 << 31) - 1
 MAX_ZERO_RANGES: Final = 1 << 20
 
 _CAPTURE_PATH: Final = re.compile(
@@ -260,6 +261,9 @@ def decode_disk(body: Buffer) -> tuple[CapturedDisk, CapturedRows]:
         disk = msgspec.json.decode(header, type=CapturedDisk)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"CapturedDisk: {error}") from error
+    for partition in disk.partitions:
+        if not 0 <= partition.number <= MAX_PARTITION_NUMBER or not 0 <= partition.used_bytes <= disk.disk_size:
+            raise MessageError(f"no disk has a partition {partition.number} with {partition.used_bytes} used bytes")
     found = CapturedRows(rows)
     previous = -1
     for chunk_id, _ in found:

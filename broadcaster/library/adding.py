@@ -8,7 +8,7 @@ crash); a chunk that is already there and sound is never written again.
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -75,6 +75,7 @@ def add_image(
     *,
     level: int = DEFAULT_LEVEL,
     signer: SigningKey | None = None,
+    opened: Source | None = None,
     progress: Progress = lambda _what, _done, _total: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> AddOutcome:
@@ -86,6 +87,7 @@ def add_image(
         name: letters, digits, ``.``, ``_`` and ``-``.
         level: of zstd, 1 to 19.
         signer: the image key, which vouches for what was read; None where it is kept elsewhere.
+        opened: ``path``, where it is open already.
         progress: called from this thread with what is being done, and bytes done and in all.
         on_wait: see ``library``.
 
@@ -102,7 +104,7 @@ def add_image(
         library.writing(on_wait),
         library_errors(library.root),
         library.store.batch() as batch,
-        open_source(path, incoming, progress) as source,
+        nullcontext(opened) if opened is not None else open_source(path, incoming, progress) as source,
     ):
         table = read_partition_table(source)
         found = [
@@ -120,10 +122,10 @@ def add_image(
             raise SourceError(source.origin, "holds nothing but zeros: there is nothing to cast")
         batch.commit()
         previous = _newest(library, name)
-        is_unchanged = previous is not None and _same_disk(previous, manifest)
+        is_unchanged = previous is not None and same_disk(previous, manifest)
         if previous is not None and is_unchanged:
             manifest = previous
-            signature = _sign_again(library, manifest, signer)
+            signature = sign_again(library, manifest, signer)
         else:
             signature = sign_digest(manifest.digest, signer) if signer is not None else None
             _publish(library, manifest, signature, batch)
@@ -276,14 +278,14 @@ def _newest(library: Library, name: str) -> Manifest | None:
     return library.load(name) if library.versions(name) else None
 
 
-def _same_disk(one: Manifest, other: Manifest) -> bool:
+def same_disk(one: Manifest, other: Manifest) -> bool:
     """Whether two manifests describe the same disk, apart from when and from where it was read."""
     geometry = ("disk_size", "logical_sector_size", "partition_table", "partitions", "chunk_size", "codec")
     compared = (*geometry, "zero_ranges", "rows_digest")
     return all(getattr(one.header, field) == getattr(other.header, field) for field in compared)
 
 
-def _sign_again(library: Library, manifest: Manifest, signer: SigningKey | None) -> ImageSignature | None:
+def sign_again(library: Library, manifest: Manifest, signer: SigningKey | None) -> ImageSignature | None:
     """The signature of an image whose source has just been read again: it is made where it is missing or another's."""
     there = signature_or_none(library, manifest)
     if signer is None or (there is not None and there.key == signer.public):

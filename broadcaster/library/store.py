@@ -40,6 +40,10 @@ class ChunkStore:
         """The stored bytes of a chunk by the digest of its raw bytes, unchecked; None if it is not here."""
         return _read_file(self._path(digest))
 
+    def path(self, digest: bytes) -> Path:
+        """Where the stored bytes of this chunk are, or would be."""
+        return Path(self._path(digest))
+
     def digests(self) -> Iterator[bytes]:
         """Every chunk that is here, in no order."""
         for folder in self.chunks.iterdir():

@@ -24,7 +24,7 @@ from aiohttp import web
 from broadcaster.http_listener import PRODUCT, HttpListener
 from broadcaster.seat_api.bodies import body_of, parts_of, send_file
 from broadcaster.seat_api.routes import Asked, Match, match_path
-from broadcaster.seat_api.services import Captures, Configurations, Restores
+from broadcaster.seat_api.services import Captures, Configurations, NoConfigurations, NoRestores, Restores
 from protocol.capture import CaptureFailure, CaptureProgress, CaptureState, CaptureWish, encode_lacking
 from protocol.digests import DIGEST_LENGTH
 from protocol.errors import ConfigError, LibraryError, ManifestError, MessageError, RefusedError
@@ -58,8 +58,9 @@ class SeatApi:
         interface_index: the system's number of the interface, which link-local IPv6 addresses need.
         tls: shows our certificate and demands a receiver's.
         captures: asked for all that concerns captures.
-        restores: asked for places, notices and self-service.
-        configurations: asked for what is done to a disk after it was written.
+
+    ``restores`` (places, notices, self-service) and ``configurations`` (what is done to a disk after it was written)
+    have nothing to offer until they are set.
     """
 
     def __init__(
@@ -70,13 +71,11 @@ class SeatApi:
         *,
         tls: ssl.SSLContext,
         captures: Captures,
-        restores: Restores,
-        configurations: Configurations,
     ) -> None:
+        self.restores: Restores = NoRestores()
+        self.configurations: Configurations = NoConfigurations()
         self._host = host
         self._captures = captures
-        self._restores = restores
-        self._configurations = configurations
         self._listener = HttpListener(host, port, interface_index, self._answer, tls=tls)
         self._under_way: Counter[str] = Counter()
         self._large = asyncio.Semaphore(MAX_LARGE_BODIES)
@@ -180,30 +179,30 @@ class SeatApi:
     # --- work, restores, configurations -----------------------------------------------------------------------------
 
     async def _work(self, receiver_id: str, match: Match, request: web.BaseRequest) -> web.StreamResponse:
-        seat, room = self._restores.place_of(receiver_id)
+        seat, room = self.restores.place_of(receiver_id)
         work = Work(
             seat=seat[:MAX_SHORT_TEXT],
             room=room[:MAX_SHORT_TEXT],
             capture=self._captures.order(receiver_id),
-            restore=self._restores.offer(receiver_id),
-            notice=self._restores.notice(receiver_id)[:MAX_LONG_TEXT],
+            restore=self.restores.offer(receiver_id),
+            notice=self.restores.notice(receiver_id)[:MAX_LONG_TEXT],
         )
         return _json(msgspec.json.encode(work))
 
     async def _restore(self, receiver_id: str, match: Match, request: web.BaseRequest) -> web.StreamResponse:
         wish = decode_api(await body_of(request, match.route.longest), RestoreWish)
-        return _json(msgspec.json.encode(await self._restores.wish(receiver_id, wish)))
+        return _json(msgspec.json.encode(await self.restores.wish(receiver_id, wish)))
 
     async def _configuration(self, receiver_id: str, match: Match, request: web.BaseRequest) -> web.StreamResponse:
-        found = await self._configurations.configuration(match.tsi, receiver_id)
+        found = await self.configurations.configuration(match.tsi, receiver_id)
         return _nothing() if found is None else _json(found)
 
     async def _file(self, receiver_id: str, match: Match, request: web.BaseRequest) -> web.StreamResponse:
-        path = self._configurations.file(match.tsi, receiver_id, match.digest)
+        path = self.configurations.file(match.tsi, receiver_id, match.digest)
         return _nothing() if path is None else await send_file(request, path)
 
     async def _step(self, receiver_id: str, match: Match, request: web.BaseRequest) -> web.StreamResponse:
-        await self._configurations.step(match.tsi, receiver_id, await body_of(request, match.route.longest))
+        await self.configurations.step(match.tsi, receiver_id, await body_of(request, match.route.longest))
         return web.Response(status=HTTPStatus.NO_CONTENT, headers=PRODUCT)
 
     # --- captures ---------------------------------------------------------------------------------------------------
