@@ -22,6 +22,7 @@ from broadcaster.budget import MessageBudget
 from broadcaster.control_side import BROADCASTER, BrokerInUse, Control
 from broadcaster.front_door import FrontDoor
 from broadcaster.host.attendance import Attendance
+from broadcaster.host.capture_commands import CaptureCommands
 from broadcaster.host.catalogue import Catalogue
 from broadcaster.host.commands import Commands, Handler
 from broadcaster.host.config import HostConfig
@@ -30,8 +31,11 @@ from broadcaster.host.hosted_session import HostParts
 from broadcaster.host.image_commands import ImageCommands
 from broadcaster.host.kept_reports import REPORTS_FOLDER, KeptReports
 from broadcaster.host.newsroom import Newsroom, Place
+from broadcaster.host.policies import Policies
 from broadcaster.host.receiver_commands import ReceiverCommands
 from broadcaster.host.record_commands import RecordCommands
+from broadcaster.host.restores import Restores
+from broadcaster.host.seat_side import SeatSide, open_seat_side
 from broadcaster.host.session_commands import SessionCommands
 from broadcaster.host.sessions import Sessions
 from broadcaster.host.vitals import Vitals, read_vitals
@@ -84,6 +88,10 @@ class SessionHost:
         """takes the operators' orders; there once entered"""
         self.sessions: Sessions
         """there once entered"""
+        self.restores: Restores
+        """there once entered"""
+        self.seat_side: SeatSide
+        """captures and the seat API; there once entered"""
         self.newsroom: Newsroom
         """tells operators; there once entered"""
         self._library = library
@@ -95,6 +103,7 @@ class SessionHost:
         self._reports = KeptReports(library.root / REPORTS_FOLDER)
         self._catalogue = Catalogue(library, keys.trust)
         self._attendance = Attendance()
+        self._policies = Policies(library.root)
         self._admissions = Admissions(keys.director.public)
         self._budget = MessageBudget()
         self._has_news = asyncio.Event()
@@ -142,6 +151,7 @@ class SessionHost:
             on_reconnect=self._broker_is_back,
         )
         await stack.enter_async_context(self._link)
+        self.seat_side = await stack.enter_async_context(self._open_seat_side())
         self._door = await stack.enter_async_context(self._front_door())
         if config.is_advertised:
             await stack.enter_async_context(advertise(config.interface, self._door.port))
@@ -149,6 +159,7 @@ class SessionHost:
             self._library, self._keys, config, self._control, self._broker, self._reports, self._has_news.set
         )
         self.sessions = Sessions(parts, self._store, self._attendance)
+        self.restores = Restores(self._policies, self.sessions, self._attendance, lambda: self.newsroom.images)
         self.commands = Commands(
             self._keys.console.public,
             self._handlers(),
@@ -164,6 +175,7 @@ class SessionHost:
             sessions=self.sessions,
             attendance=self._attendance,
             waiting_room=self._door.waiting_room,
+            captures=self.seat_side.captures,
             vitals=await self._vitals(),
         )
         stack.enter_context(BroadcasterMetrics(self._broadcasts, config.metrics_port, config.metrics_host))
@@ -171,12 +183,28 @@ class SessionHost:
         stack.push_async_callback(self._farewell)
         stack.push_async_callback(self.commands.close)
         stack.push_async_callback(self.sessions.close)
+        stack.push_async_callback(self.restores.close)
         await self.sessions.resume(self._clear_announcement)
         await self._link.subscribe(ALL_PRESENCES)
         await self._link.subscribe(COMMANDS_TOPIC)
 
     def _front_door(self) -> contextlib.AbstractAsyncContextManager[FrontDoor]:
-        return self._control.front_door(self._broker, self._room_event)
+        return self._control.front_door(self._broker, self._room_event, self.seat_side.api.url)
+
+    def _open_seat_side(self) -> contextlib.AbstractAsyncContextManager[SeatSide]:
+        return open_seat_side(
+            self._library,
+            self._keys,
+            self._control,
+            self._attendance,
+            kept_for=self._backups_kept,
+            on_change=self._has_news.set,
+            on_image=self._library_changed.set,
+        )
+
+    def _backups_kept(self, machine: str) -> int:
+        place = self.policies.place_of(machine)
+        return DEFAULT_BACKUPS_KEPT if place is None else place[0].backups_kept
 
     def _handlers(self) -> Mapping[type[Command], Handler]:
         waiting_room = self._door.waiting_room
@@ -184,6 +212,7 @@ class SessionHost:
             **SessionCommands(self.sessions).handlers,
             **ImageCommands(self._library, self._keys, self.sessions, self._library_changed.set).handlers,
             **ReceiverCommands(waiting_room, self._config.interface, self._audit.deciding).handlers,
+            **CaptureCommands(self.seat_side.captures).handlers,
             **RecordCommands(self._library, self._keys, self.sessions, self._reports).handlers,
         }
 

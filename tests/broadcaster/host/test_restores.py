@@ -13,6 +13,7 @@ from protocol.commands import PlannedSeat, SetRoomPolicy
 from protocol.errors import LibraryError
 from protocol.operators import ImageNews
 from protocol.seat_api import RestoreOffer, RestoreWish
+from tests.broadcaster.host.hosted_room import HostedRoom
 from tests.sample_messages import presence
 
 TSI = "00000000000000aa"
@@ -190,3 +191,23 @@ def test_a_plan_that_nobody_joins_is_dropped(room: Room, monkeypatch: pytest.Mon
 
     asyncio.run(ask())
     assert room.aborted == "nobody joined"
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_a_seat_restores_itself_for_real(hosted: HostedRoom) -> None:
+    async with hosted.host() as (host, operator):
+        host._policies.hold(
+            SetRoomPolicy(room="R1", image="lab", allows_restore=True, seats=(PlannedSeat(machine="a", seat="seat a"),))
+        )
+        hosted.receive("a", "--countdown", "0")
+        await operator.until(lambda: operator.machines() == {"a"}, "the receiver")
+        receiver_id = operator.receivers[0].receivers[0].receiver_id
+        offer = host.restores.offer(receiver_id)
+        assert offer is not None
+        answer = await host.restores.wish(receiver_id, RestoreWish(image=offer.image, version=offer.version))
+        assert answer.refusal == ""
+        await operator.until(lambda: operator.outcomes(answer.tsi) == {"seat a": "verified"}, "the restored disk")
+        assert operator.sessions[answer.tsi].ordered_by == module.BY_SEAT
+    assert hosted.targets["a"].read_bytes() == hosted.source.read_bytes()
