@@ -66,7 +66,7 @@ def _parse_term(rule: str, term: str) -> _Test:
         raise TargetError(rule, f"{term!r} is not understood; write serial=, wwn=, model=, bus=, size>= or size<=")
     key, operator, value = (group for group in match.groups() if group is not None)
     if key == "size":
-        size = _parse_size(rule, value)
+        size = _size(rule, value)
         return (lambda disk: disk.size >= size) if operator == ">=" else (lambda disk: disk.size <= size)
     wanted = _normalise(key, value)
     return lambda disk: fnmatchcase(_normalise(key, getattr(disk, key)), wanted)
@@ -78,14 +78,21 @@ def _normalise(key: str, value: str) -> str:
     return _WWN_PREFIX.sub("", plain) if key == "wwn" else plain
 
 
-def _parse_size(rule: str, text: str) -> float:
-    """Bytes."""
+def parse_size(text: str) -> float | None:
+    """The bytes that somebody means by 250G, 232Gi or 1000; None if that is no size."""
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise TargetError(rule, f"{text!r} is not a size; write it like 250G or 232Gi")
+        return None
     number, unit, binary = match.groups()
     base = 1024.0 if binary else 1000.0
     return float(number) * base ** _UNITS.index(unit.lower())
+
+
+def _size(rule: str, text: str) -> float:
+    size = parse_size(text)
+    if size is None:
+        raise TargetError(rule, f"{text!r} is not a size; write it like 250G or 232Gi")
+    return size
 
 
 def _join(disks: Iterable[TargetInfo]) -> str:

@@ -134,6 +134,17 @@ def open_source(path: Path, scratch: Path, progress: Progress) -> Iterator[Sourc
 
 
 @contextmanager
+def open_raw(path: Path, origin: str, logical_sector_size: int) -> Iterator[Source]:
+    """Open a disk that we wrote to a file ourselves: raw, whatever its first bytes look like.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    with _open(path, origin) as descriptor:
+        yield Source(path, origin, os.lseek(descriptor, 0, os.SEEK_END), logical_sector_size, descriptor)
+
+
+@contextmanager
 def _open(path: Path, origin: str) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a named pipe must not block us

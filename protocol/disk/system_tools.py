@@ -1,7 +1,7 @@
 """The Debian tools that know partition tables, file systems and virtual disks better than we ever should.
 
-One place to find them, run them in the C locale and say which package to install. They only ever read; the one thing
-they change is a loop device, which frees itself when the process that asked for it ends, however it ends.
+One place to find them, run them in the C locale and say which package to install. What is changed here is a loop device
+at most, which frees itself when the process that asked for it ends, however it ends.
 """
 
 import os
@@ -68,8 +68,10 @@ def last_line(text: str) -> str:
 
 
 @contextmanager
-def loop_device(path: Path, offset: int, length: int, sector_size: int = 512) -> Iterator[Path]:
-    """A read-only block device over a part of a file or disk, all in bytes. Needs root.
+def loop_device(
+    path: Path, offset: int, length: int, sector_size: int = 512, *, is_writable: bool = False
+) -> Iterator[Path]:
+    """A block device over a part of a file or disk, all in bytes; read-only unless ``is_writable``. Needs root.
 
     Raises:
         OSError: no loop device to be had.
@@ -78,7 +80,8 @@ def loop_device(path: Path, offset: int, length: int, sector_size: int = 512) ->
     if losetup is None:
         raise FileNotFoundError("losetup is not installed")
     window = ("--offset", str(offset), "--sizelimit", str(length), "--sector-size", str(sector_size))
-    attached = run_tool(losetup, "--find", "--show", "--read-only", *window, str(path))
+    access = () if is_writable else ("--read-only",)
+    attached = run_tool(losetup, "--find", "--show", *access, *window, str(path))
     if attached.returncode != 0:
         raise OSError(last_line(attached.stderr))
     device = attached.stdout.strip()
