@@ -175,7 +175,7 @@ class Commands:
     async def _carry_out(self, order: Order, work: Work) -> None:
         name = order.command.__struct_config__.tag
         try:
-            result = await self._handlers[type(order.command)](order.command, work)
+            result = await self._handlers.get(type(order.command), _unknown)(order.command, work)
             answers = tuple(_parts(order.command_id, result))
             _logger.info("%s: %s", order.operator, name)
         except SlatecastError as error:
@@ -227,6 +227,11 @@ class Commands:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _unknown(command: Command, _work: Work) -> object:
+    """An order that nobody here knows how to carry out."""
+    raise RefusedError(f"this broadcaster does not take orders of the kind {command.__struct_config__.tag!r}")
 
 
 def _parts(command_id: str, result: object) -> Iterator[Answer]:

@@ -17,6 +17,8 @@ from protocol.fields import MAX_LONG_TEXT, MAX_SHORT_TEXT
 from protocol.messages import ReceiverState, SessionPhase
 from protocol.operators import (
     PAGE_LENGTH,
+    CaptureNews,
+    CapturesNews,
     Happening,
     ImageNews,
     ImagesNews,
@@ -181,6 +183,15 @@ def images_news(images: Sequence[ImageNews], *, generation: str, sequence: int) 
     pages = pages_of(ordered)
     return [
         ImagesNews(generation=generation, sequence=sequence, page=number, pages=len(pages), images=page)
+        for number, page in enumerate(pages)
+    ]
+
+
+def captures_news(captures: Sequence[CaptureNews], *, generation: str, sequence: int) -> list[CapturesNews]:
+    """The captures, in the order in which they were asked for."""
+    pages = pages_of(captures)
+    return [
+        CapturesNews(generation=generation, sequence=sequence, page=number, pages=len(pages), captures=page)
         for number, page in enumerate(pages)
     ]
 

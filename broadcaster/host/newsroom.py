@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
+from broadcaster.captures.intake import CaptureIntake
 from broadcaster.control_side import BrokerInUse
 from broadcaster.host.attendance import Attendance
 from broadcaster.host.catalogue import in_use
-from broadcaster.host.news import images_news, receivers_news
+from broadcaster.host.news import captures_news, images_news, receivers_news
 from broadcaster.host.sessions import Sessions
 from broadcaster.host.vitals import Vitals
 from broadcaster.waiting_room import WaitingRoom
@@ -17,11 +18,20 @@ from protocol.fields import MAX_LONG_TEXT, MAX_SHORT_TEXT
 from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import MqttLink
-from protocol.operators import MAX_APPLICANTS, ApplicantNews, HostNews, ImageNews, News, news_topic, signed_news
+from protocol.operators import (
+    MAX_APPLICANTS,
+    ApplicantNews,
+    CaptureNews,
+    HostNews,
+    ImageNews,
+    News,
+    news_topic,
+    signed_news,
+)
 from protocol.signing import SigningKey
 
 IMAGES_INTERVAL: Final = 2.0
-"""[s] between two lists of images that say the same: a console that has just come waits no longer for them."""
+"""[s] between two lists of images, or of captures, that say the same: a new console waits no longer for them."""
 
 _MAX_WARNINGS: Final = 32
 
@@ -48,6 +58,7 @@ class Newsroom:
         sessions: of the host.
         attendance: who is there.
         waiting_room: who wants to be let in.
+        captures: of the host.
         vitals: how the machine is.
     """
 
@@ -61,6 +72,7 @@ class Newsroom:
         sessions: Sessions,
         attendance: Attendance,
         waiting_room: WaitingRoom,
+        captures: CaptureIntake,
         vitals: Vitals,
     ) -> None:
         self.vitals = vitals
@@ -73,11 +85,14 @@ class Newsroom:
         self._sessions = sessions
         self._attendance = attendance
         self._waiting_room = waiting_room
+        self._captures = captures
         self._version = version("slatecast")
         self._started_at = time.time()
         self._sequence = 0
         self._told_images: list[ImageNews] | None = None
         self._images_told_at = 0.0
+        self._told_captures: list[CaptureNews] | None = None
+        self._captures_told_at = 0.0
 
     def tell(self) -> None:
         """Publish all of it."""
@@ -89,6 +104,7 @@ class Newsroom:
         for page in receivers_news(self._attendance.there(), sessions, generation=generation, sequence=sequence):
             self._publish(page)
         self._tell_images(now)
+        self._tell_captures(now)
         for session in self._sessions.all():
             for news in session.news(generation, sequence):
                 self._publish(news)
@@ -100,6 +116,14 @@ class Newsroom:
             return
         self._told_images, self._images_told_at = images, now
         for page in images_news(images, generation=self._generation(), sequence=self._sequence):
+            self._publish(page)
+
+    def _tell_captures(self, now: float) -> None:
+        captures = self._captures.news()
+        if captures == self._told_captures and now - self._captures_told_at < IMAGES_INTERVAL:
+            return
+        self._told_captures, self._captures_told_at = captures, now
+        for page in captures_news(captures, generation=self._generation(), sequence=self._sequence):
             self._publish(page)
 
     def _host_news(self, now: float) -> HostNews:

@@ -22,6 +22,7 @@ from broadcaster.budget import MessageBudget
 from broadcaster.control_side import BROADCASTER, BrokerInUse, Control
 from broadcaster.front_door import FrontDoor
 from broadcaster.host.attendance import Attendance
+from broadcaster.host.backup_gate import BackupGate
 from broadcaster.host.capture_commands import CaptureCommands
 from broadcaster.host.catalogue import Catalogue
 from broadcaster.host.commands import Commands, Handler
@@ -158,8 +159,9 @@ class SessionHost:
         parts = HostParts(
             self._library, self._keys, config, self._control, self._broker, self._reports, self._has_news.set
         )
-        self.sessions = Sessions(parts, self._store, self._attendance)
+        self.sessions = Sessions(parts, self._store, self._attendance, BackupGate(self.seat_side.captures))
         self.restores = Restores(self._policies, self.sessions, self._attendance, lambda: self.newsroom.images)
+        self.seat_side.api.restores = self.restores
         self.commands = Commands(
             self._keys.console.public,
             self._handlers(),
@@ -203,8 +205,8 @@ class SessionHost:
         )
 
     def _backups_kept(self, machine: str) -> int:
-        place = self.policies.place_of(machine)
-        return DEFAULT_BACKUPS_KEPT if place is None else place[0].backups_kept
+        place = self._policies.place_of(machine)
+        return self._policies.of("").backups_kept if place is None else place[0].backups_kept
 
     def _handlers(self) -> Mapping[type[Command], Handler]:
         waiting_room = self._door.waiting_room
