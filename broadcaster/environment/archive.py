@@ -21,9 +21,9 @@ WINDOW_LOG: Final = 23
 """[bits] 8 MiB of window: more makes the archive hardly smaller, and the kernel takes it from the memory at start."""
 
 
-def newest(root: Path) -> int:
-    """[s] since 1970: the latest change of a file that came from a package."""
-    return max(int(path.lstat().st_mtime) for path in _inside(root) if path.is_file() and not path.is_symlink())
+def newest(folder: Path) -> int:
+    """[s] since 1970: the latest change of a file in a folder that packages have filled."""
+    return max(int(path.lstat().st_mtime) for path in _inside(folder) if path.is_file() and not path.is_symlink())
 
 
 def pack(root: Path, output: Path, *, epoch: int, level: int) -> int:

@@ -100,7 +100,7 @@ def _build(work: Path, setting: BuildSetting, sources: list[str], say: Say) -> E
     say(f"unpacking Debian {setting.suite}")
     packages = unpack_debian(root, setting.suite, sources, downloads, setting.cache)
     debian = (root / "etc/debian_version").read_text(encoding="utf-8").strip()
-    epoch = archive.newest(root) if setting.epoch is None else setting.epoch
+    epoch = archive.newest(root / "usr/lib") if setting.epoch is None else setting.epoch
     shutil.copyfile(next((root / "boot").glob("vmlinuz-*")), new / KERNEL)
     say("choosing drivers")
     kernel = keep_modules(root)

@@ -58,7 +58,7 @@ def finish(root: Path, downloads: Path, trust: bytes | None) -> None:
     for name in BUSYBOX:
         if not any((root / folder / name).exists() for folder in ("usr/bin", "usr/sbin")):
             (root / "usr/bin" / name).symlink_to("busybox")
-    take_file(downloads, CONSOLE_FONTS, LARGE_FONT, root / LARGE_FONT)
+    take_file(downloads, CONSOLE_FONTS, LARGE_FONT, root / "usr/share/consolefonts/large.psf.gz")
     if trust is not None:
         (root / TRUST).parent.mkdir(parents=True, exist_ok=True)
         (root / TRUST).write_bytes(trust)

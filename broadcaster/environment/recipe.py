@@ -40,7 +40,8 @@ PACKAGES: Final = (
 CONSOLE_FONTS: Final = "console-setup-linux"
 """Only this one's font for large letters is taken: what it depends on is for choosing among hundreds."""
 
-LARGE_FONT: Final = "usr/share/consolefonts/Uni3-Terminus32x16.psf.gz"
+LARGE_FONT: Final = "usr/share/consolefonts/Vietnamese-Terminus32x16.psf.gz"
+"""The one of its size that has letters of all Latin alphabets and the full, upper and lower blocks."""
 
 FIRMWARE: Final = ("firmware-realtek", "firmware-bnx2", "firmware-bnx2x")
 """For wired interfaces; a mirror without the component non-free-firmware has none, and they are left out."""
@@ -157,11 +158,20 @@ room's worst network. No graphics: the firmware's framebuffer shows the screen.
 LEFT_OUT: Final = (
     "etc/apt",
     "etc/cron*",
+    "etc/hostname",
     "etc/init.d",
+    "etc/initramfs-tools",
+    "etc/issue*",
+    "etc/kernel",
     "etc/logrotate.d",
     "etc/rc*.d",
+    "etc/update-motd.d",
     "usr/bin/*perl*",
     "usr/bin/bashbug",
+    "usr/bin/debconf*",
+    "usr/bin/linux-*",
+    "usr/bin/lsinitramfs",
+    "usr/bin/unmkinitramfs",
     "usr/bin/ntfsdecrypt",
     "usr/bin/py3*",
     "usr/bin/pydoc*",
@@ -177,6 +187,7 @@ LEFT_OUT: Final = (
     "usr/lib/apt",
     "usr/lib/dpkg",
     "usr/lib/init",
+    "usr/lib/klibc*",
     "usr/lib/locale/[!C]*",
     "usr/lib/lsb",
     "usr/lib/python3/dist-packages/zstandard/_cffi*.so",
@@ -202,6 +213,9 @@ LEFT_OUT: Final = (
     "usr/lib/udev/rules.d/96-e2scrub.rules",
     "usr/lib/valgrind",
     "usr/sbin/dpkg*",
+    "usr/sbin/mkinitramfs",
+    "usr/sbin/smartd",
+    "usr/sbin/update-*",
     "usr/sbin/xfs_scrub*",
     "usr/share/bash-completion",
     "usr/share/bug",
