@@ -83,6 +83,8 @@ class ActiveSession:
             identity,
             is_delta=config.is_delta,
             firmware=config.firmware,
+            target_fault=config.target_fault,
+            take_disk=config.take_disk,
             on_step=self._pump,
             on_bug=self._stop_with,
         )

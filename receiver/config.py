@@ -1,5 +1,6 @@
 """Who a receiver is, what it may overwrite, and what a session came to for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,6 +32,11 @@ class ReceiverConfig:
     """stable name of this PC, whatever its id is at this start; empty where the seat's name is all there is"""
     firmware: Firmware = field(default_factory=firmware_of_this_pc)
     """an image that boots by another one is refused; BOTH takes any"""
+    target_fault: str = ""
+    """why there is no disk to write to now; every session is refused with it"""
+    take_disk: Callable[[Callable[[], bool]], bool] | None = None
+    """called in a worker thread before the first write of each session, with whether that has become needless: waits
+    until nobody else uses the disk; False if nobody may write. None where nobody else does."""
     metrics_port: int | None = None
     """TCP port of its Prometheus exporter; None without one"""
 

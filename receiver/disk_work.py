@@ -25,6 +25,7 @@ from protocol.manifest import Manifest
 from protocol.messages import ReceiverState, SignedCertificate
 from protocol.ticket import DiskPolicy
 from protocol.wire import TOI_MANIFEST
+from receiver.arming import STOPPED
 from receiver.blockdevice import BlockDevice, DiskDevice
 from receiver.certifying import certify
 from receiver.deployment import Deployment
@@ -54,6 +55,8 @@ class DiskWork:
         *,
         is_delta: bool,
         firmware: Firmware = Firmware.BOTH,
+        target_fault: str = "",
+        take_disk: Callable[[Callable[[], bool]], bool] | None = None,
         on_step: Callable[[], object],
         on_bug: Callable[[BaseException], object],
     ) -> None:
@@ -67,6 +70,8 @@ class DiskWork:
         self._identity = identity
         self._is_delta = is_delta
         self._firmware = firmware
+        self._target_fault = target_fault
+        self._take_disk = take_disk
         self._on_step = on_step
         self._on_bug = on_bug
         self._deployment = Deployment(
@@ -136,6 +141,8 @@ class DiskWork:
     # --- the target ----------------------------------------------------------------------------------------------
 
     def _check_target(self) -> TargetInfo:
+        if self._target_fault:
+            raise TargetError(self._session.target, self._target_fault)
         target = inspect_target(self._session.target)
         check_target(target, self._session.announcement.image)
         self._doubt = check_firmware(target, self._session.announcement.image.firmware, self._firmware)
@@ -143,6 +150,8 @@ class DiskWork:
         return target
 
     def _begin_writing(self, proved_blocks: int) -> None:
+        if self._take_disk is not None and not self._take_disk(self._is_over):
+            raise RefusedError(STOPPED)
         self._session.arming.begin_writing(time.monotonic(), proved_blocks=proved_blocks)
 
     def _open_device(self) -> BlockDevice:

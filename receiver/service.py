@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import Final
 
 from protocol.envelope import signed_payload
@@ -78,6 +79,10 @@ class Receiver:
             on_disconnect=self._control_lost,
             on_reconnect=self._control_restored,
         )
+
+    def use_target(self, target: str, fault: str = "") -> None:
+        """Put the images of sessions that are not under way yet on this disk, or refuse them with ``fault``."""
+        self._config = replace(self._config, target=target, target_fault=fault)
 
     async def run_session(self, link: MqttLink) -> SessionOutcome:
         """Wait for the next order, take part in its session, and say how it ended. Raises TransportError."""

@@ -65,6 +65,7 @@ _COMMANDS: Final = (
     "receive",
     "report",
     "restore",
+    "seat",
     "serve",
     "session",
 )

@@ -116,18 +116,24 @@ def _panel(text: str, style: str) -> Panel:
 
 
 def _progress(session: ReceiverSession) -> ConsoleRenderable:
-    done, total = session.blocks_total - session.blocks_missing, session.blocks_total
-    state, counters = session.state.value, session.counters
-    if session.state is ReceiverState.RECEIVING and counters.blocks_scanned < counters.blocks_to_scan:
-        state, done, total = "scanning", counters.blocks_scanned, counters.blocks_to_scan
-    elif session.state is ReceiverState.VERIFYING:
-        done, total = counters.bytes_verified, counters.bytes_to_verify
+    stage, done, total = progress_of(session)
+    counters = session.counters
     received = bytes_in_words(counters.bytes_received + counters.catch_up_bytes)
     row = Table.grid(padding=(0, 1))
     row.add_row(
         Text(session.announcement.image.name),
-        Text(state, style="cyan"),
+        Text(stage, style="cyan"),
         ProgressBar(total=max(1, total), completed=done, width=40),
         f"{session.blocks_missing} blocks missing, {received} received",
     )
     return row
+
+
+def progress_of(session: ReceiverSession) -> tuple[str, int, int]:
+    """What it is doing, and how much of that is done of how much, in blocks or bytes."""
+    counters = session.counters
+    if session.state is ReceiverState.RECEIVING and counters.blocks_scanned < counters.blocks_to_scan:
+        return "scanning", counters.blocks_scanned, counters.blocks_to_scan
+    if session.state is ReceiverState.VERIFYING:
+        return session.state.value, counters.bytes_verified, counters.bytes_to_verify
+    return session.state.value, session.blocks_total - session.blocks_missing, session.blocks_total
