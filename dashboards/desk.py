@@ -103,6 +103,13 @@ class Desk(Protocol):
     async def remove_image(self, user: User, name: str, version: int) -> int:
         """Returns the bytes that were freed. Admin."""
 
+    async def shrink_image(
+        self, user: User, name: str, version: int, disk_size: int, progress: Progress
+    ) -> tuple[str, int, int]:
+        """Add a version that fits on a disk of ``disk_size`` bytes, 0 for as small as it gets. Returns name, version
+        and bytes of its disk. Admin.
+        """
+
     async def compare_versions(self, user: User, name: str, old_version: int, new_version: int) -> dict[str, Any]:
         """{"changed_bytes", "stored_bytes", "ranges"}; see ``protocol.commands.CompareVersions``."""
 

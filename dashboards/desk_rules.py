@@ -19,6 +19,9 @@ from protocol.operators import SessionStep
 MAX_NAME: Final = MAX_SHORT_TEXT
 """[characters] of a name of an image, room or machine, as in messages"""
 
+LARGEST_DISK: Final = 1 << 60
+"""[bytes] more than any disk has"""
+
 LARGEST_RATE: Final = 1 << 62
 """[bit/s] that a message can say"""
 
@@ -268,3 +271,13 @@ def judge_removal(fleet: FleetView, name: str, version: int) -> None:
     for image in fleet.images:
         if image.name == name and image.version == version and image.sessions:
             raise RefusedError(f"version {version} of '{name}' is used by a session: remove it when that has ended")
+
+
+def judge_shrink(fleet: FleetView, name: str, version: int, disk_size: int) -> None:
+    """Raises RefusedError for an image that is not there or fits as it is, MessageError for what is no size."""
+    judge_version(fleet, name, version)
+    if not 0 <= disk_size <= LARGEST_DISK:
+        raise MessageError("the size of the disk is a number of bytes; 0 is as small as it gets")
+    size = next(image.disk_size for image in fleet.images if (image.name, image.version) == (name, version))
+    if disk_size >= size:
+        raise RefusedError(f"version {version} of '{name}' has {size} bytes: it fits on that disk as it is")

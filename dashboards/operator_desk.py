@@ -37,6 +37,7 @@ from protocol.commands import (
     RefuseReceivers,
     RemoveImage,
     RetrySeats,
+    ShrinkImage,
     StartSession,
     StopSession,
     VerifyImage,
@@ -334,6 +335,18 @@ class OperatorDesk:
         rules.judge_removal(self._now(), name, version)
         answer = await self._link.order(RemoveImage(name=name, version=version), user.name)
         return int(answer.get("freed_bytes", 0))
+
+    async def shrink_image(
+        self, user: User, name: str, version: int, disk_size: int, progress: Progress
+    ) -> tuple[str, int, int]:
+        """Add a version that fits on a disk of ``disk_size`` bytes, 0 for as small as it gets. Returns name, version
+        and bytes of its disk. Admin.
+        """
+        rules.require(user, Role.ADMIN, "make images smaller")
+        rules.judge_shrink(self._now(), name, version, disk_size)
+        command = ShrinkImage(name=name, version=version, disk_size=disk_size)
+        answer = await self._link.order(command, user.name, progress)
+        return str(answer.get("name", name)), int(answer.get("version", 0)), int(answer.get("disk_size", 0))
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

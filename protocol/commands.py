@@ -167,6 +167,17 @@ class RemoveImage(Command, frozen=True, kw_only=True, forbid_unknown_fields=True
     version: Count
 
 
+class ShrinkImage(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="shrink"):
+    """Add a version of an image that fits on a smaller disk; the one that it is made from stays. Answers {"name": ...,
+    "version": ..., "disk_size": bytes}.
+    """
+
+    name: ShortText
+    version: Count
+    disk_size: Count
+    """bytes of the smallest disk that it must fit on; 0 for as small as it gets"""
+
+
 class CompareVersions(Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="compare"):
     """What changed between two versions. Answers {"changed_bytes", "stored_bytes", "ranges": [[offset, length], ...]}
     in bytes of the disk, ranges joined where they touch, the first 1,000.
@@ -279,6 +290,7 @@ AnyCommand = (
     | ImportImage
     | VerifyImage
     | RemoveImage
+    | ShrinkImage
     | CompareVersions
     | FetchReport
     | FetchAudit

@@ -1,4 +1,4 @@
-"""What operators order of images: imported, verified, removed and compared, each as its own command line does."""
+"""What operators order of images: each as its own command line does."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +13,9 @@ from broadcaster.library.adding import add_image
 from broadcaster.library.comparing import compare_manifests
 from broadcaster.library.library import Library
 from broadcaster.library.removing import remove_image
+from broadcaster.library.shrinking import shrink_image
 from broadcaster.library.verifying import verify_image
-from protocol.commands import Command, CompareVersions, ImportImage, RemoveImage, VerifyImage
+from protocol.commands import Command, CompareVersions, ImportImage, RemoveImage, ShrinkImage, VerifyImage
 from protocol.errors import RefusedError, SourceError
 
 MAX_DETAILS: Final = 100
@@ -40,6 +41,7 @@ class ImageCommands:
             ImportImage: self.add,
             VerifyImage: self.verify,
             RemoveImage: self.remove,
+            ShrinkImage: self.shrink,
             CompareVersions: self.compare,
         }
 
@@ -93,6 +95,27 @@ class ImageCommands:
         freed_bytes = await work.in_thread(remove)
         self._on_change()
         return {"freed_bytes": freed_bytes}
+
+    async def shrink(self, command: ShrinkImage, work: Work) -> object:
+        """Add a version that fits on a smaller disk."""
+
+        def shrink() -> dict[str, Any]:
+            outcome = shrink_image(
+                self._library,
+                command.name,
+                command.version,
+                command.disk_size or None,
+                signer=self._keys.image,
+                progress=work.progress,
+                on_wait=lambda: work.progress("waiting for another command", 0, 0),
+            )
+            header = outcome.added.manifest.header
+            self._write_down(AuditEvent.IMAGE_ADDED, work.operator, image=header.name, version=header.version)
+            return {"name": header.name, "version": header.version, "disk_size": header.disk_size}
+
+        answer = await work.in_thread(shrink)
+        self._on_change()
+        return answer
 
     async def compare(self, command: CompareVersions, work: Work) -> object:
         """What changed between two versions."""

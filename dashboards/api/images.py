@@ -1,4 +1,4 @@
-"""The library of images: list, import, verify, compare, remove."""
+"""The library of images: list, import, verify, make smaller, compare, remove."""
 
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from dashboards.api.roles import Admin, Operator, Viewer
 from dashboards.api.shapes import Encoded, answers
 from dashboards.api.work import Job, Work
 from dashboards.desk import Desk, Progress
+from dashboards.desk_rules import LARGEST_DISK
 from protocol.operators import ImageNews
 
 OtherVersion = Annotated[int, Query(ge=1, le=1 << 31)]
@@ -22,6 +23,13 @@ class ImportOrder(Body):
     path: PathText
     """of a file or block device on the broadcaster's machine"""
     name: Text
+
+
+class ShrinkOrder(Body):
+    """How small a disk is to be."""
+
+    disk_size: Annotated[int, Field(ge=0, le=LARGEST_DISK, strict=True)]
+    """bytes of the smallest disk that the image must fit on; 0 for as small as it gets"""
 
 
 class Removed(Body):
@@ -70,6 +78,20 @@ def images_router(desk: Desk, work: Work) -> APIRouter:
             return await desk.verify_image(user, name, version, progress)
 
         return Encoded(work.begin(user, "verify", name, run), 202)
+
+    @router.post(
+        "/{name}/{version}/shrink",
+        summary="Add a version that fits on a smaller disk",
+        **answers(Job, "the job", status=202),
+    )
+    async def shrink_image(user: Admin, name: ImageName, version: ImageVersion, body: ShrinkOrder) -> Encoded:
+        known(name, version)
+
+        async def run(progress: Progress) -> dict[str, Any]:
+            made = await desk.shrink_image(user, name, version, body.disk_size, progress)
+            return dict(zip(("name", "version", "disk_size"), made, strict=True))
+
+        return Encoded(work.begin(user, "shrink", name, run), 202)
 
     @router.get("/compare", summary="What changed between two versions")
     async def compare_versions(

@@ -36,7 +36,7 @@ class Job(msgspec.Struct, kw_only=True):
 
     job_id: str
     kind: str
-    """import or verify"""
+    """import, verify or shrink"""
     about: str
     """name of the image"""
     begun_by: str

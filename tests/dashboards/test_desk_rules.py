@@ -113,6 +113,15 @@ def test_images() -> None:
             rules.judge_image(view, name, version)
     with pytest.raises(MessageError, match="name the version"):
         rules.judge_version(view, "lab-ubuntu", 0)
+    size = next(image.disk_size for image in view.images if (image.name, image.version) == ("lab-ubuntu", 1))
+    rules.judge_shrink(view, "lab-ubuntu", 1, 0)
+    rules.judge_shrink(view, "lab-ubuntu", 1, size - 1)
+    with pytest.raises(RefusedError, match="it fits on that disk as it is"):
+        rules.judge_shrink(view, "lab-ubuntu", 1, size)
+    with pytest.raises(MessageError, match="a number of bytes"):
+        rules.judge_shrink(view, "lab-ubuntu", 1, -1)
+    with pytest.raises(RefusedError, match="no image 'nix'"):
+        rules.judge_shrink(view, "nix", 1, 0)
     unread = dataclasses.replace(view, images=(), is_library_known=False)
     with pytest.raises(RefusedError, match="not yet told what its library holds: try again"):
         rules.judge_image(unread, "lab-ubuntu", 0)

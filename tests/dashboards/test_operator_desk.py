@@ -31,6 +31,7 @@ from protocol.commands import (
     ImportImage,
     PlanSession,
     RetrySeats,
+    ShrinkImage,
     StartSession,
     WakeMachines,
 )
@@ -277,12 +278,13 @@ def calls(desk: OperatorDesk, user: User) -> dict[str, Callable[[], Any]]:
         "place": lambda: desk.place(user, "Room 1", "01", "m"),
         "restore": lambda: desk.restore_rooms(user, 1),
         "import": lambda: desk.import_image(user, "/srv/x.img", "x", ignore),
+        "shrink": lambda: desk.shrink_image(user, "lab-ubuntu", 1, 0, ignore),
         "remove": lambda: desk.remove_image(user, "lab-ubuntu", 1),
         "audit": lambda: desk.audit(user, 10),
     }
 
 
-ADMINS_ONLY = {"import", "remove", "audit"}
+ADMINS_ONLY = {"import", "remove", "shrink", "audit"}
 
 
 async def outcome(call: Callable[[], Any]) -> str:
@@ -345,6 +347,9 @@ async def test_receivers_and_images(console: Console) -> None:
     shares: list[float] = []
     assert await desk.import_image(ADMIN, "/srv/x.img", "new", lambda share, text: shares.append(share)) == ("new", 3)
     assert shares == [0.5]
+    console.broadcaster.answers[ShrinkImage] = {"name": "lab-ubuntu", "version": 3, "disk_size": 1 << 20}
+    assert await desk.shrink_image(ADMIN, "lab-ubuntu", 2, 1 << 20, lambda *_: None) == ("lab-ubuntu", 3, 1 << 20)
+    assert console.broadcaster.given[-1][0] == ShrinkImage(name="lab-ubuntu", version=2, disk_size=1 << 20)
     assert isinstance(console.broadcaster.given[0][0], AdmitReceivers)
     assert isinstance(console.broadcaster.given[2][0], WakeMachines)
     with pytest.raises(MessageError, match="ask for 1 to 5000 entries"):

@@ -201,6 +201,7 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ImportImage", {"command": "import", "path": "/srv/images/lab 3.qcow2", "name": "lab"}),
     ("VerifyImage", {"command": "verify", "name": "lab", "version": 3}),
     ("RemoveImage", {"command": "remove", "name": "lab", "version": 3}),
+    ("ShrinkImage", {"command": "shrink", "name": "lab", "version": 3, "disk_size": 120034123776}),
     ("CompareVersions", {"command": "compare", "name": "lab", "old_version": 2, "new_version": 3}),
     ("FetchReport", {"command": "report", "tsi": TSI}),
     ("FetchAudit", {"command": "audit", "count": 5000}),

@@ -6,12 +6,12 @@ import pytest
 
 from broadcaster.audit import AUDIT_FILE, AuditEvent
 from broadcaster.audit_check import read_entries
-from broadcaster.host import commands
+from broadcaster.host import commands, image_commands
 from broadcaster.host.image_commands import ImageCommands
 from broadcaster.host.sessions import Sessions
 from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
-from protocol.commands import AnyCommand, CompareVersions, ImportImage, RemoveImage, VerifyImage
+from protocol.commands import AnyCommand, CompareVersions, ImportImage, RemoveImage, ShrinkImage, VerifyImage
 from protocol.errors import ConfigError, LibraryError, RefusedError, SourceError
 from protocol.manifest import CHUNK_SIZE
 from tests.broadcaster.host.handling import carry_out
@@ -63,6 +63,30 @@ def test_an_image_comes_signed_with_progress_and_under_the_operators_name(
     assert told
     assert shelf.changes == 2
     assert shelf.entries() == [(AuditEvent.IMAGE_ADDED, "anna")] * 2
+
+
+def test_a_smaller_version_is_made_and_written_down(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.do(ImportImage(path=shelf.source(1), name="lab"))
+    asked: list[tuple[object, ...]] = []
+
+    def played(library: Library, name: str, version: int, disk_size: int | None, **options: Any) -> SimpleNamespace:
+        asked.append((name, version, disk_size, options["signer"]))
+        options["progress"]("shrinking ext4", 1, 2)
+        return SimpleNamespace(added=SimpleNamespace(manifest=library.load("lab", 1)))
+
+    monkeypatch.setattr(image_commands, "shrink_image", played)
+    size = shelf.library.load("lab", 1).header.disk_size
+    assert shelf.do(ShrinkImage(name="lab", version=1, disk_size=7)) == {"name": "lab", "version": 1, "disk_size": size}
+    shelf.do(ShrinkImage(name="lab", version=1, disk_size=0))
+    assert asked == [("lab", 1, 7, shelf.keys.image), ("lab", 1, None, shelf.keys.image)]
+    assert shelf.changes == 3
+    assert shelf.entries() == [(AuditEvent.IMAGE_ADDED, "anna")] * 3
+
+
+def test_what_cannot_be_made_smaller_is_refused(shelf: Shelf) -> None:
+    shelf.do(ImportImage(path=shelf.source(1), name="lab"))
+    with pytest.raises(RefusedError, match="cannot be made smaller: it has no partition table"):
+        shelf.do(ShrinkImage(name="lab", version=1, disk_size=1))
 
 
 @pytest.mark.parametrize(

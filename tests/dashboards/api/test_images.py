@@ -27,6 +27,18 @@ async def test_verify(call: Call, console: PlayedConsole) -> None:
     assert (job["state"], job["result"]) == ("done", {"damaged": 0, "details": []})
 
 
+async def test_shrink(call: Call, console: PlayedConsole) -> None:
+    answer = await call("POST", "/images/lab-ubuntu/1/shrink", json={"disk_size": 1 << 20})
+    assert answer.status_code == 202
+    await asyncio.gather(*console.work._tasks)
+    job = (await call("GET", f"/jobs/{answer.json()['job_id']}")).json()
+    assert (job["kind"], job["state"]) == ("shrink", "done")
+    assert job["result"] == {"name": "lab-ubuntu", "version": 3, "disk_size": 1 << 20}
+    assert (await call("POST", "/images/lab-ubuntu/1/shrink", Role.OPERATOR, json={"disk_size": 0})).status_code == 403
+    assert (await call("POST", "/images/lab-ubuntu/1/shrink", json={"disk_size": -1})).status_code == 422
+    assert (await call("POST", "/images/lab-ubuntu/9/shrink", json={"disk_size": 0})).status_code == 404
+
+
 async def test_compare_and_remove(call: Call) -> None:
     answer = await call("GET", "/images/compare?name=lab-ubuntu&old_version=1&new_version=2", Role.VIEWER)
     assert sum(length for _, length in answer.json()["ranges"]) == answer.json()["changed_bytes"] > 0
