@@ -13,6 +13,7 @@ from dashboards.pages.quantities import bytes_in_words, count_in_words
 from dashboards.pages.seat_words import plain
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import section_title
+from dashboards.rooms.rooms import room_named
 from protocol.operators import ImageNews, SessionStep, Severity
 
 NEWEST: Final = 0
@@ -45,11 +46,13 @@ class NewPlan:
         self._library = Note(Severity.INFO)
         self._no_rooms = Note(Severity.INFO)
         with ui.element("div").classes("fields"):
-            self._room = ui.select({}, label="Room", on_change=self._chosen).props("outlined")
+            self._room = ui.select({}, label="Room", on_change=self._room_chosen).props("outlined")
             self._image = ui.select({}, label="Image", on_change=self._image_chosen).props("outlined")
             self._version = ui.select({}, label="Version", on_change=self._chosen).props("outlined")
             self._rate = ui.number(label="At most (Mbit/s)", min=1, precision=0).props("outlined")
             self._rate.props["hint"] = "Empty: the rate of the configuration"
+            self._configuration = ui.select({}, label="Done to each disk afterwards").props("outlined")
+        self._backs_up = ui.switch("Capture every disk before it is overwritten")
         self._about_room = ui.label().classes("muted wrap-text")
         self._about_image = ui.label().classes("muted wrap-text")
         self._refusal = Note()
@@ -67,6 +70,8 @@ class NewPlan:
         wanted = next((name for name in rooms if name == self._room_wanted), None)
         if wanted:
             self._room_wanted = ""
+        configurations = {"": "nothing", **{name: plain(name) for name in picture.configurations}}
+        _offer(self._configuration, configurations, "")
         _offer(self._room, rooms, wanted or (next(iter(rooms)) if len(rooms) == 1 else None))
         if picture.images != self._images:
             self._images = picture.images
@@ -89,6 +94,18 @@ class NewPlan:
                         ui.label(f"{plain(plan.image)} version {plan.version} in {plain(plan.room)}")
                     seats = count_in_words(len(plan.seats), "machine")
                     ui.label(f"{seats}, planned by {plain(plan.ordered_by)}").classes("muted small wrap-text")
+
+    def _room_chosen(self) -> None:
+        """A plan begins with what its room's policy says."""
+        room = room_named(self._visit.desk.rooms(), self._room.value or "")
+        if room is not None:
+            policy = room.policy
+            self._backs_up.value = policy.backs_up
+            if policy.configuration in self._configuration.options:
+                self._configuration.value = policy.configuration
+            if policy.image in self._image.options:
+                self._image.value = policy.image
+        self._chosen()
 
     def _image_chosen(self) -> None:
         self._offer_versions()
@@ -116,11 +133,15 @@ class NewPlan:
     async def _plan(self) -> None:
         room, image, version = self._room.value, self._image.value, self._version.value
         rate = int(self._rate.value or 0) * _MEGABIT
+        configuration, backs_up = self._configuration.value or "", bool(self._backs_up.value)
         self._refusal.clear()
         self._button.props("loading")
         try:
             tsi = await self._visit.act(
-                lambda user: self._visit.desk.plan(user, room, image, version, rate), refused=self._refuse
+                lambda user: self._visit.desk.plan(
+                    user, room, image, version, rate, configuration=configuration, backs_up=backs_up
+                ),
+                refused=self._refuse,
             )
         finally:
             self._button.props(remove="loading")

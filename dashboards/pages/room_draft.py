@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from dashboards.rooms.rooms import LARGEST_PLACE, Room, Rooms, RoomSeat, room_named
+from dashboards.rooms.rooms import LARGEST_PLACE, Room, RoomPolicy, Rooms, RoomSeat, room_named
 from protocol.errors import MessageError
 
 SEAT_FIELDS: Final = ("name", "row", "column", "machine", "hostname", "mac_address")
@@ -49,6 +49,12 @@ def with_seats(rooms: Rooms, index: int, seats: Iterable[RoomSeat], name: str = 
     """The room at ``index`` with other seats, or another name as well."""
     room = rooms.rooms[index]
     changed = msgspec.structs.replace(room, name=name or room.name, seats=tuple(seats))
+    return msgspec.structs.replace(rooms, rooms=(*rooms.rooms[:index], changed, *rooms.rooms[index + 1 :]))
+
+
+def with_policy(rooms: Rooms, index: int, policy: RoomPolicy) -> Rooms:
+    """The room at ``index`` with another policy."""
+    changed = msgspec.structs.replace(rooms.rooms[index], policy=policy)
     return msgspec.structs.replace(rooms, rooms=(*rooms.rooms[:index], changed, *rooms.rooms[index + 1 :]))
 
 

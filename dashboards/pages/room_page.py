@@ -19,6 +19,9 @@ from dashboards.pages.words import page_title, section_title
 from dashboards.user import Role
 from protocol.operators import SessionStep
 
+BOOT_SECONDS: Final = 3600
+"""[s] for which machines may boot the environment: time to walk through a room and switch on those that do not wake"""
+
 NO_ADDRESS: Final = "No machine of this room has an address to wake it: add MAC addresses under Edit rooms."
 
 
@@ -63,6 +66,8 @@ class RoomPage:
             with ui.element("div").classes("actions"):
                 if is_operator:
                     ui.button("Wake", icon="bolt", on_click=self._visit.handler(self._wake)).props("outline no-caps")
+                    self._boot_button = ui.button("Boot the environment", icon="lan")
+                    self._boot_button.on_click(self._visit.handler(self._boot)).props("outline no-caps")
                 self._start = ui.button("Start a session", icon="play_arrow").props("unelevated no-caps")
                 self._start.on_click(lambda _: ui.navigate.to(start_path(self._name)))
 
@@ -84,7 +89,7 @@ class RoomPage:
         self._room = room
         if room is None:
             return
-        self._show_head(room)
+        self._show_head(room, picture)
         self._minimum.show(share_in_words(room.spread.minimum))
         self._median.show(share_in_words(room.spread.median))
         self._maximum.show(share_in_words(room.spread.maximum))
@@ -98,7 +103,7 @@ class RoomPage:
         if self._dialog.is_open and (seat := self._seat(self._dialog.seat_name)):
             self._dialog.show(seat, room.tsi)
 
-    def _show_head(self, room: RoomView) -> None:
+    def _show_head(self, room: RoomView, picture: FleetView) -> None:
         there = sum(1 for seat in room.seats if seat.receiver_id)
         self._seats_in_words.text = f"{count_in_words(len(room.seats), 'seat')}, {there} switched on"
         step = room.step
@@ -106,6 +111,8 @@ class RoomPage:
         if step is not None:
             self._step.show(STEP_SIGNS[step])
             self._step_link.props["href"] = session_path(room.tsi)
+        if self._visit.may(Role.OPERATOR):
+            self._boot_button.visible = picture.can_boot
         self._start.visible = self._visit.may(Role.OPERATOR) and (step is None or step is SessionStep.ENDED)
 
     def _seat(self, name: str) -> SeatView | None:
@@ -134,6 +141,20 @@ class RoomPage:
         await self._visit.act(
             lambda user: self._visit.desk.place(user, self._name, name, machine), f"{machine} is on seat {name}."
         )
+
+    async def _boot(self) -> None:
+        if not await confirmed(
+            f"Boot {self._name} into the environment?",
+            "Machines that start within the next hour boot the environment from the network, and those that can be "
+            "woken are woken now. Nothing is written. A machine that is running has to be started again.",
+            "Boot",
+            is_dangerous=False,
+        ):
+            return
+        count = await self._visit.act(lambda user: self._visit.desk.boot(user, self._name, BOOT_SECONDS))
+        if count is not None:
+            tell(f"{count_in_words(count, 'machine')} may boot the environment for an hour.")
+            await self._wake()
 
     async def _wake(self) -> None:
         woken = await self._visit.act(lambda user: self._visit.desk.wake(user, self._name))

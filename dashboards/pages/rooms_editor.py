@@ -15,14 +15,24 @@ from dashboards.pages.figures import SignChip
 from dashboards.pages.new_room import asked_name, asked_room
 from dashboards.pages.notes import Note
 from dashboards.pages.quantities import count_in_words
-from dashboards.pages.room_draft import edited, merged, next_seat, renamed, with_room, with_seats, without_room
+from dashboards.pages.room_draft import (
+    edited,
+    merged,
+    next_seat,
+    renamed,
+    with_policy,
+    with_room,
+    with_seats,
+    without_room,
+)
 from dashboards.pages.room_files import RoomFiles
+from dashboards.pages.room_policy import RoomPolicyPanel
 from dashboards.pages.room_revisions import RoomRevisions
 from dashboards.pages.seat_grid import SeatGrid
 from dashboards.pages.seat_words import Sign, Tone, plain
 from dashboards.pages.visit import Visit, tell
 from dashboards.pages.words import page_title
-from dashboards.rooms.rooms import Room, Rooms, judged
+from dashboards.rooms.rooms import Room, RoomPolicy, Rooms, judged
 from protocol.errors import MessageError
 from protocol.operators import Severity
 
@@ -98,6 +108,8 @@ class RoomsEditor:
                     self._drop_button = self._button("Remove the chosen seats", "delete_outline", self._drop_seats)
                     self._count = ui.label().classes("muted")
             self._faults = ui.element("div").classes("stack tight").props("aria-live=polite")
+        with ui.element("div") as self._policy_place:
+            self._policy = RoomPolicyPanel(self._edit_policy)
 
     def _button(self, text: str, icon: str, action: Callable[..., object], kind: str = "outline") -> ui.button:
         return ui.button(text, icon=icon, on_click=self._visit.handler(action)).props(f"{kind} no-caps")
@@ -132,10 +144,13 @@ class RoomsEditor:
             {index: plain(room.name) for index, room in enumerate(rooms)}, value=self._index if rooms else None
         )
         self._nothing.visible = not rooms
-        self._seats.visible = self._rename_button.visible = self._remove_button.visible = bool(rooms)
+        self._policy_place.visible = self._seats.visible = self._rename_button.visible = self._remove_button.visible = (
+            bool(rooms)
+        )
         if rooms:
             seats = rooms[self._index].seats
             self._count.text = count_in_words(len(seats), "seat")
+            self._policy.show(rooms[self._index].policy, self._visit.desk.fleet())
             if with_grid:
                 self._picked = []
                 self._grid.show(seats)
@@ -187,6 +202,9 @@ class RoomsEditor:
             return
         self._grid.keep(index, seats[index])
         self._change(with_seats(self._draft, self._index, seats), with_grid=False)
+
+    def _edit_policy(self, policy: RoomPolicy) -> None:
+        self._change(with_policy(self._draft, self._index, policy), with_grid=False)
 
     def _add_seat(self) -> None:
         room = self._here()

@@ -182,6 +182,8 @@ class PlayedFleet:
             broker="mqtts://192.0.2.1:8883",
             link_bits_per_second=1_000_000_000,
             is_link_up=True,
+            configurations=("lab", "windows"),
+            can_boot=True,
             library_path="/var/lib/slatecast",
             library_bytes_free=self.library_bytes_free,
             library_bytes_total=1 << 40,

@@ -1,5 +1,7 @@
 import dataclasses
+from typing import Any
 
+import msgspec
 import pytest
 from nicegui import ui
 
@@ -7,6 +9,7 @@ from dashboards.fleet.views import FleetView
 from dashboards.pages.library_words import READING
 from dashboards.pages.new_plan import NEWEST, NO_IMAGES
 from dashboards.pages.paths import start_path
+from dashboards.rooms.rooms import RoomPolicy, Rooms
 from tests.dashboards.pages.visitor import Visitor, visiting
 from tests.dashboards.played_desk import OPERATOR, PlayedDesk
 from tests.dashboards.played_fleet import HOSTILE_TEXT, PlayedFleet
@@ -110,3 +113,27 @@ async def test_hostile_names_are_texts() -> None:
         await visitor.after(1)
         assert not visitor.all(ui.html)
         assert visitor.all(ui.link, classes="session-link")
+
+
+async def test_a_plan_begins_with_the_policy_of_its_room() -> None:
+    desk = PlayedDesk(PlayedFleet(rooms=2))
+    policy = RoomPolicy(image="lab-windows", configuration="windows", backs_up=True)
+    first, second = desk.played.rooms.rooms
+    desk.played.rooms = Rooms(rooms=(first, msgspec.structs.replace(second, policy=policy)))
+    asked: list[dict[str, object]] = []
+    plan = desk.plan
+
+    async def noted(*order: Any, **more: Any) -> str:
+        asked.append(more)
+        return await plan(*order, **more)
+
+    desk.plan = noted  # type: ignore[method-assign]  # to see what the page orders
+    async with visiting(desk, OPERATOR) as visitor:
+        await visitor.open(start_path("Room 1"))
+        assert choice(visitor, "Image").value is None
+        choice(visitor, "Room").value = "Room 2"
+        assert choice(visitor, "Image").value == "lab-windows"
+        assert choice(visitor, "Done to each disk afterwards").value == "windows"
+        opened(visitor)
+        await visitor.press("Make the plan")
+        assert asked == [{"configuration": "windows", "backs_up": True}]

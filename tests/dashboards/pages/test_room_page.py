@@ -132,3 +132,13 @@ def assert_nothing_is_evaluated(visitor: Visitor) -> None:
             if name.startswith(":"):
                 assert "script" not in str(value)
                 assert HOSTILE_TEXT[:8] not in str(value)
+
+
+async def test_machines_are_let_into_the_environment_after_a_question() -> None:
+    async with visiting(user=OPERATOR) as visitor:
+        await visitor.open(ROOM)
+        await visitor.press("Boot the environment")
+        assert visitor.says("Nothing is written.")
+        await visitor.press("Boot")
+        assert visitor.browser.notify.contains("24 machines may boot the environment for an hour.")
+        assert visitor.browser.notify.contains("24 machines told to wake up.")
