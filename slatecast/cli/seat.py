@@ -1,6 +1,7 @@
 """``slatecast seat``: what the environment runs on a PC that booted it; shows in large letters what becomes of it."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -10,17 +11,20 @@ from typing import Final
 
 import click
 
-from protocol.errors import ConfigError
+from protocol.errors import ConfigError, SlatecastError
 from slatecast.cli.trust_file import read_trust
 from slatecast.seat.boot_arguments import KERNEL_COMMAND_LINE, read_boot_arguments
 from slatecast.seat.power import leave_machine
 from slatecast.seat.program import SeatPlace, SeatProgram
 from slatecast.seat.screen import TerminalScreen
+from slatecast.seat.screen_model import plain
 from slatecast.seat.serial_log import SerialLog
 from slatecast.seat.settings import SeatSettings
 
 TRUST_FILE: Final = Path("/etc/slatecast/trust")
 """What ``slatecast boot build --trust`` puts into the environment."""
+
+_logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -74,7 +78,32 @@ def seat(
         countdown_seconds=countdown,
     )
     with _place(console, log, may_restart=may_restart) as place:
-        asyncio.run(SeatProgram(settings, place).run())
+        _log_to(place.log)
+        try:
+            asyncio.run(SeatProgram(settings, place).run())
+        except SlatecastError as error:
+            place.log.say(plain(f"error: {error}"))
+            raise
+        except Exception as error:
+            _logger.debug("a fault of ours", exc_info=True)
+            fault = f"the seat's program failed ({type(error).__name__}: {error}) and is to be started again"
+            place.log.say(plain(f"error: {fault}"))
+            raise SlatecastError(plain(fault)) from error
+
+
+class _ToSerial(logging.Handler):
+    """What the program's parts warn of goes to the log: on the screen it would stand in the picture."""
+
+    def __init__(self, log: SerialLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.say(plain(f"note: {record.getMessage()}"))
+
+
+def _log_to(log: SerialLog) -> None:
+    logging.basicConfig(level=logging.getLogger().level, handlers=[_ToSerial(log)], force=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from protocol.configuration import StepState
 from protocol.messages import ReceiverState
 from protocol.seat_api import CaptureOrder, RestoreOffer, Work
 
@@ -150,7 +151,7 @@ class StepReported:
     """One step of that."""
 
     name: str
-    is_done: bool
+    state: StepState
     text: str = ""
 
 

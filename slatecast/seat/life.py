@@ -40,6 +40,7 @@ from slatecast.seat.events import (
     WordsAsked,
     WordsShown,
 )
+from slatecast.seat.first_ended import until_first_ends
 from slatecast.seat.session_view import view_of
 from slatecast.seat.settings import SeatSettings
 
@@ -191,15 +192,13 @@ class Life:
         )
         self._receiver = receiver = Receiver(config, self._identity, enrolment)
         try:
-            async with receiver.link() as link, Errands(enrolment, self._tell, self._turn) as errands:
+            async with (
+                receiver.link() as link,
+                Errands(enrolment, self._tell, self._turn, machine=config.machine) as errands,
+            ):
                 self.errands = errands
                 self._tell(Joined())
-                async with asyncio.TaskGroup() as tasks:
-                    watching = tasks.create_task(self._watch())
-                    working = tasks.create_task(errands.look_for_work())
-                    await self._sessions(receiver, link, errands)
-                    watching.cancel()
-                    working.cancel()
+                await until_first_ends(self._sessions(receiver, link, errands), self._watch(), errands.look_for_work())
         finally:
             self.errands = self._receiver = self._ended = None
             self._tell(SessionSeen(None))

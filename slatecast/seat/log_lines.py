@@ -94,8 +94,8 @@ def _line(event: Event) -> tuple[str, str]:  # noqa: PLR0911, PLR0912  # one cas
             return "capture", f"capture {int(100 * done)} %"
         case CaptureEnded(fault=fault):
             return "capture", f"capture failed: {fault}" if fault else "capture done"
-        case StepReported(name=name, is_done=is_done, text=text):
-            return "step", f"step {name} {'done' if is_done else 'failed'}{f': {text}' if text else ''}"
+        case StepReported(name=name, state=state, text=text):
+            return "step", f"step {name} {state}{f': {text}' if text else ''}"
         case ConfigurationEnded(fault=fault, is_configured=is_configured):
             if fault:
                 return "configured", f"not configured: {fault}"

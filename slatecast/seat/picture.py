@@ -18,7 +18,10 @@ SMALLEST_LINES: Final = 6
 """A terminal that claims to be smaller is drawn as if it had these."""
 
 _LARGE_LINES: Final = 40
-"""[lines] From here on there is room for the largest letters."""
+"""[lines] From here on there is room for the largest letters everywhere."""
+
+_USUAL_LINES: Final = 23
+"""[lines] From here on the state has them; a console of 25 lines, or one with a large font, has room for that."""
 
 _BAR: Final = "█"
 _GROUND: Final = "░"
@@ -47,7 +50,7 @@ def picture(model: ScreenModel, columns: int, lines: int) -> list[Line]:
     bottom = _bottom(model, columns)
     room = lines - len(bottom)
     tall = 7 if lines >= _LARGE_LINES else 3
-    top = _top(model, columns, tall)
+    top = _top(model, columns, tall, 7 if lines >= _USUAL_LINES else tall)
     top += _progress(model, columns)
     top += [Line(text, "bold yellow") for text in _wrapped(model.question, columns)]
     style = STYLES[model.tone] if model.tone in (Tone.ALARM, Tone.WARNING) else ""
@@ -61,15 +64,15 @@ def picture(model: ScreenModel, columns: int, lines: int) -> list[Line]:
     return [*top, *[Line()] * (room - len(top)), *bottom]
 
 
-def _top(model: ScreenModel, columns: int, tall: int) -> list[Line]:
-    """Name and state; with words to compare the name is small, since they need the room."""
+def _top(model: ScreenModel, columns: int, tall: int, taller: int) -> list[Line]:
+    """Name in letters of ``tall`` lines and state in ``taller`` ones; words to compare need their room."""
     name = f"{model.seat}   {model.room}" if model.room else model.seat
     if model.words:
         return [Line(_cut(f"{name}   {model.headline.upper()}", columns), STYLES[model.tone])]
     large = [Line(row, "bold") for row in big_letters(model.seat, columns, tall)]
     if model.room:
         large.append(Line(_cut(model.room, columns)))
-    state = [Line(row, STYLES[model.tone]) for row in big_letters(model.headline, columns, tall)]
+    state = [Line(row, STYLES[model.tone]) for row in big_letters(model.headline, columns, taller)]
     return [*large, Line(), *state, Line()]
 
 

@@ -34,6 +34,7 @@ from slatecast.seat.events import (
     Stumbled,
     TargetSeen,
 )
+from slatecast.seat.first_ended import until_first_ends
 from slatecast.seat.network_watch import watch_network
 from slatecast.seat.screen import TerminalScreen
 from slatecast.seat.seat_state import SeatState
@@ -120,10 +121,11 @@ class SeatProgram:
 
         arguments = self._settings.arguments
         life = self._life = Life(self._settings, self._tell, DiskTurn())
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(life.run())
-            tasks.create_task(watch_network(self._network, arguments.boot_address))
-            tasks.create_task(watch_target(arguments.target, self._target, lambda: self._state.may_write))
+        await until_first_ends(
+            life.run(),
+            watch_network(self._network, arguments.boot_address),
+            watch_target(arguments.target, self._target, lambda: self._state.may_write),
+        )
 
     def _network(self, seen: NetworkSeen) -> None:
         self._tell(seen)

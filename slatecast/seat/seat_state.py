@@ -213,7 +213,7 @@ class SeatState:
                 self.session, self.outcome = None, event
                 self.is_configuring = state is ReceiverState.VERIFIED
             case StepReported():
-                self.steps = (*self.steps, event)
+                self.steps = (*(step for step in self.steps if step.name != event.name), event)
             case ConfigurationEnded(afterwards=afterwards, fault=fault):
                 self.is_configuring, self.configuration_fault = False, fault
                 if afterwards is not Afterwards.STAY:

@@ -179,7 +179,7 @@ def _last_step(state: SeatState) -> str:
     if not state.steps:
         return "The disk is verified and is made fit for this PC"
     last = state.steps[-1]
-    return f"{last.name}: {last.text or ('done' if last.is_done else 'failed')}"
+    return f"{last.name} {last.state}{f': {last.text}' if last.text else ''}"
 
 
 def _progress(state: SeatState) -> tuple[float | None, str]:
