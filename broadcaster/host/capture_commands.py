@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from broadcaster.captures.intake import CaptureIntake
+from broadcaster.captures.desk import CaptureDesk
 from broadcaster.host.commands import Handler, Work
 from protocol.commands import BackUpMachines, CaptureMachine, Command, DecideCapture, FetchFindings, StopCapture
 
@@ -12,7 +12,7 @@ from protocol.commands import BackUpMachines, CaptureMachine, Command, DecideCap
 class CaptureCommands:
     """Handlers of the captures' commands."""
 
-    def __init__(self, captures: CaptureIntake) -> None:
+    def __init__(self, captures: CaptureDesk) -> None:
         self._captures = captures
 
     @property
@@ -49,4 +49,4 @@ class CaptureCommands:
 
     async def findings(self, command: FetchFindings, work: Work) -> object:
         """What was found on a disk."""
-        return {"findings": msgspec.to_builtins(self._captures.register.findings(command.capture_id))}
+        return {"findings": msgspec.to_builtins(self._captures.findings(command.capture_id))}

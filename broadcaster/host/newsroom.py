@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
-from broadcaster.captures.intake import CaptureIntake
+from broadcaster.captures.desk import CaptureDesk
 from broadcaster.control_side import BrokerInUse
 from broadcaster.host.attendance import Attendance
 from broadcaster.host.catalogue import in_use
@@ -72,7 +72,7 @@ class Newsroom:
         sessions: Sessions,
         attendance: Attendance,
         waiting_room: WaitingRoom,
-        captures: CaptureIntake,
+        captures: CaptureDesk,
         vitals: Vitals,
     ) -> None:
         self.vitals = vitals

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -23,6 +24,7 @@ from broadcaster.control_side import BROADCASTER, BrokerInUse, Control
 from broadcaster.front_door import FrontDoor
 from broadcaster.host.attendance import Attendance
 from broadcaster.host.backup_gate import BackupGate
+from broadcaster.host.boot_desk import BootDesk
 from broadcaster.host.capture_commands import CaptureCommands
 from broadcaster.host.catalogue import Catalogue
 from broadcaster.host.commands import Commands, Handler
@@ -36,6 +38,7 @@ from broadcaster.host.policies import Policies
 from broadcaster.host.receiver_commands import ReceiverCommands
 from broadcaster.host.record_commands import RecordCommands
 from broadcaster.host.restores import Restores
+from broadcaster.host.room_commands import RoomCommands
 from broadcaster.host.seat_side import SeatSide, open_seat_side
 from broadcaster.host.session_commands import SessionCommands
 from broadcaster.host.sessions import Sessions
@@ -43,6 +46,7 @@ from broadcaster.host.vitals import Vitals, read_vitals
 from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
 from broadcaster.metrics import BroadcasterMetrics
+from broadcaster.netboot.orders import ORDERS_FILE, write_orders
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore
 from broadcaster.service import Broadcast
 from broadcaster.waiting_room import RoomEvent
@@ -105,6 +109,7 @@ class SessionHost:
         self._catalogue = Catalogue(library, keys.trust)
         self._attendance = Attendance()
         self._policies = Policies(library.root)
+        self._boot_desk = BootDesk(self._policies, partial(write_orders, library.root / ORDERS_FILE))
         self._admissions = Admissions(keys.director.public)
         self._budget = MessageBudget()
         self._has_news = asyncio.Event()
@@ -159,7 +164,7 @@ class SessionHost:
         parts = HostParts(
             self._library, self._keys, config, self._control, self._broker, self._reports, self._has_news.set
         )
-        self.sessions = Sessions(parts, self._store, self._attendance, BackupGate(self.seat_side.captures))
+        self.sessions = Sessions(parts, self._store, self._attendance, BackupGate(self.seat_side.captures.desk))
         self.restores = Restores(self._policies, self.sessions, self._attendance, lambda: self.newsroom.images)
         self.seat_side.api.restores = self.restores
         self.commands = Commands(
@@ -177,7 +182,7 @@ class SessionHost:
             sessions=self.sessions,
             attendance=self._attendance,
             waiting_room=self._door.waiting_room,
-            captures=self.seat_side.captures,
+            captures=self.seat_side.captures.desk,
             vitals=await self._vitals(),
         )
         stack.enter_context(BroadcasterMetrics(self._broadcasts, config.metrics_port, config.metrics_host))
@@ -214,7 +219,8 @@ class SessionHost:
             **SessionCommands(self.sessions).handlers,
             **ImageCommands(self._library, self._keys, self.sessions, self._library_changed.set).handlers,
             **ReceiverCommands(waiting_room, self._config.interface, self._audit.deciding).handlers,
-            **CaptureCommands(self.seat_side.captures).handlers,
+            **CaptureCommands(self.seat_side.captures.desk).handlers,
+            **RoomCommands(self._policies, self._boot_desk).handlers,
             **RecordCommands(self._library, self._keys, self.sessions, self._reports).handlers,
         }
 
@@ -265,6 +271,8 @@ class SessionHost:
             if self._link.is_connected:
                 self._attendance.expire(time.monotonic())
             self.newsroom.tell()
+            if self._boot_desk.settle(self.sessions.verified_machines()):
+                await asyncio.to_thread(self._boot_desk.write)
             await asyncio.sleep(NEWS_GAP)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(NEWS_INTERVAL - NEWS_GAP):
