@@ -57,6 +57,7 @@ _EXIT_CODES: Final[tuple[tuple[type[SlatecastError], int], ...]] = (
 _COMMANDS: Final = (
     "audit",
     "boot",
+    "capture",
     "cast",
     "config",
     "demo",

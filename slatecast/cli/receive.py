@@ -12,9 +12,7 @@ from rich.console import Console
 
 from protocol.errors import ConfigError
 from protocol.firmware import Firmware
-from protocol.link.discovery import find_broadcaster
-from protocol.link.front_door_address import FrontDoorAddress
-from protocol.link.interfaces import InterfaceInfo, resolve_interface
+from protocol.link.interfaces import resolve_interface
 from protocol.link.mqtt import MqttLink
 from protocol.messages import ReceiverState
 from receiver.config import DEFAULT_COUNTDOWN, ReceiverConfig, SessionOutcome
@@ -24,8 +22,8 @@ from receiver.machine import machine_name
 from receiver.metrics import ReceiverMetrics
 from receiver.service import Receiver
 from receiver.target_rule import resolve_target
+from slatecast.cli.enrolling import broadcaster_at, enrolment_options
 from slatecast.cli.pairing import Pairing, patiently
-from slatecast.cli.parameters import keep_from_children
 from slatecast.cli.receiver_display import receiver_display
 from slatecast.cli.trust_file import read_trust
 
@@ -47,18 +45,7 @@ FIRMWARES = {"bios": Firmware.BIOS, "uefi": Firmware.UEFI, "any": Firmware.BOTH}
     metavar="PATH|RULE",
     help="The disk to overwrite: a path, serial=..., wwn=..., model=..., or auto for the only fixed disk.",
 )
-@click.option("--server", metavar="HOST[:PORT]", help="The broadcaster; without it multicast DNS finds it.")
-@click.option(
-    "--token",
-    metavar="WORD",
-    callback=keep_from_children,
-    help="Enrolment token of the broadcaster: nobody has to compare words.",
-)
-@click.option(
-    "--trust",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="File of 'slatecast keys export-trust': obey this broadcaster only.",
-)
+@enrolment_options
 @click.option(
     "--countdown",
     type=click.FloatRange(0, 600),
@@ -82,9 +69,6 @@ FIRMWARES = {"bios": Firmware.BIOS, "uefi": Firmware.UEFI, "any": Firmware.BOTH}
 )
 @click.option("--full", is_flag=True, help="Write everything, also what the disk already holds.")
 @click.option("--once", is_flag=True, help="Exit after one session; a plan that is dropped is none.")
-@click.option(
-    "--wait", type=click.FloatRange(min=0), default=300.0, show_default=True, help="Seconds to wait for a broadcaster."
-)
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on this port.")
 def receive(
     *,
@@ -113,13 +97,12 @@ def receive(
     if machine is not None and (not 1 <= len(machine) <= 64 or not machine.isprintable()):
         raise ConfigError("--machine must be 1 to 64 printable characters")
     disk = resolve_target(target).path
-    given = FrontDoorAddress.parse(server) if server else None
     known = None if trust is None else read_trust(trust)
     console = Console(stderr=True)
     pairing = Pairing(token, known, console)
 
     async def find_and_receive() -> int:
-        where = given or await _discover(interface, wait)
+        where = await broadcaster_at(server, interface, wait)
         resolved = resolve_interface(interface, towards=where.host)
         identity = ReceiverIdentity.draw()
         enrolment = await pairing.enrol(identity, where, seat, wait)
@@ -149,11 +132,6 @@ async def _receive(receiver: Receiver, config: ReceiverConfig, console: Console,
             if once and outcome.state is not ReceiverState.PLANNED:
                 receiver.say_goodbye()
                 return EXIT_CODES.get(outcome.state, 4)
-
-
-async def _discover(interface_name: str | None, wait: float) -> FrontDoorAddress:
-    interface: InterfaceInfo | None = resolve_interface(interface_name) if interface_name else None
-    return FrontDoorAddress(*await find_broadcaster(wait, interface))
 
 
 @asynccontextmanager
