@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from math import inf
 from typing import Final
 
+from dashboards.fleet.capture_view import capture_view
 from dashboards.fleet.paged import Paged
 from dashboards.fleet.room_view import RoomPlaces
 from dashboards.fleet.session_fold import SessionFold
 from dashboards.fleet.views import FleetView, Health, SessionView
 from dashboards.rooms.rooms import Rooms
 from protocol.operators import (
+    CaptureNews,
+    CapturesNews,
     HostNews,
     ImageNews,
     ImagesNews,
@@ -58,6 +61,7 @@ class Fleet:
         self._early: dict[tuple[str, str], News] = {}
         self._receivers: Paged[ReceiverNews] = Paged(lambda receiver: receiver.receiver_id)
         self._images: Paged[ImageNews] = Paged(lambda image: (image.name, image.version))
+        self._captures: Paged[CaptureNews] = Paged(lambda capture: capture.capture_id)
         self._sessions: dict[str, SessionFold] = {}
         self._places = RoomPlaces()
 
@@ -77,12 +81,8 @@ class Fleet:
                     del self._early[next(iter(self._early))]
             return False
         match news:
-            case ReceiversNews():
-                self._receivers.receive_count(news.sequence, news.pages)
-                return self._receivers.receive(news.sequence, news.page, news.receivers)
-            case ImagesNews():
-                self._images.receive_count(news.sequence, news.pages)
-                return self._images.receive(news.sequence, news.page, news.images)
+            case ReceiversNews() | ImagesNews() | CapturesNews():
+                return self._receive_page(news)
             case SeatsNews():
                 return self._session(news.tsi).receive_seats(news, now)
             case SessionNews():
@@ -101,6 +101,7 @@ class Fleet:
             sessions=sessions,
             applicants=self.host.applicants if self.host is not None else (),
             images=tuple(self._images),
+            captures=tuple(map(capture_view, self._captures)),
             exporters=tuple((each.receiver_id, each.metrics) for each in self._receivers if each.metrics),
             is_library_known=self._images.is_complete,
             configurations=self.host.configurations if self.host is not None else (),
@@ -149,8 +150,21 @@ class Fleet:
             self._past.append(self.host.generation)
         self._receivers = Paged(lambda receiver: receiver.receiver_id)
         self._images.restarted()
+        self._captures = Paged(lambda capture: capture.capture_id)
         for fold in self._sessions.values():
             fold.restarted()
+
+    def _receive_page(self, news: ReceiversNews | ImagesNews | CapturesNews) -> bool:
+        match news:
+            case ReceiversNews():
+                self._receivers.receive_count(news.sequence, news.pages)
+                return self._receivers.receive(news.sequence, news.page, news.receivers)
+            case ImagesNews():
+                self._images.receive_count(news.sequence, news.pages)
+                return self._images.receive(news.sequence, news.page, news.images)
+            case CapturesNews():
+                self._captures.receive_count(news.sequence, news.pages)
+                return self._captures.receive(news.sequence, news.page, news.captures)
 
     def _receive_session(self, news: SessionNews, now: float) -> bool:
         assert self.host is not None  # its generation is the host's

@@ -7,6 +7,7 @@ must not interpret it.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dashboards.fleet.capture_view import CaptureView
 from protocol.operators import ApplicantNews, Happening, HostNews, ImageNews, SessionStep
 
 
@@ -223,6 +224,8 @@ class FleetView:
     images: tuple[ImageNews, ...]
     exporters: tuple[tuple[str, str], ...] = ()
     """receiver id, and address:port of its own Prometheus exporter, as it claims"""
+    captures: tuple[CaptureView, ...] = ()
+    """disks on their way into the library, and those that came or failed a short while ago; the oldest first"""
     is_library_known: bool = True
     """whether the broadcaster has told all of its images; just after its start it has not"""
     configurations: tuple[str, ...] = ()
