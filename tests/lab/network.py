@@ -129,11 +129,11 @@ class Host:
         if not 0 <= ratio <= 1:
             raise ValueError(f"loss is a ratio from 0 to 1, not {ratio}")
         drops = round(ratio * 10_000)
-        _call(["ip", "-n", self.switch, "link", "set", self.port, "gso_max_segs", "1" if drops else "65535"])
+        call(["ip", "-n", self.switch, "link", "set", self.port, "gso_max_segs", "1" if drops else "65535"])
         rules = "add table netdev lab; delete table netdev lab;"
         if drops:
             rules += _drop_where(f"numgen random mod 10000 <= {drops - 1}")
-        _call(self.command(["nft", "-f", "-"]), rules)
+        call(self.command(["nft", "-f", "-"]), rules)
 
     @contextmanager
     def bursts_lost(self, seconds: float, pause: float) -> Iterator[None]:
@@ -161,20 +161,20 @@ class Host:
     def blackhole_multicast(self, on: bool = True) -> None:
         """Forward no multicast to this host, as a switch that snoops without a querier; unicast still passes."""
         flood = "off" if on else "on"
-        _call(["bridge", "-n", self.switch, "link", "set", "dev", self.port, "mcast_flood", flood])
+        call(["bridge", "-n", self.switch, "link", "set", "dev", self.port, "mcast_flood", flood])
 
     def set_mtu(self, size: int) -> None:
         """Let the cable carry no more than ``size`` bytes of IP at once, at both of its ends; 1500 is usual."""
-        _call(["ip", "-n", self.namespace, "link", "set", INTERFACE, "mtu", str(size)])
-        _call(["ip", "-n", self.switch, "link", "set", self.port, "mtu", str(size)])
+        call(["ip", "-n", self.namespace, "link", "set", INTERFACE, "mtu", str(size)])
+        call(["ip", "-n", self.switch, "link", "set", self.port, "mtu", str(size)])
 
     def unplug(self) -> None:
         """Take the carrier away at the port; the host keeps its addresses, as with a pulled cable."""
-        _call(["ip", "-n", self.switch, "link", "set", self.port, "down"])
+        call(["ip", "-n", self.switch, "link", "set", self.port, "down"])
 
     def plug(self) -> None:
         """Give the carrier back."""
-        _call(["ip", "-n", self.switch, "link", "set", self.port, "up"])
+        call(["ip", "-n", self.switch, "link", "set", self.port, "up"])
 
     def counters(self) -> Counters:
         """What the kernel has counted up to now."""
@@ -213,11 +213,11 @@ class Lab:
         if missing:
             raise LabError(f"the network lab {missing}")
         prefix = f"slatecast-{os.getpid()}-{next(_serial)}"
-        self._switch = f"{prefix}-switch"
+        self.switch = f"{prefix}-switch"
         self._snooping = snooping
         names = ["broadcaster", *(f"receiver{number}" for number in range(1, receivers + 1))]
         self._prefix = prefix
-        self.hosts = [Host(name, number, f"{prefix}-{name}", self._switch) for number, name in enumerate(names, 1)]
+        self.hosts = [Host(name, number, f"{prefix}-{name}", self.switch) for number, name in enumerate(names, 1)]
         self.strangers: list[Host] = []
         """machines on the switch that are neither broadcaster nor receivers"""
 
@@ -234,25 +234,25 @@ class Lab:
     def plug_in(self, name: str) -> Host:
         """Plug one more machine into the switch of a lab that is open: a stranger, which is gone with the lab."""
         number = len(self.hosts) + len(self.strangers) + 1
-        stranger = Host(name, number, f"{self._prefix}-{name}", self._switch)
+        stranger = Host(name, number, f"{self._prefix}-{name}", self.switch)
         self.strangers.append(stranger)
         self._plug_in(stranger, stranger.port)
         return stranger
 
     def double_multicast(self, source: Host, *hosts: Host) -> None:
         """Let every multicast datagram of ``source`` arrive twice at ``hosts``; a batch is doubled as one."""
-        tc = ["tc", "-n", self._switch]
+        tc = ["tc", "-n", self.switch]
         actions = [word for host in hosts for word in ("action", "mirred", "egress", "mirror", "dev", host.port)]
-        _call([*tc, "qdisc", "add", "dev", source.port, "clsact"])
-        _call([*tc, "filter", "add", "dev", source.port, "ingress", "bpf", "bytecode", _IS_MULTICAST, *actions])
+        call([*tc, "qdisc", "add", "dev", source.port, "clsact"])
+        call([*tc, "filter", "add", "dev", source.port, "ingress", "bpf", "bytecode", _IS_MULTICAST, *actions])
 
     def cut_off(self, *hosts: Host) -> None:
         """Move these hosts to an island, as when the cable between two switches breaks: they reach each other only."""
-        _batch(self._switch, *(f"link set {host.port} master island" for host in hosts))
+        _batch(self.switch, *(f"link set {host.port} master island" for host in hosts))
 
     def rejoin(self, *hosts: Host) -> None:
         """Bring hosts back from the island."""
-        _batch(self._switch, *(f"link set {host.port} master switch" for host in hosts))
+        _batch(self.switch, *(f"link set {host.port} master switch" for host in hosts))
 
     def __enter__(self) -> Self:
         remove_leftovers()
@@ -277,14 +277,14 @@ class Lab:
         for host in machines:
             if host.namespace in present:
                 host.stop()
-        for namespace in (*(host.namespace for host in machines), self._switch):
+        for namespace in (*(host.namespace for host in machines), self.switch):
             if namespace in present:
-                _call(["ip", "netns", "delete", namespace])
+                call(["ip", "netns", "delete", namespace])
 
     def _build_switch(self) -> None:
-        _create_namespace(self._switch)
+        _create_namespace(self.switch)
         _batch(
-            self._switch,
+            self.switch,
             f"link add switch type bridge mcast_snooping {int(self._snooping)}",
             "link set switch up",
             "link add island type bridge mcast_snooping 0",
@@ -293,7 +293,7 @@ class Lab:
         if self._snooping:
             # A bridge floods until its first query could have been answered: 10 s by default, here 0.1 s.
             _batch(
-                self._switch,
+                self.switch,
                 "link set switch type bridge mcast_query_response_interval 10",
                 "link set switch type bridge mcast_querier 1",
             )
@@ -301,7 +301,7 @@ class Lab:
     def _plug_in(self, host: Host, port: str) -> None:
         _create_namespace(host.namespace)
         _batch(
-            self._switch,
+            self.switch,
             f"link add {port} type veth peer name {INTERFACE} netns {host.namespace}",
             f"link set {port} master switch up",
         )
@@ -325,15 +325,15 @@ def remove_leftovers() -> list[str]:
             # Two labs may start at the same time; the one that comes second finds nothing, which is as good.
             with suppress(LabError):
                 _kill_all(namespace)
-                _call(["ip", "netns", "delete", namespace])
+                call(["ip", "netns", "delete", namespace])
                 removed.append(namespace)
     return removed
 
 
 def _create_namespace(namespace: str) -> None:
-    _call(["ip", "netns", "add", namespace])
+    call(["ip", "netns", "add", namespace])
     # Without duplicate address detection an IPv6 address can be used at once instead of after 1 to 2 s.
-    _call(["ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"])
+    call(["ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"])
 
 
 def _namespaces() -> list[str]:
@@ -342,7 +342,7 @@ def _namespaces() -> list[str]:
 
 def _kill_all(namespace: str) -> None:
     # A process may be forking while it is listed, so the list is read until it is empty.
-    while pids := _call(["ip", "netns", "pids", namespace]).split():
+    while pids := call(["ip", "netns", "pids", namespace]).split():
         for pid in map(int, pids):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -357,22 +357,22 @@ def _drop_where(condition: str) -> str:
 def _shape(namespace: str, interface: str, rate: str | None, queue: int) -> None:
     qdisc = ["tc", "-n", namespace, "qdisc"]
     if rate is None:
-        _call([*qdisc, "replace", "dev", interface, "root", "noqueue"])
+        call([*qdisc, "replace", "dev", interface, "root", "noqueue"])
     else:
         tbf = ["tbf", "rate", rate, "burst", str(_TBF_BURST), "limit", str(queue)]
-        _call([*qdisc, "replace", "dev", interface, "root", *tbf])
+        call([*qdisc, "replace", "dev", interface, "root", *tbf])
 
 
 def _batch(namespace: str, *lines: str) -> None:
-    _call(["ip", "-n", namespace, "-batch", "-"], "\n".join(lines))
+    call(["ip", "-n", namespace, "-batch", "-"], "\n".join(lines))
 
 
 def _json(argv: list[str]) -> Any:
-    output = _call(argv)
+    output = call(argv)
     return json.loads(output) if output.strip() else None
 
 
-def _call(argv: list[str], stdin: str = "") -> str:
+def call(argv: list[str], stdin: str = "") -> str:
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LabError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
