@@ -8,85 +8,77 @@ the restart that follows must boot that disk.
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final
 
 from broadcaster.host.policies import Policies
-from protocol.commands import BootedSeat, BootMachines
+from broadcaster.netboot.orders import MAX_MACHINES, BootMode, BootOrder, BootOrders
+from protocol.commands import BootMachines
 from protocol.errors import RefusedError
 from protocol.fields import is_mac_address
 
-MAX_BOOT_ORDERS: Final = 20_000
-"""[machines] all seats that a console manages"""
-
-
-@dataclass(frozen=True, slots=True)
-class BootOrder:
-    """One machine that boots the environment."""
-
-    seat: BootedSeat
-    until: float
-    """seconds since 1970"""
-    mode: str
-
 
 class BootDesk:
-    """The orders; ``publish`` writes those that hold and the addresses that may choose by themselves.
+    """The orders of this start of the broadcaster; ``write`` makes them hold.
 
     Args:
         policies: rooms whose seats may restore themselves.
-        publish: may raise LibraryError; called in a thread.
+        publish: writes all that holds; may raise LibraryError.
         clock: seconds since 1970.
     """
 
     def __init__(
-        self,
-        policies: Policies,
-        publish: Callable[[list[BootOrder], frozenset[str]], object],
-        clock: Callable[[], float] = time.time,
+        self, policies: Policies, publish: Callable[[BootOrders], object], clock: Callable[[], float] = time.time
     ) -> None:
         self._policies = policies
         self._publish = publish
         self._clock = clock
-        self._orders: dict[str, BootOrder] = {}
+        self._machines: dict[str, BootOrder] = {}
+        self._settled: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def order(self, command: BootMachines) -> None:
-        """Take an order, or take it back; ``write`` makes it hold.
+        """Take an order, or take it back.
 
         Raises:
             RefusedError: too many machines.
         """
         with self._lock:
-            if len(self._orders) + len(command.seats) > MAX_BOOT_ORDERS:
-                self._forget_old()
-            if len(self._orders) + len(command.seats) > MAX_BOOT_ORDERS:
-                raise RefusedError(f"{MAX_BOOT_ORDERS} machines are ordered to boot already: take some orders back")
-            for seat in command.seats:
-                if command.seconds:
-                    until = self._clock() + command.seconds
-                    self._orders[seat.address] = BootOrder(seat, until, command.mode)
-                else:
-                    self._orders.pop(seat.address, None)
+            until = self._clock() + command.seconds
+            given = {
+                seat.address: BootOrder(until=until, seat=seat.seat, mode=BootMode(command.mode))
+                for seat in command.seats
+            }
+            machines = {**self._holding(), **given}
+            if len(machines) > MAX_MACHINES:
+                raise RefusedError(f"{MAX_MACHINES} machines are ordered to boot already: take some orders back")
+            self._machines = machines
 
-    def settle(self, machines: Iterable[str]) -> bool:
-        """These machines are done with the environment; whether that changes anything."""
+    @property
+    def has_orders(self) -> bool:
+        """Whether any machine is ordered to boot."""
+        return bool(self._machines)
+
+    def settle(self, verified: Iterable[tuple[str, str]]) -> bool:
+        """These machines, each with its session, are verified; whether that ends an order.
+
+        Each counts once: a machine may be ordered to boot again while the session that verified it still goes on.
+        """
+        pairs = set(verified)
         with self._lock:
-            done = self._orders.keys() & set(machines)
+            done = self._machines.keys() & {machine for _, machine in pairs - self._settled}
+            self._settled = pairs
             for machine in done:
-                del self._orders[machine]
+                del self._machines[machine]
             return bool(done)
 
     def write(self) -> None:
         """Publish what holds now. Raises LibraryError."""
         with self._lock:
-            self._forget_old()
-            orders = list(self._orders.values())
-        self._publish(orders, self._may_choose())
+            self._machines = self._holding()
+            self._publish(BootOrders(machines=dict(self._machines), menu=self._may_choose()))
 
-    def _forget_old(self) -> None:
+    def _holding(self) -> dict[str, BootOrder]:
         now = self._clock()
-        self._orders = {address: order for address, order in self._orders.items() if order.until > now}
+        return {address: order for address, order in self._machines.items() if order.until > now}
 
     def _may_choose(self) -> frozenset[str]:
         """Machines are named by their addresses, unless somebody gave them another name."""

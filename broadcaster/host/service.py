@@ -271,12 +271,18 @@ class SessionHost:
             if self._link.is_connected:
                 self._attendance.expire(time.monotonic())
             self.newsroom.tell()
-            if self._boot_desk.settle(self.sessions.verified_machines()):
-                await asyncio.to_thread(self._boot_desk.write)
+            await self._settle_boot_orders()
             await asyncio.sleep(NEWS_GAP)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(NEWS_INTERVAL - NEWS_GAP):
                     await self._has_news.wait()
+
+    async def _settle_boot_orders(self) -> None:
+        if self._boot_desk.has_orders and self._boot_desk.settle(self.sessions.verified_machines()):
+            try:
+                await asyncio.to_thread(self._boot_desk.write)
+            except LibraryError as error:
+                _logger.warning("machines that are done may boot the environment once more: %s", error)
 
     def _answer(self, answer: Answer) -> None:
         self._link.publish(answer_topic(answer.command_id), signed_answer(answer, self._keys.director))

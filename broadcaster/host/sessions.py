@@ -21,6 +21,7 @@ from broadcaster.report_check import decode_report
 from broadcaster.saved_cast import CastStore, OpenCast
 from protocol.commands import PlannedSeat
 from protocol.errors import RefusedError, SlatecastError, TransportError
+from protocol.messages import ReceiverState
 
 LINGER: Final = 10.0
 """[s] An ended session is still told for so long: whoever was cut off for a moment shall see how it ended."""
@@ -89,6 +90,16 @@ class Sessions:
     def by_receiver(self) -> dict[str, str]:
         """The session that each receiver takes part in."""
         return {receiver_id: session.tsi for session in self.open() for receiver_id in session.takes_part()}
+
+    def verified_machines(self) -> set[tuple[str, str]]:
+        """Session and machine of each seat that is verified, of sessions that are open or ended a moment ago."""
+        return {
+            (session.tsi, seat.machine)
+            for session in self._sessions.values()
+            if session.has_opened
+            for seat in session.seats()
+            if seat.outcome == ReceiverState.VERIFIED.value
+        }
 
     def hosting_of(self, tsi: str) -> Hosting:
         """For whom a session is or was, open or ended; reads a file when it has ended.
