@@ -17,7 +17,7 @@ from typing import Final
 
 from broadcaster.environment.recipe import CONSOLE_FONTS, FIRMWARE, LOADERS, PACKAGES
 from protocol.disk.system_tools import find_tool, last_line, need_tool, run_tool, tool_environment
-from protocol.errors import ConfigError, LibraryError, TransportError
+from protocol.errors import ConfigError, TransportError
 
 DEFAULT_MIRRORS: Final = ("http://deb.debian.org/debian", "http://deb.debian.org/debian-security")
 COMPONENTS: Final = "main non-free-firmware"

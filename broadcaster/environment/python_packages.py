@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -49,7 +50,7 @@ def required() -> dict[str, importlib.metadata.Distribution]:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             raise LibraryError(f"{name} is not installed beside slatecast: install slatecast again") from None
-        for line in distribution.requires or ():
+        for line in _own_requirements() if name == "slatecast" else distribution.requires or ():
             requirement = Requirement(line)
             environment = {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
             needed = canonicalize_name(requirement.name)
@@ -57,6 +58,14 @@ def required() -> dict[str, importlib.metadata.Distribution]:
                 found[needed] = importlib.metadata.distribution(needed)
                 waiting.append(needed)
     return found
+
+
+def _own_requirements() -> list[str]:
+    """Of a checkout what its project file says, since what was installed from it may be older."""
+    project = Path(next(iter(import_module("slatecast").__path__))).parent / "pyproject.toml"
+    if project.is_file():
+        return list(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"])
+    return importlib.metadata.distribution("slatecast").requires or []
 
 
 def add_python(root: Path) -> dict[str, str]:

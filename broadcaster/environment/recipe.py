@@ -190,6 +190,7 @@ LEFT_OUT: Final = (
     "usr/lib/klibc*",
     "usr/lib/locale/[!C]*",
     "usr/lib/lsb",
+    "usr/lib/python3/dist-packages/pyfiglet/fonts/[!_bp]*",  # the seat's screen has two of five hundred
     "usr/lib/python3/dist-packages/zstandard/_cffi*.so",
     "usr/lib/python3.*/distutils",
     "usr/lib/python3.*/ensurepip",
