@@ -16,10 +16,18 @@ from protocol.errors import LibraryError
 
 PACKAGES: Final = {
     "blkid": "util-linux",
+    "btrfs": "btrfs-progs",
+    "dumpe2fs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "findmnt": "util-linux",
     "losetup": "util-linux",
     "lsblk": "util-linux",
+    "ntfsfix": "ntfs-3g",
+    "ntfsresize": "ntfs-3g",
     "qemu-img": "qemu-utils",
+    "resize2fs": "e2fsprogs",
     "sfdisk": "fdisk",
+    "umount": "mount",
 }
 """Debian package of each tool that an operation cannot do without."""
 

@@ -29,6 +29,7 @@ from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
 from protocol.words import fingerprint_words
 from slatecast.cli.auditing import write_down
 from slatecast.cli.context import Context, keys_option, library_option
+from slatecast.cli.image_files import extract_files, files
 from slatecast.cli.image_shrink import shrink
 from slatecast.cli.progress import progress_bars
 from slatecast.cli.tables import facts_table, output_console
@@ -246,7 +247,8 @@ def remove(context: Context, reference: str, yes: bool) -> None:
     )
 
 
-image.add_command(shrink)
+for command in (files, extract_files, shrink):
+    image.add_command(command)
 
 
 def _print_outcome(outcome: AddOutcome, seconds: float) -> None:
