@@ -51,7 +51,8 @@ def pack(root: Path, output: Path, *, epoch: int, level: int) -> int:
             stderr=subprocess.PIPE,
             env=tool_environment(),
         ) as cpio:
-            assert cpio.stdout is not None and cpio.stderr is not None
+            assert cpio.stdout is not None
+            assert cpio.stderr is not None
             try:
                 length, _ = zstandard.ZstdCompressor(compression_params=parameters).copy_stream(cpio.stdout, file)
             except BaseException:

@@ -103,7 +103,7 @@ def _fill_archives(cache: Path) -> str:
 
 
 def _list_and_download(include: Sequence[str], downloads: Path) -> str:
-    """Shell: write down which files were unpacked, as a cache holds others too, and fetch those that are only opened."""
+    """Shell: write down which files were unpacked, since a cache holds others too, and fetch those only opened here."""
     apt = "APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get"
     single = sorted({package for package, _ in LOADERS.values()} | {CONSOLE_FONTS})
     names = " ".join(shlex.quote(name) for name in include)

@@ -5,7 +5,7 @@ What an installation's scripts would do is little here: users, the linker's cach
 
 import shutil
 import subprocess
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
@@ -53,8 +53,8 @@ def finish(root: Path, downloads: Path, trust: bytes | None) -> None:
     resolver = root / "etc/resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.symlink_to("/run/slatecast/resolv.conf")
-    with files("broadcaster.environment").joinpath("overlay") as overlay:
-        _lay_over(Path(str(overlay)), root)
+    with as_file(files("broadcaster.environment").joinpath("overlay")) as overlay:
+        _lay_over(overlay, root)
     for name in BUSYBOX:
         if not any((root / folder / name).exists() for folder in ("usr/bin", "usr/sbin")):
             (root / "usr/bin" / name).symlink_to("busybox")

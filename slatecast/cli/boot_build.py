@@ -63,7 +63,7 @@ def build(
     )
     folder = output or default_environment()
     with console.status("building") as status:
-        environment = build_environment(folder, setting, lambda step: status.update(step))
+        environment = build_environment(folder, setting, status.update)
     size, memory = environment.files[INITRD].size, environment.initrd_unpacked
     print(
         f"{folder}: slatecast {environment.slatecast}, Debian {environment.debian}, kernel {environment.kernel}, ",
