@@ -1,0 +1,7 @@
+from protocol.configuration import StepState
+from receiver.configure.outcome import done, skipped
+
+
+def test_outcomes() -> None:
+    assert done("text") == (StepState.DONE, "text")
+    assert skipped("text") == (StepState.SKIPPED, "text")
