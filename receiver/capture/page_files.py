@@ -17,7 +17,7 @@ from protocol.ranges import RangeSet
 from receiver.capture.tree import Tree, mounted_tree, partition_device
 
 WINDOWS_PAGE_FILES: Final = ("pagefile.sys", "swapfile.sys", "hiberfil.sys")
-"""In the root of an NTFS; Windows makes each of them anew when it starts."""
+"""In the root of an NTFS, as Windows spells them; it makes each of them anew when it starts."""
 
 SWAP_HEADER: Final = 64 * 1024
 """[bytes] The largest page that Linux has; the header, one page, is what swapon looks for."""
@@ -78,8 +78,8 @@ def _find_on_ntfs(source: Source, partition: Partition) -> PageFiles:
         cluster = _CLUSTER_SIZE.search(run_tool(tool, "--mft", str(device)).stdout)
         for name in WINDOWS_PAGE_FILES:
             described = run_tool(tool, "--verbose", "--file", name, str(device))
-            if described.returncode != 0:
-                continue  # there is none
+            if "Dumping Inode" not in described.stdout:
+                continue  # there is none; the exit code does not say so
             runs = None if cluster is None else ntfs_runs(described.stdout, int(cluster[1]))
             if runs is None or not _take(skipped, runs, partition, 0):
                 kept.append((f"/{name}", "ntfsinfo does not say where all of it lies"))

@@ -40,7 +40,7 @@ _PASSWORD: Final = re.compile(
     r"<\w*password\b[^>]*>\s*(?:<value>)?\s*(?!\*SENSITIVE\*DATA\*DELETED\*)[^<\s]",
     re.IGNORECASE,
 )
-_AUTOLOGON: Final = re.compile(r"<autologon\b(?:(?!</autologon).){0,4000}<enabled>\s*true", re.IGNORECASE | re.DOTALL)
+_AUTOLOGON: Final = re.compile(r"<autologon\b(?:(?!</autologon).){0,800}<enabled>\s*true", re.IGNORECASE | re.DOTALL)
 _SUCCEEDED: Final = "Windows/System32/Sysprep/Sysprep_succeeded.tag"
 
 _RULES: Final = (

@@ -1,6 +1,7 @@
 """Small disks with real file systems in them, as a reference machine has them."""
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.disk.source import Source, open_source
 from protocol.disk.system_tools import find_tool
 from tests.receiver.loop_device import mounted, sparse_file
 
@@ -26,14 +28,18 @@ def run(*command: str | Path, **options: object) -> None:
 
 def noise(length: int, seed: int = 1) -> bytes:
     """Bytes that do not compress, the same for a seed."""
-    import random
-
     return random.Random(seed).randbytes(length)
 
 
 def ext4_file(path: Path, size: int = 32 * MIB) -> Path:
     run("mkfs.ext4", "-q", "-b", "4096", "-O", "^has_journal", sparse_file(path, size))
     return path
+
+
+@contextmanager
+def opened(image: Path, scratch: Path) -> Iterator[Source]:
+    with open_source(image, scratch, lambda _what, _done, _total: None) as source:
+        yield source
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from protocol.capture import CaptureState, CaptureStep
 from protocol.errors import LibraryError, TargetError, TransportError
 from protocol.manifest import CHUNK_SIZE
-from receiver.capture import patience, run
+from receiver.capture import patience, run, sending
 from receiver.capture.run import CaptureNews, check_disk, inspect, run_capture
 from tests.receiver.capture.fake_library import CAPTURE_ID, ORDER, FakeLibrary
 from tests.receiver.capture.reference_disk import MIB, ext4_file, filled, noise, put
@@ -17,13 +17,14 @@ from tests.receiver.loop_device import run as shell
 
 pytestmark = [pytest.mark.system]
 
-CHUNKS = 120
+CHUNKS = 41
 
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "SHORTEST_WAIT", 0.001)
     monkeypatch.setattr(patience, "LONGEST_WAIT", 0.002)
+    monkeypatch.setattr(sending, "BATCH_CHUNKS", 4)
     monkeypatch.setattr(run, "PROGRESS_INTERVAL", 0.01)
 
 
@@ -59,7 +60,7 @@ def test_what_the_library_has_is_not_sent(disk: Path) -> None:
     library = FakeLibrary()
     captured(library, disk)
     changed = bytearray(disk.read_bytes())
-    changed[50 * CHUNK_SIZE] ^= 1
+    changed[33 * CHUNK_SIZE] ^= 1
     disk.write_bytes(changed)
     again = FakeLibrary(library.chunks)
     assert captured(again, disk).step is CaptureStep.DONE
@@ -156,7 +157,7 @@ def test_a_disk_that_cannot_be_read(disk: Path, monkeypatch: pytest.MonkeyPatch)
     real = os.pread
 
     def failing(descriptor: int, length: int, offset: int) -> bytes:
-        if offset <= 40 * CHUNK_SIZE + 512 < offset + length:
+        if offset <= 30 * CHUNK_SIZE + 512 < offset + length:
             raise OSError(5, "Input/output error")
         return real(descriptor, length, offset)
 
@@ -164,7 +165,7 @@ def test_a_disk_that_cannot_be_read(disk: Path, monkeypatch: pytest.MonkeyPatch)
     library = FakeLibrary()
     state = captured(library, disk)
     assert state.step is CaptureStep.FAILED
-    assert f"sector {40 * CHUNK_SIZE // 512 + 1}" in state.reason
+    assert f"sector {30 * CHUNK_SIZE // 512 + 1}" in state.reason
     assert library.failure is not None
     assert not library.failure.is_refused
 
