@@ -78,9 +78,9 @@ def seat(
         countdown_seconds=countdown,
     )
     with _place(console, log, may_restart=may_restart) as place:
-        _log_to(place.log)
         try:
-            asyncio.run(SeatProgram(settings, place).run())
+            with _notes_to(place.log):
+                asyncio.run(SeatProgram(settings, place).run())
         except SlatecastError as error:
             place.log.say(plain(f"error: {error}"))
             raise
@@ -102,8 +102,15 @@ class _ToSerial(logging.Handler):
         self._log.say(plain(f"note: {record.getMessage()}"))
 
 
-def _log_to(log: SerialLog) -> None:
-    logging.basicConfig(level=logging.getLogger().level, handlers=[_ToSerial(log)], force=True)
+@contextmanager
+def _notes_to(log: SerialLog) -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = [_ToSerial(log)]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
 
 
 @contextmanager
@@ -146,8 +153,10 @@ def _is_same(terminal: int, log: Path) -> bool:
 
 def _standard_error(terminal: int | None) -> int | None:
     """Where lines go that no ``--log`` takes: not over the picture."""
-    descriptor = sys.stderr.fileno()
-    return None if terminal is not None and os.isatty(descriptor) else descriptor
+    with suppress(AttributeError, OSError, ValueError):  # it is closed, replaced, or none
+        descriptor = sys.stderr.fileno()
+        return None if terminal is not None and os.isatty(descriptor) else descriptor
+    return None
 
 
 def _known_broadcasters() -> Path | None:

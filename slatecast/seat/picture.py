@@ -23,6 +23,9 @@ _LARGE_LINES: Final = 40
 _USUAL_LINES: Final = 23
 """[lines] From here on the state has them; a console of 25 lines, or one with a large font, has room for that."""
 
+_FEW_LINES: Final = 16
+"""[lines] Below that nothing is large: what is to be read is worth more."""
+
 _BAR: Final = "█"
 _GROUND: Final = "░"
 
@@ -49,7 +52,7 @@ def picture(model: ScreenModel, columns: int, lines: int) -> list[Line]:
     columns, lines = max(columns, SMALLEST_COLUMNS), max(lines, SMALLEST_LINES)
     bottom = _bottom(model, columns)
     room = lines - len(bottom)
-    tall = 7 if lines >= _LARGE_LINES else 3
+    tall = 7 if lines >= _LARGE_LINES else 3 if lines >= _FEW_LINES else 1
     top = _top(model, columns, tall, 7 if lines >= _USUAL_LINES else tall)
     top += _progress(model, columns)
     top += [Line(text, "bold yellow") for text in _wrapped(model.question, columns)]
@@ -58,7 +61,7 @@ def picture(model: ScreenModel, columns: int, lines: int) -> list[Line]:
         top += [Line(text, style if place == 0 else "") for text in _wrapped(sentence, columns)]
         if lines >= _LARGE_LINES:
             top.append(Line())
-    if model.words:
+    if model.words and tall > 1:
         top = _with_words(top, model.words, columns, room, tall)
     top = top[:room]
     return [*top, *[Line()] * (room - len(top)), *bottom]
@@ -67,8 +70,10 @@ def picture(model: ScreenModel, columns: int, lines: int) -> list[Line]:
 def _top(model: ScreenModel, columns: int, tall: int, taller: int) -> list[Line]:
     """Name in letters of ``tall`` lines and state in ``taller`` ones; words to compare need their room."""
     name = f"{model.seat}   {model.room}" if model.room else model.seat
-    if model.words:
-        return [Line(_cut(f"{name}   {model.headline.upper()}", columns), STYLES[model.tone])]
+    if model.words or tall == 1:
+        words = _wrapped(" ".join(model.words), columns) if tall == 1 else []
+        title = Line(_cut(f"{model.headline.upper()}   {name}", columns), STYLES[model.tone])
+        return [title, *(Line(row, "bold green") for row in words)]
     large = [Line(row, "bold") for row in big_letters(model.seat, columns, tall)]
     if model.room:
         large.append(Line(_cut(model.room, columns)))
@@ -78,14 +83,12 @@ def _top(model: ScreenModel, columns: int, tall: int, taller: int) -> list[Line]
 
 def _with_words(top: list[Line], words: tuple[str, ...], columns: int, room: int, tall: int) -> list[Line]:
     """The words below each other, each as large as all of them can be."""
-    left = (room - len(top)) // len(words)
-    for height in (tall, 3, 1):
-        if left >= height:
-            rows = [Line(row, "bold green") for word in words for row in (*big_letters(word, columns, height), "")]
-            if len(rows) > room - len(top):
-                rows = [row for row in rows if row.text]
+    left = room - len(top)
+    for height in (tall, 3):
+        rows = [Line(row, "bold green") for word in words for row in (*big_letters(word, columns, height), "")]
+        if len(rows) <= left:
             return [*top, *rows]
-    return [*top, Line(_cut(" ".join(words), columns), "bold green")]
+    return [*top, *(Line(row, "bold green") for row in _wrapped(" ".join(words), columns))]
 
 
 def _progress(model: ScreenModel, columns: int) -> list[Line]:

@@ -118,9 +118,10 @@ class SeatState:
 
     def tick(self, now: float) -> None:
         """Time has passed."""
-        if self.countdown is not None and now >= self.countdown.ends_at:
-            self._leave(self.countdown.afterwards)
+        countdown = self.countdown
+        if countdown is not None and now >= countdown.ends_at:
             self.countdown = None
+            self._leave(countdown.afterwards)
         if self.question is not None and self.question.is_stale(now):
             self.question = None
         self._consider(now)
@@ -228,6 +229,8 @@ class SeatState:
 
     def _consider(self, now: float) -> None:
         """Begin or stop what the facts ask for."""
+        if self.may_write:
+            self.countdown = None
         if self.question is not None and not self.may(self.question.kind):
             self.question = None
         if self.may_write:

@@ -20,6 +20,7 @@ from protocol.errors import ConfigError, SlatecastError
 from slatecast.__main__ import main, slatecast
 from slatecast.cli import cast as cast_module
 from slatecast.cli import demo as demo_module
+from slatecast.cli import seat as seat_module
 from slatecast.serving import service as service_module
 from tests.attacks import hostile
 from tests.broadcaster.library.disks import MIB, needs, noise, run
@@ -55,6 +56,7 @@ GIVEN: dict[str, dict[str, str]] = {
     "keys show": {},
     "receive": {"target": "seat.disk", "server": "127.0.0.1:1", "wait": "0", "interface": "lo"},
     "report verify": {"file": "report.json"},
+    "seat": {"command_line": "serve.toml"},
     "serve": {"interface": "lo", "listen": "127.0.0.1", "state": "state"},
     "session list": CONSOLE,
     "session start": {**CONSOLE, "image": "lab", "room": "Lab", "expect": "1", "yes": ""},
@@ -176,6 +178,7 @@ def test_fog_cve_2024_39914_no_text_reaches_a_shell(
     monkeypatch.setattr(cast_module, "run_cast", stop)
     monkeypatch.setattr(demo_module, "run_cast", stop)
     monkeypatch.setattr(service_module, "Service", stop)
+    monkeypatch.setattr(seat_module, "SeatProgram", stop)
     outside = {path: path.stat().st_mtime_ns for path in place.parent.iterdir()}
     for text in TEXTS:
         error = call(place, argv_of(command, parameter, text))
