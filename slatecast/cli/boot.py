@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-_COMMANDS: Final = ("build", "iso")
+_COMMANDS: Final = ("build", "iso", "serve")
 
 
 class _BootCommands(click.Group):

@@ -1,0 +1,1 @@
+"""Hands the environment to PCs that start from the network, and sends all others to their own disks."""

@@ -1,0 +1,144 @@
+"""The private folder of one run: what TFTP and HTTP may hand out, and which machines dnsmasq answers.
+
+    tftp/                 loaders, iPXE's entry
+    tftp/grub/            GRUB's entry, kernel and initrd, orders/ with a part for each machine
+    machines              addresses that dnsmasq knows, one a line
+    dnsmasq.conf, leases  of dnsmasq
+
+Nothing else can be asked for. Kernel and initrd are links to the same files, or copies where they lie on another disk:
+an environment that is built anew meanwhile does not change under a PC that loads it. dnsmasq reads all of this as a
+user without rights, so all of it is readable to everybody, and none of it is secret.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from broadcaster.environment.description import INITRD, KERNEL, LOADER_FILES
+from broadcaster.netboot.decisions import Boots, Decision
+from broadcaster.netboot.scripts import ORDERS_FOLDER, Scripts
+from protocol.errors import ConfigError
+from protocol.link.whole_file import replace_whole
+
+KNOWN: Final = "ours"
+"""dnsmasq's tag of machines that we have something for"""
+
+
+class Handouts:
+    """One run's folder; it is gone when this is left."""
+
+    def __init__(self, environment: Path, scripts: Scripts, everyone: Decision) -> None:
+        self._environment = environment
+        self._scripts = scripts
+        self._everyone = everyone
+        self._published: dict[str, Decision] | None = None
+
+    def __enter__(self) -> Self:
+        """Make the folder.
+
+        Raises:
+            ConfigError: the environment cannot be read, or there is no room for it.
+        """
+        self.folder = Path(tempfile.mkdtemp(prefix="slatecast-boot-"))
+        try:
+            self._fill()
+        except OSError as error:
+            self._remove()
+            where = error.filename or self.folder
+            raise ConfigError(f"{where}: {error.strerror or error}; the environment cannot be handed out") from None
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remove()
+
+    @property
+    def tftp(self) -> Path:
+        """All that TFTP hands out."""
+        return self.folder / "tftp"
+
+    @property
+    def kernel(self) -> Path:
+        """Of the environment."""
+        return self.tftp / "grub" / KERNEL
+
+    @property
+    def initrd(self) -> Path:
+        """Of the environment."""
+        return self.tftp / "grub" / INITRD
+
+    @property
+    def machines(self) -> Path:
+        """What dnsmasq reads again when it is sent SIGHUP."""
+        return self.folder / "machines"
+
+    def publish(self, decisions: Mapping[str, Decision]) -> bool:
+        """Write who boots something else than its own disk; whether that was not so before.
+
+        Raises:
+            OSError: a part could not be written; what was said before still holds for its machine.
+        """
+        wanted = dict(decisions)
+        if wanted == self._published:
+            return False
+        before = self._published or {}
+        for address in before.keys() - wanted.keys():
+            self._part(address).unlink(missing_ok=True)
+        for address, decision in wanted.items():
+            if before.get(address) != decision:
+                replace_whole(self._part(address), self._scripts.grub(decision, address).encode(), 0o644)
+        replace_whole(self.machines, "".join(f"{address},set:{KNOWN}\n" for address in wanted).encode(), 0o644)
+        self._published = wanted
+        return True
+
+    def _part(self, address: str) -> Path:
+        return self.tftp / "grub" / ORDERS_FOLDER / f"{address}.cfg"
+
+    def _fill(self) -> None:
+        self.folder.chmod(0o755)
+        (self.tftp / "grub" / ORDERS_FOLDER).mkdir(parents=True)
+        for folder in (self.tftp, self.tftp / "grub", self.tftp / "grub" / ORDERS_FOLDER):
+            folder.chmod(0o755)
+        for name in LOADER_FILES:
+            _copy(self._environment / name, self.tftp / name)
+        for name, target in ((KERNEL, self.kernel), (INITRD, self.initrd)):
+            _link(self._environment / name, target)
+        for name, text in (("boot.ipxe", self._scripts.ipxe_entry()), ("grub/grub.cfg", self._grub_entry())):
+            replace_whole(self.tftp / name, text.encode(), 0o644)
+        self.publish({})
+
+    def _grub_entry(self) -> str:
+        return self._scripts.grub_entry(self._everyone)
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def everyones(everyone: bool) -> Decision:
+    """What a machine boots that nobody named."""
+    return Decision(Boots.ENVIRONMENT if everyone else Boots.OWN_DISK)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The file itself under another name, where everybody may read it; else a copy."""
+    if source.stat().st_mode & 0o004:
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without links
+            pass
+        else:
+            return
+    _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    target.chmod(0o644)
