@@ -33,6 +33,7 @@ from protocol.fields import (
     ShortText,
     Tsi,
 )
+from protocol.firmware import Firmware
 from protocol.messages import TOPIC_ROOT, SessionPhase
 from protocol.seat_api import CaptureId
 from protocol.signing import SigningKey
@@ -164,6 +165,10 @@ class ImageNews(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """by a key that this room knows"""
     sessions: Annotated[tuple[Tsi, ...], msgspec.Meta(max_length=16)]
     """that use it now"""
+    firmware: Firmware = Firmware.UNKNOWN
+    """by which its disk boots"""
+    least_size: Count = 0
+    """estimated bytes of the smallest disk that it goes onto once it is made smaller; 0 if nobody has estimated it"""
 
 
 class ImagesNews(msgspec.Struct, frozen=True, kw_only=True, tag="images", forbid_unknown_fields=True):

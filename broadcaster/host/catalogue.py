@@ -10,7 +10,9 @@ import msgspec
 
 from broadcaster.library.library import Library
 from broadcaster.library.signing import signature_or_none
+from protocol.disk_fit import least_size
 from protocol.errors import LibraryError
+from protocol.firmware import image_firmware
 from protocol.manifest import Manifest
 from protocol.operators import ImageNews
 from protocol.trust import Trust
@@ -64,6 +66,8 @@ class Catalogue:
             stored_bytes=header.stored_bytes,
             is_signed=signature is not None and signature.key in self._trust.image_keys,
             sessions=(),
+            firmware=image_firmware(header),
+            least_size=least_size(header),
         )
 
 

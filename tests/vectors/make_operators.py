@@ -90,6 +90,8 @@ NEWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
                     "stored_bytes": 9123456789,
                     "is_signed": True,
                     "sessions": [TSI],
+                    "firmware": "uefi",
+                    "least_size": 12884901888,
                 }
             ],
         },

@@ -8,6 +8,7 @@ from broadcaster.library.library import Library
 from broadcaster.library.removing import remove_image
 from broadcaster.library.signing import sign_image
 from protocol.errors import LibraryError
+from protocol.firmware import Firmware
 from protocol.manifest import ManifestHeader
 from protocol.signing import SigningKey
 from tests.broadcaster.library.disks import noise
@@ -43,6 +44,7 @@ def test_every_version_of_every_image(library: Library) -> None:
         header.stored_bytes,
         header.created,
     )
+    assert (images[0].firmware, images[0].least_size) == (Firmware.UNKNOWN, header.disk_size)
 
 
 def test_what_has_changed_is_read_again_and_nothing_else(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
