@@ -21,7 +21,7 @@ from protocol.errors import TransportError
 READY_SECONDS: Final = 10.0
 """[s] from its start until it says that it serves; it takes 0.02"""
 
-STOP_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 1.0
 """[s] from being asked to end until it is killed; it has nothing to save"""
 
 FIRST_RESTART_SECONDS: Final = 0.5

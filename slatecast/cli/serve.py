@@ -71,13 +71,13 @@ _FOLDER: Final = click.Path(file_okay=False)
 )
 @click.option(
     "--only",
-    type=click.Choice(["broker", "broadcaster", "console"]),
+    type=click.Choice(["broker", "broadcaster", "console", "netboot"]),
     multiple=True,
     help="Run this part alone; may be given twice.",
 )
 @click.pass_context
 def serve(context: click.Context, /, *, config_file: Path | None, only: tuple[str, ...], **options: Any) -> int:
-    """Run broker, broadcaster and console until Ctrl-C or SIGTERM.
+    """Run broker, broadcaster and console, and what boots PCs, until Ctrl-C or SIGTERM.
 
     Prints where operators find the console and where receivers enrol.
     """

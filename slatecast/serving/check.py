@@ -12,13 +12,16 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from broadcaster.environment.description import read_description
 from broadcaster.key_files import KeyFolder
 from broadcaster.keys import KeyStore
+from broadcaster.netboot.config import AddressRange, check_range, network_of
+from broadcaster.netboot.ports import check_ports
 from dashboards.notices.webhook import Webhook
 from protocol.errors import ConfigError, SlatecastError
 from protocol.link.interfaces import resolve_interface
 from protocol.link.tls import pinned_context
-from slatecast.cli.context import default_keys, default_library, default_state
+from slatecast.cli.context import default_environment, default_keys, default_library, default_state
 from slatecast.serving.places import folder, host_of, read_word
 from slatecast.serving.settings import Settings
 
@@ -41,6 +44,7 @@ def faults(settings: Settings, file: Path | None) -> Iterator[str]:
         ("[console] listen", lambda: _check_port(settings, _console_host, 0)),
         ("[console] port", lambda: _check_port(settings, _console_host, settings.console.port)),
         ("[console] state", lambda: _check_folder(folder(settings.console.state, default_state()))),
+        *_boot_checks(settings),
         ("[notices] webhooks", lambda: [Webhook(url) for url in settings.notices.webhooks]),
         ("[notices] webhook_secret_file", lambda: _check_word(settings.notices.webhook_secret_file)),
         ("[notices] ca_file", lambda: _check_certificate(settings.notices.ca_file)),
@@ -51,6 +55,25 @@ def faults(settings: Settings, file: Path | None) -> Iterator[str]:
             check()
         except SlatecastError as error:
             yield f"{where}: {error}" if where else str(error)
+
+
+def _boot_checks(settings: Settings) -> list[tuple[str, Callable[[], object]]]:
+    """What booting from the network needs, where it is switched on."""
+    boot = settings.boot
+    if not boot.enabled:
+        return []
+
+    def check_addresses() -> None:
+        network = network_of(resolve_interface(settings.broadcaster.interface or None))
+        if boot.range:
+            check_range(AddressRange.parse(boot.range), network)
+
+    return [
+        ("[boot] folder", lambda: read_description(folder(boot.folder, default_environment()))),
+        ("[boot] range", check_addresses),
+        ("[boot] enabled", lambda: check_ports(resolve_interface(settings.broadcaster.interface or None))),
+        ("[boot] port", lambda: _check_port(settings, _interface_host, boot.port)),
+    ]
 
 
 def check_libraries() -> None:

@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from broadcaster.netboot.config import NetbootConfig
 from dashboards.config import ConsoleConfig
 from protocol.link.mqtt import BrokerAddress
 
-Handover = TypeVar("Handover", "BroadcasterHandover", ConsoleConfig)
+Handover = TypeVar("Handover", "BroadcasterHandover", ConsoleConfig, NetbootConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class BroadcasterHandover:
     metrics_host: str = "127.0.0.1"
 
 
-def encode_handover(handover: BroadcasterHandover | ConsoleConfig) -> bytes:
+def encode_handover(handover: BroadcasterHandover | ConsoleConfig | NetbootConfig) -> bytes:
     """One line, without the end of it."""
     return msgspec.json.encode(handover, enc_hook=_plain)
 

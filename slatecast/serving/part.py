@@ -22,7 +22,7 @@ from rich.logging import RichHandler
 from protocol.errors import SlatecastError
 from slatecast.serving.status import Failed, Ready, StatusLine
 
-PARTS: Final = ("broadcaster", "console")
+PARTS: Final = ("broadcaster", "console", "netboot")
 
 VERBOSITY: Final = "SLATECAST_PART_LOG_LEVEL"
 """Environment variable: a number of ``logging``."""

@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broadcaster.netboot.orders import ORDERS_FILE
 from dashboards.config import MailConfig, NoticesConfig
 from protocol.errors import ConfigError
 from protocol.link.front_door_address import FrontDoorAddress
@@ -15,7 +16,7 @@ from protocol.link.interfaces import InterfaceInfo, resolve_interface
 from protocol.link.mqtt import BrokerAddress
 from protocol.link.tls import pinned_context
 from protocol.pairing import normalized_token
-from slatecast.cli.context import default_keys, default_library, default_state
+from slatecast.cli.context import default_environment, default_keys, default_library, default_state
 from slatecast.serving.settings import HOST_NAME, NoticesSettings, Settings
 
 MAX_WORD_FILE = 4096
@@ -37,6 +38,16 @@ class Places:
     """it is to be run here"""
     ca_file: Path | None
     token: str | None = field(repr=False)
+
+    @property
+    def environment(self) -> Path:
+        """What PCs boot from the network."""
+        return folder(self.settings.boot.folder, default_environment())
+
+    @property
+    def boot_orders(self) -> Path:
+        """Where the broadcaster says which of them do."""
+        return self.library / ORDERS_FILE
 
     @property
     def host(self) -> str:

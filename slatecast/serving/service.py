@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from broadcaster.broker import BrokerTls, EmbeddedBroker
 from broadcaster.keys import KeyStore
+from broadcaster.netboot.config import Dhcp, NetbootConfig
 from dashboards.access.accounts import ACCOUNTS_FILE, Accounts
 from dashboards.access.first_login import FirstLogin
 from dashboards.config import BrokerAccess, ConsoleConfig
@@ -33,13 +34,17 @@ from slatecast.serving.supervisor import Supervisor
 BROKER: Final = "broker"
 BROADCASTER: Final = "broadcaster"
 CONSOLE: Final = "console"
-PARTS: Final = (BROKER, BROADCASTER, CONSOLE)
+NETBOOT: Final = "netboot"
+PARTS: Final = (BROKER, BROADCASTER, CONSOLE, NETBOOT)
 
 CONSOLE_STOP_TIMEOUT: Final = 2.5
 """[s] It has nothing to save; open pages are told and closed."""
 
 BROADCASTER_STOP_TIMEOUT: Final = 6.0
-"""[s] It writes down where its casts are. With the console's and the broker's end under the 10 s that are promised."""
+"""[s] It writes down where its casts are. With the end of all others under the 10 s that are promised."""
+
+NETBOOT_STOP_TIMEOUT: Final = 1.4
+"""[s] It has nothing to save; PCs that load something boot their own disks."""
 
 
 class Service:
@@ -53,6 +58,10 @@ class Service:
         """
         if not places.is_broker_ours:
             parts = parts - {BROKER}
+        if not places.settings.boot.enabled:
+            if parts == {NETBOOT}:
+                raise ConfigError("[boot] enabled is false: there is nothing to run; set it to true")
+            parts = parts - {NETBOOT}
         if not parts:
             raise ConfigError("[broker] address names another broker: there is none to run here")
         self._places = places
@@ -118,7 +127,23 @@ class Service:
             plans.append(_plan(CONSOLE, encode_handover(self._console()), CONSOLE_STOP_TIMEOUT))
         if BROADCASTER in self._parts:
             plans.append(_plan(BROADCASTER, encode_handover(self._broadcaster()), BROADCASTER_STOP_TIMEOUT))
+        if NETBOOT in self._parts:
+            plans.append(_plan(NETBOOT, encode_handover(self._netboot()), NETBOOT_STOP_TIMEOUT))
         return plans
+
+    def _netboot(self) -> NetbootConfig:
+        places, settings = self._places, self._places.settings.boot
+        return NetbootConfig(
+            environment=places.environment,
+            orders=places.boot_orders,
+            interface=places.interface.name,
+            server=str(places.front_door),
+            dhcp=Dhcp(settings.dhcp),
+            addresses=settings.range,
+            port=settings.port,
+            secure_boot=settings.secure_boot,
+            everyone=settings.everyone,
+        )
 
     def _broadcaster(self) -> BroadcasterHandover:
         places, settings = self._places, self._places.settings.broadcaster
@@ -173,6 +198,9 @@ class Service:
     def _ready(self, name: str, where: str) -> None:
         if name == BROADCASTER:
             self._say(f"receivers enrol at {where}")
+            return
+        if name == NETBOOT:
+            self._say(f"PCs boot from the network on {where}")
             return
         self._say(f"console at {where}")
         if self._first_word is not None:

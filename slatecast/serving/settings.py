@@ -8,12 +8,13 @@ documents, are made from it. An unknown key, a wrong type or a value that cannot
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import click
 import msgspec
 from msgspec import Meta
 
+from broadcaster.netboot.config import DEFAULT_BOOT_PORT, Dhcp, NetbootConfig
 from protocol.errors import ConfigError
 from protocol.link.front_door_address import DEFAULT_FRONT_DOOR_PORT
 from protocol.link.mqtt import DEFAULT_TLS_PORT, BrokerAddress
@@ -138,6 +139,27 @@ class NoticesSettings(_Section, frozen=True, kw_only=True):
     mail_to: Annotated[tuple[MailAddress, ...], Meta(max_length=MAX_URLS, description="Who gets them.")] = ()
 
 
+class BootSettings(_Section, frozen=True, kw_only=True):
+    """Booting PCs from the network into the environment that images them."""
+
+    enabled: Annotated[bool, Meta(description="true: do it; it needs root and dnsmasq.")] = False
+    folder: Annotated[
+        Text, Meta(description="Environment that 'slatecast boot build' made. Empty: in the user's data folder.")
+    ] = ""
+    dhcp: Annotated[
+        Literal["proxy", "reserved", "full"],
+        Meta(description="Beside the site's DHCP; so, with some addresses of our own (Secure Boot); the only DHCP."),
+    ] = "proxy"
+    range: Annotated[
+        Text, Meta(description='Addresses that are ours to give, "10.0.4.200-10.0.4.220". Empty with "proxy".')
+    ] = ""
+    port: Annotated[int, Meta(ge=1, le=65535, description="HTTP, of kernel and initrd.")] = DEFAULT_BOOT_PORT
+    secure_boot: Annotated[
+        bool, Meta(description='PCs with UEFI get loaders signed by Debian, unless dhcp is "proxy".')
+    ] = True
+    everyone: Annotated[bool, Meta(description="true: every PC boots the environment, as in a closed room.")] = False
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -145,6 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     broker: BrokerSettings = BrokerSettings()
     console: ConsoleSettings = ConsoleSettings()
     notices: NoticesSettings = NoticesSettings()
+    boot: BootSettings = BootSettings()
 
 
 Overrides = Mapping[str, Mapping[str, object]]
@@ -192,6 +215,7 @@ def impossibilities(settings: Settings) -> list[tuple[str, str, str]]:
         ("broker", "address", lambda: settings.broker.address and BrokerAddress.parse(settings.broker.address)),
         ("broker", "ca_file", lambda: _check_ca_file(settings.broker)),
         ("console", "port", lambda: _check_ports(settings)),
+        ("boot", "range", lambda: _check_boot(settings.boot)),
         ("notices", "webhook_secret_file", lambda: _check_secret(settings.notices)),
         ("notices", "smtp_host", lambda: _check_mail(settings.notices)),
     ]
@@ -230,8 +254,13 @@ def _check_ports(settings: Settings) -> None:
     ports = [settings.broadcaster.port, settings.console.port]
     ports += [] if settings.broker.address else [settings.broker.port]
     ports += [settings.broadcaster.metrics_port] if settings.broadcaster.metrics_port else []
+    ports += [settings.boot.port] if settings.boot.enabled else []
     if len(set(ports)) < len(ports):
-        raise ConfigError("broadcaster, broker, console and metrics need ports of their own")
+        raise ConfigError("broadcaster, broker, console, metrics and boot need ports of their own")
+
+
+def _check_boot(boot: BootSettings) -> None:
+    NetbootConfig(Path(), Path(), "", dhcp=Dhcp(boot.dhcp), addresses=boot.range).check()
 
 
 def _check_secret(notices: NoticesSettings) -> None:
