@@ -31,6 +31,7 @@ LISTENERS = {
     ("broadcaster/http_listener.py", "TlsListener"): "what HttpListener is made of",
     ("broadcaster/http_listener.py", "web.ServerRunner"): "what HttpListener is made of",
     ("broadcaster/http_listener.py", "web.SockSite"): "HttpListener without TLS, for tests",
+    ("broadcaster/seat_api/api.py", "HttpListener"): "seats: see tests/attacks/test_seat_api.py",
     ("dashboards/console.py", "socket.create_server"): "console: each route of the application, see tests/dashboards",
     ("dashboards/history/schema.py", "event.listen"): "no port: an event of the database",
     ("protocol/link/metrics_endpoint.py", "start_http_server"): "metrics",
@@ -39,7 +40,13 @@ LISTENERS = {
 """Who opens a port, and which listener of the tests below that is."""
 
 _HTTP = re.compile(r"aiohttp(\..*)?|http\..*|prometheus_client|.*\.(HttpListener|ENROLMENT_PATH|BlockAddress)")
-_ROUTE_MODULES = ("protocol/catch_up.py", "protocol/enrolment.py")
+_ROUTE_MODULES = (
+    "broadcaster/seat_api/routes.py",
+    "protocol/capture.py",
+    "protocol/catch_up.py",
+    "protocol/enrolment.py",
+    "protocol/seat_api.py",
+)
 _ELSEWHERE = ("dashboards/", "slatecast/")
 """The console's paths are taken from its application and attacked in tests/dashboards; slatecast serves none."""
 _IS_PATH = re.compile(r"/|\{\w*PATH\w*\}/")
@@ -53,6 +60,11 @@ PATHS = {
         "lane"
     ),
     "/symbol-digests": "lane",
+    "/v{PROTOCOL_VERSION}": "seats",
+    "/": "seats",
+    "{CAPTURES_PATH}/{id}": "seats",
+    "{CAPTURES_PATH}/(?P<id>[0-9a-f]{16})(?:/(?P<what>lacking|chunks|disk|progress|failure))?": "seats",
+    "{CAPTURES_PATH}/{self.capture_id}{'/' if self.what else ''}{self.what}": "seats",
 }
 """Every text in the modules of HTTP that is a path."""
 

@@ -3,6 +3,8 @@ from typing import Any, cast
 
 import pytest
 
+from broadcaster.captures.capture import Capture
+from broadcaster.captures.desk import CaptureDesk
 from broadcaster.control_side import BrokerInUse
 from broadcaster.host import newsroom as module
 from broadcaster.host.attendance import Attendance
@@ -13,8 +15,19 @@ from broadcaster.waiting_room import WaitingRoom
 from protocol.link.front_door_address import FrontDoorAddress
 from protocol.link.interfaces import InterfaceInfo
 from protocol.link.mqtt import BrokerAddress, MqttLink
-from protocol.operators import MAX_APPLICANTS, HostNews, ImageNews, ImagesNews, News, ReceiversNews, open_news
+from protocol.operators import (
+    MAX_APPLICANTS,
+    CaptureNews,
+    CapturesNews,
+    HostNews,
+    ImageNews,
+    ImagesNews,
+    News,
+    ReceiversNews,
+    open_news,
+)
 from tests.broadcaster.applicants import Candidate
+from tests.broadcaster.captures.played import record
 from tests.broadcaster.host.played_session import GENERATION, session_news
 from tests.broadcaster.host.test_host_audit import apply
 from tests.sample_messages import DIRECTOR, TSI, presence, receiver_id
@@ -36,6 +49,7 @@ class Room:
         self.attendance = Attendance()
         self.waiting_room = WaitingRoom(lambda _: None)
         self.open: list[Any] = []
+        self.captures: list[CaptureNews] = []
         self.users: dict[tuple[str, int], tuple[str, ...]] = {}
         self._told: list[News] = []
         sessions = SimpleNamespace(
@@ -49,6 +63,7 @@ class Room:
             sessions=cast(Sessions, sessions),
             attendance=self.attendance,
             waiting_room=self.waiting_room,
+            captures=cast(CaptureDesk, SimpleNamespace(news=lambda: self.captures)),
             vitals=Vitals(5, 10, 10**9, is_link_up=True, warnings=("mend it",)),
         )
 
@@ -120,3 +135,16 @@ def test_images_are_told_when_they_change_and_now_and_then(room: Room, monkeypat
     assert [image.sessions for image in images()] == [(TSI,)]
     assert room.host().sessions == (TSI,)
     assert session_news() in room.tell()
+
+
+def test_captures_are_told_when_they_change_and_now_and_then(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def captures() -> list[str]:
+        return [each.machine for news in room.tell() if isinstance(news, CapturesNews) for each in news.captures]
+
+    assert any(isinstance(news, CapturesNews) for news in room.tell())
+    assert not any(isinstance(news, CapturesNews) for news in room.tell())
+    room.captures = [Capture(record(), 0.0).news, Capture(record(machine="other"), 0.0).news]
+    assert captures() == ["pc", "other"]
+    assert captures() == []
+    monkeypatch.setattr(module, "IMAGES_INTERVAL", 0.0)
+    assert captures() == ["pc", "other"]
