@@ -24,6 +24,9 @@ KERNEL_COMMAND_LINE: Final = Path("/proc/cmdline")
 MAX_COMMAND_LINE: Final = 64 * 1024
 """[bytes] read of it: the longest that any platform of Linux takes."""
 
+MAX_RULE: Final = 200
+"""[characters] of a rule for a disk: three terms with the longest model and serial that ATA and NVMe have."""
+
 _SHOWN: Final = 40
 """[characters] of a malformed value; enough to see which one it is"""
 
@@ -123,7 +126,7 @@ class _Reader:
 
     def target(self) -> str:
         value = unquote(self._given.get("slatecast.target", "") or "auto", errors="replace")
-        if len(value) > MAX_SHORT_TEXT or not value.isprintable():
+        if len(value) > MAX_RULE or not value.isprintable():
             self._complain("slatecast.target", value, "no rule for a disk: auto is used")
             return "auto"
         return value

@@ -4,6 +4,7 @@ The lines are listed in docs/operations.md and stay as they are.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from protocol.messages import ReceiverState
 from slatecast.seat.events import (
@@ -29,6 +30,12 @@ from slatecast.seat.events import (
 )
 from slatecast.seat.screen_model import plain
 
+_FORGOTTEN: Final[dict[type[Event], tuple[str, ...]]] = {
+    Searching: ("enrolment", "joined"),
+    Joined: ("door", "trouble"),
+}
+"""What is said again after these, although it was said before."""
+
 
 class LogLines:
     """Knows what was said last, so that nothing is said twice in a row."""
@@ -38,6 +45,8 @@ class LogLines:
 
     def lines(self, event: Event) -> Iterator[str]:
         """What ``event`` changes, without the name of the program in front."""
+        for subject in _FORGOTTEN.get(type(event), ()):
+            self._said.pop(subject, None)
         subject, line = _line(event)
         if line != self._said.get(subject):
             self._said[subject] = line
@@ -59,7 +68,7 @@ def _line(event: Event) -> tuple[str, str]:  # noqa: PLR0911, PLR0912  # one cas
         case NetworkSeen():
             return "network", "no network"
         case Searching(trouble=trouble) if trouble:
-            return "door", f"no broadcaster: {trouble}"
+            return "trouble", f"no broadcaster: {trouble}"
         case DoorFound(place=place):
             return "door", f"found {place}"
         case WordsShown(words=words):
@@ -70,8 +79,6 @@ def _line(event: Event) -> tuple[str, str]:  # noqa: PLR0911, PLR0912  # one cas
             return "enrolment", "enrolled"
         case Joined():
             return "joined", "joined"
-        case Searching():
-            return "joined", ""
         case BroadcasterSeen(is_there=is_there):
             return "heard", "" if is_there else "the broadcaster is away"
         case TargetSeen(path=path, fault=fault) if fault:

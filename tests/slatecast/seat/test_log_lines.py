@@ -91,7 +91,7 @@ def test_what_changes_nothing_has_none(event: Event) -> None:
 
 def test_a_line_comes_again_after_another_one_of_its_kind() -> None:
     log = LogLines()
-    events = [Joined(), Searching(), Joined()]
+    events: list[Event] = [Joined(), Searching(), Joined()]
     assert [list(log.lines(event)) for event in events] == [["joined"], [], ["joined"]]
 
 
