@@ -33,11 +33,6 @@ BODIES = {
     "chunks": DISK.framed(DISK.digests)[0],
     "a disk": DISK.described(),
 }
-    "no body": b"",
-    "garbage": bytes(range(256)),
-    "chunks": DISK.framed(DISK.digests)[0],
-    "a disk": DISK.described(),
-}
 UNASKED = {Asked.WORK: 200, Asked.STEP: 204}
 """What whoever has nothing to do may ask all the same; anything else is not there, or is no message."""
 
