@@ -130,6 +130,8 @@ class Life:
                 enrolment = await self._enrol(where)
                 self._tell(Enrolled())
                 await self._take_part(where, enrolment)
+                # Who comes back counts its messages from the beginning, which only a new receiver may.
+                self._identity = ReceiverIdentity.draw()
             except RefusedError as error:
                 self._tell(Refused(str(error)))
                 await asyncio.sleep(REFUSED_SECONDS)

@@ -121,7 +121,7 @@ def _on_the_way(state: SeatState) -> tuple[str, Tone, tuple[str, ...]]:
 
 def _at_rest(state: SeatState) -> tuple[str, Tone, tuple[str, ...]]:
     if not state.network.has_link:
-        return "no network", Tone.ALARM, ("The cable has no link any more: look at it and at the switch port",)
+        return "no network", Tone.ALARM, ()
     if state.target.fault:
         return (
             "which disk?",
@@ -164,6 +164,8 @@ def _menu(state: SeatState) -> str:
 
 def _notes(state: SeatState) -> Iterator[str]:
     """What is true beside the story."""
+    if state.is_joined and not state.network.has_link:
+        yield "The cable has no link any more: look at it and at the switch port"
     yield state.network.warning
     yield state.work.notice
     if state.restore_refusal:

@@ -1,6 +1,7 @@
 import asyncio
 import dataclasses
 import random
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,8 @@ class Seat:
         is_delta: bool = True,
         is_held: bool = False,
         firmware: tuple[Firmware, Firmware] = (Firmware.UNKNOWN, Firmware.BOTH),
+        target_fault: str = "",
+        take_disk: Callable[[Callable[[], bool]], bool] | None = None,
     ) -> None:
         """``firmware`` is what the image needs, and what this PC has."""
         announcement = build_announcement(
@@ -84,6 +87,8 @@ class Seat:
             self.identity,
             is_delta=is_delta,
             firmware=firmware[1],
+            target_fault=target_fault,
+            take_disk=take_disk,
             on_step=self._step,
             on_bug=self._bug,
         )
@@ -349,6 +354,41 @@ async def test_a_target_that_became_unfit_is_refused_before_the_first_write(targ
         seat.bring_manifest()
         await seat.until(ReceiverState.REFUSED)
     assert content(target) == OLD[:1000]
+
+
+async def test_a_seat_without_a_disk_refuses_with_the_reason(target: Path) -> None:
+    seat = Seat(target, target_fault="fits 2 disks, name one by serial=")
+    with seat.work:
+        seat.work.refuse_unfit_target()
+    assert seat.session.reason == f"{target}: fits 2 disks, name one by serial="
+    assert content(target) == OLD
+
+
+async def test_nothing_is_written_while_somebody_else_uses_the_disk(target: Path) -> None:
+    is_free, has_asked = threading.Event(), threading.Event()
+
+    def take_disk(is_over: Callable[[], bool]) -> bool:
+        has_asked.set()
+        assert not is_over()
+        return is_free.wait(10)
+
+    seat = Seat(target, take_disk=take_disk)
+    with seat.work:
+        seat.bring_manifest()
+        await asyncio.to_thread(has_asked.wait, 10)
+        assert content(target) == OLD
+        assert not seat.session.arming.has_begun
+        is_free.set()
+        await seat.until(ReceiverState.RECEIVING)
+    assert content(target) != OLD
+
+
+async def test_a_disk_that_does_not_become_free_is_refused(target: Path) -> None:
+    seat = Seat(target, take_disk=lambda _is_over: False)
+    with seat.work:
+        seat.bring_manifest()
+        await seat.until(ReceiverState.REFUSED)
+    assert content(target) == OLD
 
 
 async def test_what_was_stopped_at_the_seat_is_not_opened(target: Path) -> None:

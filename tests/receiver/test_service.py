@@ -70,6 +70,22 @@ async def test_an_unfit_target_is_refused_until_that_is_heard(broker: RunningBro
 
 
 @pytest.mark.asyncio
+async def test_the_next_session_is_for_the_disk_that_there_is_by_then(broker: RunningBroker, target: Path) -> None:
+    async with room(broker, target.parent / "missing") as (receiver, link, operator):
+        for fault, state in (("fits 2 disks", ReceiverState.REFUSED), ("", ReceiverState.READY)):
+            receiver.use_target(str(target), fault)
+            async with taking_part(receiver, link) as outcome:
+                session = announcement()
+                operator.announce(session)
+                report = await operator.next_report(session)
+                assert report.state is state
+                assert report.reason == (f"{target}: {fault}" if fault else "")
+                operator.say(session, SessionPhase.ENDED)
+                await outcome
+    assert content(target) == OLD
+
+
+@pytest.mark.asyncio
 async def test_what_is_no_announcement_for_us_is_passed_over(broker: RunningBroker, target: Path) -> None:
     async with room(broker, target) as (receiver, link, operator), taking_part(receiver, link) as outcome:
         await operator.next_presence("seat")
