@@ -2,6 +2,7 @@
 
     reports/TSI.json       the signed report, as it was made
     reports/TSI.session    for whom the session was; see ``hosting``
+    reports/TSI.aftercare  what was done to its disks afterwards; see ``configurations.aftercare``. Secret
 
 A file is there whole or not at all. Every method blocks on the disk.
 """
@@ -28,7 +29,11 @@ MAX_REPORTS: Final = 500
 
 _REPORT: Final = ".json"
 _SESSION: Final = ".session"
+_AFTERCARE: Final = ".aftercare"
 _PART: Final = ".part"
+
+MAX_AFTERCARE_LENGTH: Final = 16 << 20
+"""[bytes] of one such file; a room of 60 with ten steps each has 80 KB."""
 
 
 def with_absent(report: SessionReport, names: Sequence[str]) -> SessionReport:
@@ -83,6 +88,26 @@ class KeptReports:
             raise RefusedError(f"session {tsi} is not known any more: open a new plan for its seats")
         return hosting
 
+    def keep_aftercare(self, tsi: str, encoded: bytes) -> None:
+        """Keep what is known of the disks of a session, open or ended.
+
+        Raises:
+            LibraryError: the folder cannot be written; what was kept before is there.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            _put(self._folder / f"{tsi}{_AFTERCARE}", encoded)
+        except OSError as error:
+            raise LibraryError(f"{self._folder}/{tsi}{_AFTERCARE}: {error.strerror or error}") from error
+
+    def all_aftercare(self) -> dict[str, bytes]:
+        """What is kept of the disks of all sessions, by tsi; what cannot be read is left out."""
+        found = {}
+        for path in self._folder.glob(f"*{_AFTERCARE}"):
+            with suppress(OSError), path.open("rb") as file:
+                found[path.stem] = file.read(MAX_AFTERCARE_LENGTH)
+        return found
+
     def _read(self, tsi: str, suffix: str) -> bytes | None:
         path = self._folder / f"{tsi}{suffix}"
         try:
@@ -97,6 +122,7 @@ class KeptReports:
         reports = sorted(self._folder.glob(f"*{_REPORT}"), key=_age, reverse=True)
         for path in reports[self._max_reports :]:
             path.with_suffix(_SESSION).unlink(missing_ok=True)
+            path.with_suffix(_AFTERCARE).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What operators ask of the records: the report of an ended session, and the newest of the audit log."""
+"""What operators ask of the records: reports and aftercare of sessions, and the newest of the audit log."""
 
 import asyncio
 from collections import deque
@@ -10,13 +10,14 @@ import msgspec
 
 from broadcaster.audit import AUDIT_FILE
 from broadcaster.audit_check import read_entries, verify_audit
+from broadcaster.configurations.aftercare import AftercareRecords
 from broadcaster.directors import was_director
 from broadcaster.host.commands import Handler, Work
 from broadcaster.host.kept_reports import KeptReports
 from broadcaster.host.sessions import Sessions
 from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
-from protocol.commands import Command, FetchAudit, FetchReport
+from protocol.commands import Command, FetchAftercare, FetchAudit, FetchReport
 from protocol.errors import RefusedError
 
 MAX_AUDIT_BYTES: Final = 16 << 20
@@ -26,16 +27,19 @@ MAX_AUDIT_BYTES: Final = 16 << 20
 class RecordCommands:
     """Handlers of the records' commands."""
 
-    def __init__(self, library: Library, keys: KeyStore, sessions: Sessions, reports: KeptReports) -> None:
+    def __init__(
+        self, library: Library, keys: KeyStore, sessions: Sessions, reports: KeptReports, aftercare: AftercareRecords
+    ) -> None:
         self._log = library.root / AUDIT_FILE
         self._keys = keys
         self._sessions = sessions
         self._reports = reports
+        self._aftercare = aftercare
 
     @property
     def handlers(self) -> Mapping[type[Command], Handler]:
         """By kind of command."""
-        return {FetchReport: self.report, FetchAudit: self.audit}
+        return {FetchReport: self.report, FetchAudit: self.audit, FetchAftercare: self.aftercare}
 
     async def report(self, command: FetchReport, _work: Work) -> object:
         """The signed report of a session that has ended."""
@@ -45,6 +49,10 @@ class RecordCommands:
         if session is not None:
             await session.closed()  # its last entries are being written
         return await asyncio.to_thread(self._reports.report, command.tsi)
+
+    async def aftercare(self, command: FetchAftercare, _work: Work) -> object:
+        """What was done to the disks of a session once they were verified."""
+        return self._aftercare.answer(command.tsi)
 
     async def audit(self, command: FetchAudit, work: Work) -> object:
         """The newest entries of the audit log, and whether it is whole."""

@@ -20,6 +20,8 @@ from typing import Final, Self
 from broadcaster.admissions import Admissions
 from broadcaster.audit import AUDIT_FILE, AuditLog
 from broadcaster.budget import MessageBudget
+from broadcaster.configurations.served import ServedConfigurations
+from broadcaster.configurations.shelf import CONFIGURATIONS_FOLDER, ConfigurationShelf
 from broadcaster.control_side import BROADCASTER, BrokerInUse, Control
 from broadcaster.front_door import FrontDoor
 from broadcaster.host.attendance import Attendance
@@ -97,6 +99,8 @@ class SessionHost:
         """there once entered"""
         self.seat_side: SeatSide
         """captures and the seat API; there once entered"""
+        self.configurations: ServedConfigurations
+        """what verified seats do to their disks; there once entered"""
         self.newsroom: Newsroom
         """tells operators; there once entered"""
         self._library = library
@@ -106,6 +110,7 @@ class SessionHost:
         self._audit = HostAudit(AuditLog(library.root / AUDIT_FILE, keys.director))
         self._store = CastStore(library.root / CASTS_FOLDER)
         self._reports = KeptReports(library.root / REPORTS_FOLDER)
+        self._shelf = ConfigurationShelf(library.root / CONFIGURATIONS_FOLDER)
         self._catalogue = Catalogue(library, keys.trust)
         self._attendance = Attendance()
         self._policies = Policies(library.root)
@@ -167,6 +172,10 @@ class SessionHost:
         self.sessions = Sessions(parts, self._store, self._attendance, BackupGate(self.seat_side.captures.desk))
         self.restores = Restores(self._policies, self.sessions, self._attendance, lambda: self.newsroom.images)
         self.seat_side.api.restores = self.restores
+        self.configurations = await stack.enter_async_context(
+            ServedConfigurations(self._shelf, self._reports, self.sessions, self.door.host, self._has_news.set)
+        )
+        self.seat_side.api.configurations = self.configurations
         self.commands = Commands(
             self._keys.console.public,
             self._handlers(),
@@ -216,12 +225,14 @@ class SessionHost:
     def _handlers(self) -> Mapping[type[Command], Handler]:
         waiting_room = self._door.waiting_room
         return {
-            **SessionCommands(self.sessions).handlers,
+            **SessionCommands(self.sessions, self._shelf).handlers,
             **ImageCommands(self._library, self._keys, self.sessions, self._library_changed.set).handlers,
             **ReceiverCommands(waiting_room, self._config.interface, self._audit.deciding).handlers,
             **CaptureCommands(self.seat_side.captures.desk).handlers,
             **RoomCommands(self._policies, self._boot_desk).handlers,
-            **RecordCommands(self._library, self._keys, self.sessions, self._reports).handlers,
+            **RecordCommands(
+                self._library, self._keys, self.sessions, self._reports, self.configurations.records
+            ).handlers,
         }
 
     async def run(self) -> None:

@@ -5,6 +5,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
+from broadcaster.configurations.shelf import ConfigurationShelf
 from broadcaster.host.commands import Handler, Work
 from broadcaster.host.hosted_session import HostedSession
 from broadcaster.host.hosting import Hosting
@@ -31,8 +34,9 @@ MIN_RATE: Final = 1_000_000
 class SessionCommands:
     """Handlers of the sessions' commands."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, configurations: ConfigurationShelf) -> None:
         self._sessions = sessions
+        self._configurations = configurations
         self._planning = asyncio.Lock()
 
     @property
@@ -153,8 +157,10 @@ class SessionCommands:
         )
 
     async def _open(self, hosting: Hosting) -> dict[str, Any]:
+        # What is found wrong while it is planned costs no disk.
+        name = await asyncio.to_thread(self._configurations.check, hosting)
         async with self._planning:
-            return {"tsi": await self._sessions.plan(hosting)}
+            return {"tsi": await self._sessions.plan(msgspec.structs.replace(hosting, configuration=name))}
 
 
 def _refuse_plan(session: HostedSession, why: str) -> None:

@@ -22,6 +22,7 @@ from broadcaster.saved_cast import CastStore, OpenCast
 from protocol.commands import PlannedSeat
 from protocol.errors import RefusedError, SlatecastError, TransportError
 from protocol.messages import ReceiverState
+from protocol.operators import Severity
 
 LINGER: Final = 10.0
 """[s] An ended session is still told for so long: whoever was cut off for a moment shall see how it ended."""
@@ -121,6 +122,12 @@ class Sessions:
             return {seat.machine: seat.outcome for seat in session.seats()}
         hosting, report = self._parts.reports.hosting(tsi), decode_report(self._parts.reports.report(tsi))
         return {hosting.comers.get(seat.receiver, ""): seat.outcome for seat in report.seats}
+
+    def note(self, tsi: str, text: str, severity: Severity, receiver_id: str) -> None:
+        """Add to what happened in a session, as long as it is told."""
+        session = self._sessions.get(tsi)
+        if session is not None:
+            session.note(text, severity, receiver_id)
 
     # --- opening -------------------------------------------------------------------------------------------------
 

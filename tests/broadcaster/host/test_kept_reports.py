@@ -53,3 +53,18 @@ def test_what_is_damaged_is_not_known(reports: KeptReports, tmp_path: Path) -> N
     (tmp_path / "reports" / f"{REPORT.session}.json").mkdir()
     with pytest.raises(RefusedError, match=r"\.json cannot be read: Is a directory"):
         reports.report(REPORT.session)
+
+
+def test_aftercare_is_kept_beside_the_report_and_goes_with_it(reports: KeptReports, tmp_path: Path) -> None:
+    sessions = [f"{number:016x}" for number in range(3)]
+    for number, tsi in enumerate(sessions):
+        reports.keep_aftercare(tsi, b"old")
+        reports.keep_aftercare(tsi, tsi.encode())
+        reports.keep(msgspec.structs.replace(REPORT, session=tsi), HOSTING)
+        os.utime(tmp_path / "reports" / f"{tsi}.json", (number, number))
+    reports.keep(msgspec.structs.replace(REPORT, session=sessions[2]), HOSTING)
+    assert reports.all_aftercare() == {tsi: tsi.encode() for tsi in sessions[1:]}
+    assert (tmp_path / "reports" / f"{sessions[1]}.aftercare").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "file").touch()
+    with pytest.raises(LibraryError, match="aftercare: "):
+        KeptReports(tmp_path / "file" / "reports").keep_aftercare(sessions[0], b"")

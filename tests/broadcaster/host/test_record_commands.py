@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -6,13 +7,14 @@ import pytest
 
 from broadcaster.audit import AUDIT_FILE, AuditEvent, AuditLog
 from broadcaster.cast_audit import utc_now
+from broadcaster.configurations.aftercare import AftercareRecords
 from broadcaster.host import record_commands as module
 from broadcaster.host.kept_reports import KeptReports
 from broadcaster.host.record_commands import RecordCommands
 from broadcaster.host.sessions import Sessions
 from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
-from protocol.commands import AnyCommand, FetchAudit, FetchReport
+from protocol.commands import AnyCommand, FetchAftercare, FetchAudit, FetchReport
 from protocol.errors import RefusedError
 from tests.broadcaster.host.handling import carry_out
 from tests.broadcaster.host.test_hosting import HOSTING
@@ -30,7 +32,8 @@ class Records:
         self.log = AuditLog(self.library.root / AUDIT_FILE, self.keys.director)
         self.open: list[Any] = []
         sessions = cast(Sessions, SimpleNamespace(open=lambda: self.open))
-        self._commands = RecordCommands(self.library, self.keys, sessions, self.reports)
+        self.aftercare = AftercareRecords(self.reports)
+        self._commands = RecordCommands(self.library, self.keys, sessions, self.reports, self.aftercare)
 
     def do(self, command: AnyCommand) -> Any:
         return carry_out(self._commands.handlers, command)
@@ -87,3 +90,11 @@ def test_a_log_that_was_altered_is_told(records: Records) -> None:
     told = records.do(FetchAudit())
     assert not told["is_intact"]
     assert "entry 2 was altered" in told["verdict"]
+
+
+def test_what_was_done_to_the_disks_of_a_session(records: Records) -> None:
+    with pytest.raises(RefusedError, match=f"nothing is known .* of session {TSI}"):
+        records.do(FetchAftercare(tsi=TSI))
+    asyncio.run(records.aftercare.seat(TSI, "01" * 16, "52:54:00:00:00:01", "pc-01"))
+    (seat,) = records.do(FetchAftercare(tsi=TSI))["seats"]
+    assert seat == {"machine": "52:54:00:00:00:01", "seat": "pc-01", "steps": [], "error": "", "booted_at": None}

@@ -1,0 +1,1 @@
+"""What is done to the disks of a room or image once they are verified: read, checked, rendered, served, remembered."""
