@@ -17,6 +17,10 @@ DEFAULT_BOOT_PORT: Final = 8886
 """TCP, beside the front door's 8884 and the seat API's 8885; iPXE takes any."""
 
 
+_PLAIN: Final = r"[0-9A-Za-z.:\[\]-]+"
+"""What neither a kernel's command line nor a loader's script takes for anything else."""
+
+
 class Dhcp(StrEnum):
     """Who gives addresses to PCs that start from the network."""
 
@@ -73,6 +77,8 @@ class NetbootConfig:
     """PCs with UEFI get Debian's signed loaders where those find us"""
     everyone: bool = False
     """every machine boots the environment"""
+    answers_all: bool = False
+    """machines without an order are sent to their own disks, rather than left to their firmware's patience"""
     machines: tuple[str, ...] = ()
     """addresses that do, beside those with an order"""
 
@@ -88,8 +94,8 @@ class NetbootConfig:
             if not self.addresses:
                 raise ConfigError(f"dhcp '{self.dhcp}' needs a range of addresses, such as 10.0.4.200-10.0.4.220")
             AddressRange.parse(self.addresses)
-        if self.server:
-            FrontDoorAddress.parse(self.server)
+        if self.server and not re.fullmatch(_PLAIN, str(FrontDoorAddress.parse(self.server))):
+            raise ConfigError(f"{self.server!r}: a kernel cannot be told of such a server; write host:port")
 
     @property
     def uses_signed_loaders(self) -> bool:

@@ -1,7 +1,8 @@
 """dnsmasq's configuration: DHCP and TFTP for PCs that start from the network, on one interface, no DNS.
 
-Machines without an order get no answer as to what to boot; firmware then goes on to the next entry of its own list. The
-architectures are those of RFC 4578 section 2.1 and its registry: 0 a BIOS, 7 and 9 UEFI on x64, 16 UEFI on x64 by HTTP.
+Machines without an order get no answer as to what to boot, unless all are answered; firmware then goes on to the next
+entry of its own list, and another boot server of the site is not in our way nor we in its. The architectures are those
+of RFC 4578 section 2.1 and its registry: 0 a BIOS, 7 and 9 UEFI on x64, 16 UEFI on x64 by HTTP.
 """
 
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class DnsmasqConfig:
     """of HTTP"""
     signed: bool
     """UEFI starts shim and GRUB rather than iPXE"""
-    everyone: bool
+    answers_all: bool
+    """machines without an order too"""
 
     def text(self) -> str:
         """The file."""
@@ -76,7 +78,7 @@ class DnsmasqConfig:
         if not self.signed:
             # Debian's GRUB has no module for HTTP; firmware that got this would stop in the middle.
             tags += ["dhcp-vendorclass=set:http,HTTPClient:Arch:00016", "dhcp-vendorclass=set:pxe,HTTPClient"]
-        if self.everyone:
+        if self.answers_all:
             tags.append(f"dhcp-mac=set:{KNOWN},*:*:*:*:*:*")
         return tags
 

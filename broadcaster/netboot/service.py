@@ -85,7 +85,7 @@ class Netboot:
                     handouts.folder,
                     config.port,
                     config.uses_signed_loaders,
-                    config.everyone,
+                    config.everyone or config.answers_all or config.dhcp is Dhcp.FULL,
                 ).text(),
                 encoding="ascii",
             )

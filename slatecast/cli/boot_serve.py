@@ -44,6 +44,12 @@ from slatecast.cli.context import Context, default_environment
     help="PCs with UEFI get Debian's signed loaders, unless proxy.  [default: they do]",
 )
 @click.option("--everyone", is_flag=True, help="Every machine boots the environment: for a closed room.")
+@click.option(
+    "--answer-all",
+    "answers_all",
+    is_flag=True,
+    help="Send PCs without an order to their own disks at once; else their firmware waits in vain. Always with full.",
+)
 @click.option("--machine", "machines", multiple=True, metavar="MAC", help="So does this one; may be given again.")
 @click.option(
     "--orders",
@@ -63,6 +69,7 @@ def serve(
     server: str | None,
     secure_boot: bool,
     everyone: bool,
+    answers_all: bool,
     machines: tuple[str, ...],
     orders: Path | None,
 ) -> int:
@@ -81,6 +88,7 @@ def serve(
         port=port,
         secure_boot=secure_boot,
         everyone=everyone,
+        answers_all=answers_all,
         machines=tuple(_address(text) for text in machines),
     )
     if asyncio.run(_until_told(Netboot(config, click.echo))) is signal.SIGINT:

@@ -143,6 +143,7 @@ class Service:
             port=settings.port,
             secure_boot=settings.secure_boot,
             everyone=settings.everyone,
+            answers_all=settings.answer_all,
         )
 
     def _broadcaster(self) -> BroadcasterHandover:

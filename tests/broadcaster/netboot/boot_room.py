@@ -134,7 +134,7 @@ class Service:
     """``slatecast boot serve`` on the broadcaster's host."""
 
     def __init__(self, host: Host, environment: Path, orders: Path, options: Sequence[str]) -> None:
-        argv: list[str | Path] = [sys.executable, "-P", "-m", "slatecast", "-vv", "boot", "serve"]
+        argv: list[str | Path] = [sys.executable, "-P", "-m", "slatecast", "-v", "boot", "serve"]
         self._process = host.popen(
             [*argv, "--folder", environment, "--interface", host.interface, "--orders", orders, *options],
             stdout=subprocess.PIPE,

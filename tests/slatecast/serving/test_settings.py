@@ -31,7 +31,7 @@ def test_what_is_overridden_comes_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("prot = 1", "'prot' is no section here; there are broadcaster, broker, console, notices"),
+        ("prot = 1", "'prot' is no section here; there are broadcaster, broker, console, notices, boot"),
         ("[broker]\nprot = 1", "[broker]: 'prot' is no key here; there are port, address, ca_file"),
         ("[broker]\nport = 0", "[broker] port: expected a whole number >= 1"),
         ("[broker]\nport = 65536", "[broker] port: expected a whole number <= 65535"),
@@ -48,7 +48,10 @@ def test_what_is_overridden_comes_first(tmp_path: Path) -> None:
         ("[broadcaster]\nlibrary = 'a\\u0000'".replace("'", '"'), "expected a text without control characters"),
         ("[broker]\naddress = 'http://x'", "[broker] address: broker http://x: the scheme must be mqtt or mqtts"),
         ("[broker]\nca_file = 'x'", "[broker] ca_file: it belongs to an address that begins with mqtts://"),
-        ("[console]\nport = 8884", "[console] port: broadcaster, broker, console and metrics need ports of"),
+        ("[console]\nport = 8884", "[console] port: broadcaster, broker, console, metrics and boot need ports"),
+        ("[boot]\nrange = '10.0.4.200-10.0.4.220'", "[boot] range: with dhcp 'proxy' no address is given away"),
+        ("[boot]\ndhcp = 'full'", "[boot] range: dhcp 'full' needs a range of addresses"),
+        ("[boot]\ndhcp = 'reserved'\nrange = '10.0.4.2'", "[boot] range: '10.0.4.2' is no range of addresses"),
         ("[notices]\nwebhooks = ['ftp://x']", "[notices] webhooks[0]: expected an address like https://host/path"),
         ("[notices]\nwebhook_secret_file = 'x'", "[notices] webhook_secret_file: there are no webhooks that it could"),
         ("[notices]\nmail_to = ['x']", "[notices] mail_to[0]: expected an address like name@host"),
