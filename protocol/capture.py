@@ -137,7 +137,7 @@ class CapturedDisk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """which machine and disk, for people"""
     disk_size: Count
     """bytes"""
-    logical_sector_size: int
+    logical_sector_size: Annotated[int, msgspec.Meta(ge=512, le=4096)]
     """bytes, 512 or 4096"""
     partition_table: ShortText
     """gpt, dos or none"""

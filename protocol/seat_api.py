@@ -56,7 +56,7 @@ class RestoreOffer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What whoever sits at this seat may choose without an operator."""
 
     image: ShortText
-    version: Annotated[int, msgspec.Meta(ge=1)]
+    version: Annotated[int, msgspec.Meta(ge=1, le=1 << 62)]
     created: ShortText
     """ISO 8601, UTC"""
 
@@ -78,7 +78,7 @@ class RestoreWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Somebody at the seat has chosen, and confirmed, to put the offered image on its disk."""
 
     image: ShortText
-    version: Annotated[int, msgspec.Meta(ge=1)]
+    version: Annotated[int, msgspec.Meta(ge=1, le=1 << 62)]
     """as offered, so that nobody gets another one than was shown"""
 
 

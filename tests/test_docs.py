@@ -163,6 +163,8 @@ FOR_OPERATORS = [
     operators.ReceiverNews,
     operators.ImagesNews,
     operators.ImageNews,
+    operators.CapturesNews,
+    operators.CaptureNews,
     operators.SessionNews,
     operators.Happening,
     operators.SeatsNews,
@@ -214,7 +216,14 @@ def test_every_command_with_its_fields() -> None:
 
 def test_every_topic_for_operators() -> None:
     topics = {row[0] for row in table(section(PROTOCOL, "Operators"))}
-    news = (*operators.ALL_NEWS[:1], "receivers/{page}", "images/{page}", "sessions/{tsi}", "sessions/{tsi}/{page}")
+    news = (
+        *operators.ALL_NEWS[:1],
+        "receivers/{page}",
+        "images/{page}",
+        "captures/{page}",
+        "sessions/{tsi}",
+        "sessions/{tsi}/{page}",
+    )
     answers = commands.answer_topic("{command_id}")
     expected = {f"{operators.OPERATORS_ROOT}/{topic}" for topic in news[1:]}
     assert topics == {*expected, news[0], commands.COMMANDS_TOPIC, answers}
