@@ -54,8 +54,14 @@ REFUSED_SECONDS: Final = 15.0
 """[s] The same after it has refused this seat: a person decided that, and may decide anew."""
 
 AWAY_SECONDS: Final = 20.0
-"""[s] How long the broker may be out of reach, while nothing is done for this seat, before the broadcaster is looked
-for anew: longer than either takes to restart."""
+"""[s] How long the broker may be out of reach, while nothing is done for this seat, before it is looked whether the
+broadcaster is there all the same, with another broker: longer than either takes to restart."""
+
+BROKER_LOOK_SECONDS: Final = 1.0
+"""[s] How late it may be known that the broker is away."""
+
+DOOR_SECONDS: Final = 2.0
+"""[s] for a front door on the LAN to be opened"""
 
 LOOK_SECONDS: Final = 0.1
 """[s] How stale the picture of a session may be; a countdown is shown to the second."""
@@ -130,8 +136,6 @@ class Life:
                 enrolment = await self._enrol(where)
                 self._tell(Enrolled())
                 await self._take_part(where, enrolment)
-                # Who comes back counts its messages from the beginning, which only a new receiver may.
-                self._identity = ReceiverIdentity.draw()
             except RefusedError as error:
                 self._tell(Refused(str(error)))
                 await asyncio.sleep(REFUSED_SECONDS)
@@ -200,17 +204,22 @@ class Life:
             ):
                 self.errands = errands
                 self._tell(Joined())
-                await until_first_ends(self._sessions(receiver, link, errands), self._watch(), errands.look_for_work())
+                await until_first_ends(
+                    self._sessions(receiver, link, errands, where), self._watch(), errands.look_for_work()
+                )
         finally:
+            if receiver.session is not None:
+                # Who comes back counts its messages from the beginning, which only a new receiver may.
+                self._identity = ReceiverIdentity.draw()
             self.errands = self._receiver = self._ended = None
             self._tell(SessionSeen(None))
 
-    async def _sessions(self, receiver: Receiver, link: MqttLink, errands: Errands) -> None:
-        """One after the other, until the broker is away for long and nothing is under way."""
+    async def _sessions(self, receiver: Receiver, link: MqttLink, errands: Errands, where: FrontDoorAddress) -> None:
+        """One after the other, until the broadcaster is there but not its broker, and nothing is under way."""
         while True:
             running = asyncio.create_task(receiver.run_session(link))
             try:
-                if not await self._stays(running, link):
+                if not await self._stays(running, link, where):
                     return
                 outcome = await running
             finally:
@@ -224,12 +233,15 @@ class Life:
             if outcome.state is ReceiverState.VERIFIED:
                 await errands.configure(tsi, session.target)
 
-    async def _stays(self, running: "asyncio.Task[object]", link: MqttLink) -> bool:
-        """Wait for the end of a session; False when there is none, and the broker has been away for too long."""
+    async def _stays(self, running: "asyncio.Task[object]", link: MqttLink, where: FrontDoorAddress) -> bool:
+        """Wait for the end of a session; False when there is none, and it is better to enrol anew.
+
+        A broadcaster that is only switched off for a while knows us again by our admission, without an operator.
+        """
         heard_at = time.monotonic()
         was_there = True
         while not running.done():
-            await asyncio.wait([running], timeout=1.0)
+            await asyncio.wait([running], timeout=BROKER_LOOK_SECONDS)
             now = time.monotonic()
             is_there = link.is_connected
             if is_there is not was_there:
@@ -237,9 +249,22 @@ class Life:
                 self._tell(BroadcasterSeen(is_there))
             if is_there or self.session is not None:
                 heard_at = now
-            elif now - heard_at > AWAY_SECONDS:
+            elif now - heard_at > AWAY_SECONDS and await self._is_back(where) and self.session is None:
                 return False
         return True
+
+    async def _is_back(self, where: FrontDoorAddress) -> bool:
+        """Whether a front door is open, at the same place or, where we may look, at another one."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(DOOR_SECONDS):
+                _, writer = await asyncio.open_connection(where.host, where.port)
+                writer.close()
+                return True
+        if self._settings.arguments.server is None:
+            with contextlib.suppress(TransportError, ConfigError):
+                await find_broadcaster(SEARCH_SECONDS)
+                return True
+        return False
 
     async def _watch(self) -> None:
         """Tell how the session goes; so a capture is stopped as soon as the session may need the disk."""
