@@ -6,7 +6,9 @@ seat that holds last week's image and 100 MB of files that do not compress (goal
 seconds from the order to the image, both ends on this machine, which shares its cores between them; CPU seconds of each
 end. Corpus: a 10 GiB disk (GPT, ext4) on a loop device, filled with files of this machine's /usr.
 
-    python -m benches.bench_capture [--mebibytes 1536] [--rounds 3]
+    python -m benches.bench_capture [--mebibytes 1536] [--rounds 3] [--apart]
+
+Both ends share the cores of this machine; with ``--apart`` each has one, as if there were two machines.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -65,7 +67,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mebibytes", type=int, default=1536)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--apart", action="store_true", help="one core for zstd and this end, another for the host")
     options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    Host.cores = cores[1:2] if options.apart else cores
+    if options.apart:
+        os.sched_setaffinity(0, cores[:1])
     console = Console()
     print_machine(console, describe_machine())
     with workspace() as folder:
@@ -73,19 +80,23 @@ def main() -> None:
         before = used_chunks(disk, folder, folder / "used.raw")
         used = (folder / "used.raw").stat().st_size
         captures, zstds = [], []
-        table = Table("round", "zstd s", "capture s", "ratio", "looking", "finishing", "CPU here", "CPU host", "load")
+        table = Table("round", "zstd s", "its CPU", "capture s", "looking", "finishing", "CPU here", "host", "load")
         for number in range(options.rounds):
             zstds.append(zstd_seconds(folder / "used.raw", folder / "used.zst"))
             with host(folder / f"host-{number}") as asked:
                 captures.append(asked.capture(disk, f"capture lab{number}"))
             shutil.rmtree(folder / f"host-{number}")
             one = captures[-1]
-            seconds = (zstds[-1], one.seconds, one.seconds / zstds[-1], one.looking_seconds, one.finishing_seconds)
+            seconds = (*zstds[-1], one.seconds, one.looking_seconds, one.finishing_seconds)
             figures = (*seconds, one.our_cpu, one.host_cpu, os.getloadavg()[0])
             table.add_row(str(number), *(f"{figure:.2f}" for figure in figures))
         console.print(table)
-        ratio = median(one.seconds for one in captures) / median(zstds)
-        console.print(f"first capture: {used / 2**30:.2f} GiB used, median ratio {ratio:.2f} (asked 1.3)")
+        ratio = median(one.seconds for one in captures) / median(wall for wall, _ in zstds)
+        cpu_ratio = median(one.our_cpu for one in captures) / median(cpu for _, cpu in zstds)
+        console.print(
+            f"first capture: {used / 2**30:.2f} GiB used, {captures[-1].read_bytes / 2**30:.2f} GiB read; ratio of "
+            f"medians {ratio:.2f} of seconds (asked 1.3), {cpu_ratio:.2f} of CPU seconds of this end"
+        )
         with host(folder / "host") as asked:
             asked.capture(disk, "capture lab")
             change(disk, folder)
@@ -110,6 +121,9 @@ def main() -> None:
 class Host:
     """The broadcaster's end, in a process."""
 
+    cores: Sequence[int] = ()
+    """that it may use"""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
@@ -122,6 +136,7 @@ class Host:
             text=True,
         )
         self.url = self._line()
+        os.sched_setaffinity(self.process.pid, self.cores)
 
     def _line(self) -> str:
         assert self.process.stdout is not None
@@ -250,14 +265,15 @@ def used_chunks(disk: Path, scratch: Path, copy: Path | None = None) -> dict[byt
     return sizes
 
 
-def zstd_seconds(file: Path, packed: Path) -> float:
-    """Of the same level with all cores."""
-    began = time.monotonic()
-    command = ["zstd", "-q", "-f", f"-{DEFAULT_LEVEL}", f"-T{os.cpu_count()}", str(file), "-o", str(packed)]
+def zstd_seconds(file: Path, packed: Path) -> tuple[float, float]:
+    """Seconds, and CPU seconds, of the same level with the cores that this process may use."""
+    began, before = time.monotonic(), cpu_seconds(os.getpid())
+    threads = len(os.sched_getaffinity(0))
+    command = ["zstd", "-q", "-f", f"-{DEFAULT_LEVEL}", f"-T{threads}", str(file), "-o", str(packed)]
     subprocess.run(command, check=True)
-    seconds = time.monotonic() - began
+    seconds, cpu = time.monotonic() - began, cpu_seconds(os.getpid()) - before
     packed.unlink()
-    return seconds
+    return seconds, cpu
 
 
 def library_bytes(folder: Path) -> int:

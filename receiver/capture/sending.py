@@ -47,7 +47,7 @@ class ChunkSender:
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._under_way: set[bytes] = set()
         self._readings = survey.readings()
-        workers = min(os.cpu_count() or 1, MOST_WORKERS)
+        workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
         self._batches_at_once = workers + WAITING_BATCHES
         self._reader = ThreadPoolExecutor(1, "capture-read")
         self._workers = ThreadPoolExecutor(workers, "capture-pack")

@@ -9,9 +9,10 @@ from typing import Final
 
 import click
 from rich.console import Console
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from protocol.capture import CaptureState, CaptureStep, CaptureWish
-from protocol.errors import ConfigError
+from protocol.errors import ConfigError, LibraryError, RefusedError
 from protocol.fields import MAX_SHORT_TEXT
 from protocol.link.interfaces import resolve_interface
 from protocol.link.tls import pinned_context
@@ -35,6 +36,10 @@ EXIT_INTERRUPTED: Final = 130
 
 DECISION_INTERVAL: Final = 2.0
 """[s] between two questions whether the operator has decided: what a person does not notice as a delay."""
+
+TAKEOVER_PATIENCE: Final = 12.0
+"""[s] for which a refused wish is repeated: a machine that was just interrupted is believed to be running its capture
+until it has been silent for 8 s."""
 
 _MAX_ACCEPTS: Final = 32
 
@@ -161,7 +166,16 @@ async def _capture(api: SeatApiLink, wish: CaptureWish, disk: Path, accepts: tup
 
 async def _decided(api: SeatApiLink, wish: CaptureWish, on_wait: Callable[[str], None]) -> CaptureState:
     """Ask for the capture, and wait until an operator has allowed or refused it."""
-    state = await patiently(lambda: api.wish_capture(wish), on_wait)
+    async for attempt in AsyncRetrying(
+        # A library that is full is one too, and is waited for inside.
+        retry=retry_if_exception(lambda error: isinstance(error, RefusedError) and not isinstance(error, LibraryError)),
+        wait=wait_fixed(DECISION_INTERVAL),
+        stop=stop_after_delay(TAKEOVER_PATIENCE),
+        before_sleep=lambda call: on_wait(str(call.outcome.exception() if call.outcome is not None else "")),
+        reraise=True,
+    ):
+        with attempt:
+            state = await patiently(lambda: api.wish_capture(wish), on_wait)
     capture_id = state.capture_id
     if state.step is CaptureStep.ASKED:
         on_wait(f"an operator must allow the capture of {wish.image}")

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from protocol.capture import CaptureState, CaptureStep, CaptureWish
-from protocol.errors import ConfigError, TargetError, TransportError
+from protocol.errors import ConfigError, RefusedError, TargetError, TransportError
 from protocol.manifest import CHUNK_SIZE
 from receiver.capture import patience
 from slatecast.cli import capture as module
@@ -70,6 +70,33 @@ def test_an_operator_refuses_it(disk: Path, capsys: pytest.CaptureFixture[str]) 
 def test_an_operator_stops_it(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(Deciding(CaptureStep.FAILED, "stopped"), disk) == 4
     assert "has failed: stopped" in capsys.readouterr().err
+
+
+def test_a_machine_that_was_just_interrupted_waits_until_it_is_believed(
+    disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Believing(FakeLibrary):
+        refusals = 3
+
+        async def wish_capture(self, wish: CaptureWish) -> CaptureState:
+            if self.refusals:
+                self.refusals -= 1
+                raise RefusedError("this machine is captured already")
+            return await super().wish_capture(wish)
+
+    assert run(Believing(), disk) == 0
+    assert capsys.readouterr().err.splitlines()[:2] == ["waiting: this machine is captured already", "goes on"]
+
+
+def test_a_wish_that_stays_refused(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TAKEOVER_PATIENCE", 0.0)
+
+    class Refusing(FakeLibrary):
+        async def wish_capture(self, wish: CaptureWish) -> CaptureState:
+            raise RefusedError("too many wait")
+
+    with pytest.raises(RefusedError, match="too many wait"):
+        run(Refusing(), disk)
 
 
 def invoked(*arguments: str) -> BaseException | None:
