@@ -213,7 +213,7 @@ class VirtualMachine:
             argv += ["-kernel", str(hardware.kernel), "-append", hardware.command_line]
             argv += ["-initrd", str(hardware.initrd)] if hardware.initrd else []
         for number, disk in enumerate(hardware.disks):
-            argv += disk_arguments(disk, number, boot_index=number + hardware.boots_from_network)
+            argv += disk_arguments(disk, number, boot_index=number + 1)  # 0: the network, or a kernel
         return self._network_arguments(argv, cleanup)
 
     def _firmware_arguments(self) -> list[str]:
@@ -251,7 +251,8 @@ class VirtualMachine:
     def _fail(self, what: str) -> None:
         with suppress(LabError):
             self.picture(self.folder / "screen.png")
-        raise LabError(f"{self.name} {what}; its console in {self.folder} ends: {self.console[-SHOWN_AT_FAILURE:]}")
+        last = self.console or str(self._process.before)  # what QEMU itself says is in the second only
+        raise LabError(f"{self.name} {what}; its console in {self.folder} ends: {last[-SHOWN_AT_FAILURE:]}")
 
     def _end(self) -> None:
         self._process.proc.kill()
