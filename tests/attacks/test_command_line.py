@@ -32,6 +32,8 @@ CONSOLE = {"url": "https://127.0.0.1:1", "api_token_file": "token.txt"}
 GIVEN: dict[str, dict[str, str]] = {
     "audit show": {},
     "audit verify": {},
+    "boot build": {"suite": "12", "mirrors": "ftp://nowhere"},  # never both good, so nothing is ever built
+    "boot iso": {"environment": "nothing", "output": "out.iso"},
     "capture": {"name": "new", "target": "seat.disk", "server": "127.0.0.1:1", "wait": "0", "interface": "lo"},
     "cast": {"image": "lab", "interface": "lo", "wait": "0"},
     "config check": {"file": "serve.toml"},
