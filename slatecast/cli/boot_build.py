@@ -1,6 +1,7 @@
 """``slatecast boot build``: make kernel, initrd and loaders from Debian packages and our own."""
 
 import os
+import signal
 from pathlib import Path
 
 import click
@@ -62,8 +63,12 @@ def build(
         epoch=_epoch(),
     )
     folder = output or default_environment()
-    with console.status("building") as status:
-        environment = build_environment(folder, setting, status.update)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is half built goes then, too
+    try:
+        with console.status("building") as status:
+            environment = build_environment(folder, setting, status.update)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     size, memory = environment.files[INITRD].size, environment.initrd_unpacked
     print(
         f"{folder}: slatecast {environment.slatecast}, Debian {environment.debian}, kernel {environment.kernel}, ",
