@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from broadcaster.library.image_signature import decode_signature, encode_signature, sign_digest
-from protocol import enrolment
+from broadcaster.seat_api.routes import match_path
+from protocol import capture, enrolment, seat_api
 from protocol.bitmap import decode_bitmap, encode_bitmap
 from protocol.blocks import BlockBuffer
 from protocol.catch_up import BlockAddress, LaneAddress
@@ -290,6 +291,68 @@ def _block_address(text: str) -> None:
     assert address is None or BlockAddress.parse(str(address)) == address
 
 
+# --- seat API --------------------------------------------------------------------------------------------------------
+
+_API_STRUCTS: Final = (
+    capture.CaptureWish,
+    capture.CaptureState,
+    capture.CaptureProgress,
+    capture.CaptureFailure,
+    seat_api.Work,
+    seat_api.RestoreWish,
+    seat_api.RestoreAnswer,
+)
+
+
+def _captured_disk(data: bytes) -> None:
+    disk, rows = capture.decode_disk(data)
+    assert capture.encode_disk(disk, rows)[-36 * len(rows) or len(data) :] == data[-36 * len(rows) or len(data) :]
+
+
+def _captured_disks() -> list[bytes]:
+    finding = capture.Finding(kind=capture.FindingKind.WARNING, code="dirty", where="1", text="not unmounted")
+    disk = capture.CapturedDisk(
+        source="a disk",
+        disk_size=1 << 30,
+        logical_sector_size=512,
+        partition_table="gpt",
+        partitions=(),
+        zero_ranges=((1, 2), (7, 1)),
+        findings=(finding,),
+    )
+    return [capture.encode_disk(disk, [(0, bytes(32)), (5, b"\1" * 32)]), capture.encode_disk(disk, [])]
+
+
+def _framed_chunks(data: bytes) -> None:
+    assert b"".join(map(capture.encode_chunk, capture.decode_chunks(data))) == data
+
+
+def _framed() -> list[bytes]:
+    chunks = [capture.FramedChunk(bytes(32), 100, bytes(50)), capture.FramedChunk(b"\1" * 32, 9, bytes(9))]
+    return [b"".join(map(capture.encode_chunk, chunks))]
+
+
+def _lacking(data: bytes) -> None:
+    """The first byte tells how many digests were asked for."""
+    lacking = capture.decode_lacking(data[1:], data[0] if data else 0)
+    assert capture.encode_lacking(lacking) == data[1:]
+
+
+def _seat_api(data: bytes) -> None:
+    """The first byte tells what it is read as."""
+    seat_api.decode_api(data[1:], _API_STRUCTS[data[0] % len(_API_STRUCTS) if data else 0])
+
+
+def _seat_api_bodies() -> list[bytes]:
+    wish = capture.CaptureWish(image="windows", machine="pc", target="disk", disk_size=1)
+    order = seat_api.CaptureOrder(capture_id="0" * 16, image="windows", is_backup=False, target="")
+    return [
+        b"\0" + msgspec.json.encode(wish),
+        b"\4" + msgspec.json.encode(seat_api.Work(capture=order)),
+        b"\5" + msgspec.json.encode(seat_api.RestoreWish(image="a", version=1)),
+    ]
+
+
 TARGETS: Final = {
     target.name: target
     for target in (
@@ -361,6 +424,21 @@ TARGETS: Final = {
             _domain_map,
             (ValueError,),
             _domain_maps,
+        ),
+        Target("captured disk", MANIFEST, _captured_disk, (MessageError,), _captured_disks),
+        Target("framed chunks", MANIFEST, _framed_chunks, (MessageError,), _framed),
+        Target("lacking chunks", 512, _lacking, (MessageError,), lambda: [b"\x08\xa0", b"\x0b\xff\xe0"]),
+        Target("seat API", seat_api.MAX_API_BODY, _seat_api, (MessageError,), _seat_api_bodies),
+        Target(
+            "seat API path",
+            8190,
+            _text(match_path),
+            (),
+            lambda: [
+                b"/v1/work",
+                b"/v1/captures/0123456789abcdef/lacking",
+                b"/v1/sessions/0123456789abcdef/files/" + b"0f" * 32,
+            ],
         ),
         Target(
             "catch-up url",

@@ -176,6 +176,38 @@ NEWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
             ],
         },
     ),
+    (
+        "captures/0",
+        "CapturesNews",
+        {
+            "type": "captures",
+            "generation": GENERATION,
+            "sequence": 10,
+            "page": 0,
+            "pages": 1,
+            "captures": [
+                {
+                    "capture_id": "00112233aabbccdd",
+                    "receiver_id": RECEIVERS[0],
+                    "machine": MACHINES[0],
+                    "seat": "Übungsraum 3, Platz 7",
+                    "image": "backup-pc-7",
+                    "is_backup": True,
+                    "step": "running",
+                    "target": "Samsung SSD 870, 500 GB",
+                    "disk_size": 500107862016,
+                    "ordered_by": "ada",
+                    "began_at": 1793000000.25,
+                    "done": 0.5,
+                    "read_bytes": 34359738368,
+                    "sent_bytes": LARGEST,
+                    "version": 0,
+                    "findings": 64,
+                    "reason": "the library is full",
+                }
+            ],
+        },
+    ),
 )
 
 COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -208,6 +240,17 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("FetchReport", {"command": "report", "tsi": TSI}),
     ("FetchAudit", {"command": "audit", "count": 5000}),
     ("WakeMachines", {"command": "wake", "addresses": [MACHINES[0]]}),
+    (
+        "CaptureMachine",
+        {"command": "capture", "machine": MACHINES[0], "image": "windows", "accepts": ["bitlocker", "dirty"]},
+    ),
+    ("BackUpMachines", {"command": "back-up", "machines": list(MACHINES)}),
+    (
+        "DecideCapture",
+        {"command": "decide-capture", "capture_id": "00112233aabbccdd", "is_allowed": True, "accepts": []},
+    ),
+    ("StopCapture", {"command": "stop-capture", "capture_id": "00112233aabbccdd"}),
+    ("FetchFindings", {"command": "findings", "capture_id": "00112233aabbccdd"}),
 )
 
 ANSWERS: tuple[dict[str, Any], ...] = (
