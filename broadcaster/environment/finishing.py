@@ -26,6 +26,9 @@ PLAIN_FILES: Final = {
     "etc/fstab": "",
     "etc/modprobe.d/slatecast.conf": "options btusb reset=0\n",
 }
+MOST_LINKS: Final = 4
+"""Links in a row that are followed; packages have one."""
+
 TRUST: Final = "etc/slatecast/trust"
 
 
@@ -85,9 +88,14 @@ def take_file(downloads: Path, package: str, inside: str, target: Path) -> None:
     unpacked = downloads / package
     if not unpacked.exists():
         subprocess.run([need_tool("dpkg-deb"), "--extract", str(packed), str(unpacked)], check=True)
-    if not (unpacked / inside).is_file():
+    file = unpacked / inside
+    for _ in range(MOST_LINKS):
+        if file.is_symlink():  # which means a place in the package, not on this machine
+            meant = file.readlink()
+            file = unpacked / meant.relative_to("/") if meant.is_absolute() else file.parent / meant
+    if file.is_symlink() or not file.is_file():
         raise LibraryError(f"{packed.name} has no {inside}")
-    shutil.copyfile(unpacked / inside, target)
+    shutil.copyfile(file, target)
 
 
 def _lay_over(overlay: Path, root: Path) -> None:

@@ -48,7 +48,7 @@ FIRMWARE: Final = ("firmware-realtek", "firmware-bnx2", "firmware-bnx2x")
 
 LOADERS: Final = {
     "undionly.kpxe": ("ipxe", "usr/lib/ipxe/undionly.kpxe"),
-    "ipxe.efi": ("ipxe", "boot/ipxe.efi"),
+    "ipxe.efi": ("ipxe", "usr/lib/ipxe/ipxe.efi"),
     "shimx64.efi": ("shim-signed", "usr/lib/shim/shimx64.efi.signed"),
     "grubx64.efi": ("grub-efi-amd64-signed", "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"),
 }

@@ -48,7 +48,11 @@ def test_for_all_firmware_and_the_same_bytes_each_time(folder: Path, tmp_path: P
     assert "linux /boot/vmlinuz quiet slatecast.mode=receive slatecast.server=10.0.0.1:8884\n" in menu
     assert "@" not in menu.partition("\n")[2]
 
-    start = next(int(line.split(":")[1].split()[1]) for line in report.splitlines() if line.startswith("GPT start and size :   2"))
+    start = next(
+        int(line.split(":")[1].split()[1])
+        for line in report.splitlines()
+        if line.startswith("GPT start and size :   2")
+    )
     efi = f"{image}@@{start * 512}"
     for name, content in (
         ("EFI/BOOT/BOOTX64.EFI", b"this is shimx64.efi"),

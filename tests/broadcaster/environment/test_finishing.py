@@ -46,6 +46,10 @@ def downloads(tmp_path: Path) -> Path:
     for package, names in files.items():
         tree = tmp_path / "trees" / package
         touch(tree, *names, "DEBIAN/control")
+        if package == "ipxe":  # as Debian has it: a link to a place that this machine may have, too
+            (tree / "boot").mkdir()
+            (tree / "usr/lib/ipxe/ipxe.efi").rename(tree / "boot/ipxe.efi")
+            (tree / "usr/lib/ipxe/ipxe.efi").symlink_to("/boot/ipxe.efi")
         (tree / "DEBIAN/control").write_text(
             f"Package: {package}\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: x\n"
         )
@@ -91,6 +95,7 @@ def test_trust(root: Path, downloads: Path) -> None:
 def test_loaders_by_the_names_they_are_served_as(downloads: Path, tmp_path: Path) -> None:
     take_loaders(downloads, tmp_path / "new")
     assert (tmp_path / "new/grubx64.efi").read_text() == "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
+    assert (tmp_path / "new/ipxe.efi").read_text() == "usr/lib/ipxe/ipxe.efi"
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(LOADERS)
 
 
