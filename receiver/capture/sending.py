@@ -23,8 +23,9 @@ from receiver.seat_api_link import SeatApiLink
 
 Answer = TypeVar("Answer")
 
-BATCH_CHUNKS: Final = 32
-"""[chunks] read, asked for and sent together: 8 MiB, for which a question and a request cost next to nothing."""
+BATCH_CHUNKS: Final = 48
+"""[chunks] read, asked for and sent together: 12 MiB, for which a question and a request cost next to nothing, and
+which fit into one body even if none of them can be packed."""
 
 MOST_WORKERS: Final = 8
 """[threads] that hash and pack: more than fill a network of 10 Gbit/s, with memory to match."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.capture import CaptureState
+from protocol.capture import MAX_CHUNKS_BODY, MAX_LACKING_DIGESTS, CaptureState, FramedChunk, encode_chunk
 from protocol.digests import raw_digest
 from protocol.errors import RefusedError, SourceError
 from protocol.manifest import CHUNK_SIZE
@@ -14,6 +14,7 @@ from receiver.capture.sending import CALLS_AT_ONCE, ChunkSender
 from tests.receiver.capture.fake_library import CAPTURE_ID, FakeLibrary
 from tests.receiver.capture.reference_disk import noise, opened, put
 
+SHIPPED_BATCH = sending.BATCH_CHUNKS
 BATCH_CHUNKS = 4
 CHUNKS = 5 * BATCH_CHUNKS + 3
 
@@ -37,6 +38,12 @@ def sent(library: FakeLibrary, disk: Path, senders: list[ChunkSender] | None = N
             return await sender.send()
 
     return asyncio.run(send())
+
+
+def test_a_batch_that_cannot_be_packed_fits_into_a_body() -> None:
+    frame = len(encode_chunk(FramedChunk(bytes(32), CHUNK_SIZE, bytes(CHUNK_SIZE))))
+    assert SHIPPED_BATCH * frame <= MAX_CHUNKS_BODY
+    assert SHIPPED_BATCH <= MAX_LACKING_DIGESTS
 
 
 def test_rows_are_in_disk_order_and_what_is_read_is_counted(disk: Path) -> None:
