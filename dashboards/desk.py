@@ -7,6 +7,7 @@ sentence that says what to do; nothing is half-applied.
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from dashboards.capture_desk import CaptureDesk
 from dashboards.fleet.views import FleetView, SessionView
 from dashboards.rooms.rooms import Rooms
 from dashboards.user import User
@@ -21,6 +22,10 @@ class Desk(Protocol):
     Every method raises RefusedError (the role may not, or it makes no sense now; the text says what to do),
     MessageError (what was typed is malformed) or TransportError (the broadcaster does not answer).
     """
+
+    @property
+    def captures(self) -> CaptureDesk:
+        """What can be done about captures."""
 
     def fleet(self) -> FleetView:
         """The picture as it is now; cheap, made at most a few times a second."""
@@ -115,6 +120,9 @@ class Desk(Protocol):
 
     async def report(self, user: User, tsi: str) -> dict[str, Any]:
         """The signed report of a session that has ended, as JSON values; from the history where it is there."""
+
+    async def aftercare(self, user: User, tsi: str) -> dict[str, Any]:
+        """What was done to the disks of a session once they were verified; see ``protocol.commands.FetchAftercare``."""
 
     async def audit(self, user: User, count: int) -> dict[str, Any]:
         """{"entries", "is_intact", "verdict"}. Admin."""

@@ -19,6 +19,9 @@ from protocol.operators import SessionStep
 MAX_NAME: Final = MAX_SHORT_TEXT
 """[characters] of a name of an image, room or machine, as in messages"""
 
+NO_CONFIGURATION: Final = "none"
+"""What a plan names that wants no configuration, not even the image's."""
+
 LARGEST_DISK: Final = 1 << 60
 """[bytes] more than any disk has"""
 
@@ -247,8 +250,8 @@ def seats_to_boot(rooms: Rooms, name: str) -> tuple[BootedSeat, ...]:
 
 
 def judge_configuration(fleet: FleetView, name: str) -> None:
-    """Raises RefusedError for a configuration that the broadcaster does not have; empty is none."""
-    if name and name not in fleet.configurations:
+    """Raises RefusedError for one that the broadcaster does not have; empty is the image's, if it has one."""
+    if name and name != NO_CONFIGURATION and name not in fleet.configurations:
         known = ", ".join(fleet.configurations) or "none"
         raise RefusedError(f"the library has no configuration '{name[:MAX_NAME]}': it has {known}")
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from dashboards import desk_rules as rules
+from dashboards.capture_desk import CaptureDesk
 from dashboards.desk import Progress
 from dashboards.fleet.fold import Fleet
 from dashboards.fleet.views import FleetView, Health, SessionView
@@ -28,6 +29,7 @@ from protocol.commands import (
     CompareVersions,
     ContinueSession,
     DismissSeat,
+    FetchAftercare,
     FetchAudit,
     FetchReport,
     ImportImage,
@@ -97,6 +99,7 @@ class OperatorDesk:
         self._made_at = 0.0
         self._planning: dict[str, str] = {}
         self._started_by: dict[str, str] = {}
+        self.captures: Final = CaptureDesk(link, self._now)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -128,6 +131,12 @@ class OperatorDesk:
     async def fetch_report(self, tsi: str, operator: str = "console") -> dict[str, Any]:
         """The same from the broadcaster."""
         return await self._link.order(FetchReport(tsi=tsi), operator)
+
+    async def aftercare(self, user: User, tsi: str) -> dict[str, Any]:
+        """What was done to the disks of a session once they were verified."""
+        rules.require(user, Role.VIEWER, "read what was done to disks")
+        rules.judge_tsi(tsi)
+        return await self._link.order(FetchAftercare(tsi=tsi), user.name)
 
     async def audit(self, user: User, count: int) -> dict[str, Any]:
         """{"entries", "is_intact", "verdict"}. Admin."""

@@ -60,6 +60,7 @@ _COMMANDS: Final = (
     "capture",
     "cast",
     "config",
+    "configuration",
     "demo",
     "image",
     "keys",

@@ -26,6 +26,9 @@ CONFIGURATIONS_FOLDER: Final = "configurations"
 NONE: Final = "none"
 """What a plan names that wants no configuration, not even the image's."""
 
+MAX_CONFIGURATIONS: Final = 256
+"""that operators are told of; a room or an image has one"""
+
 MAX_DIGESTS: Final = 65_536
 """[files] whose digests are remembered: all drivers of a site, twice"""
 
@@ -43,10 +46,10 @@ class ConfigurationShelf:
         self._digests: dict[tuple[str, int, int, int], str] = {}
         self._lock = Lock()
 
-    def names(self) -> list[str]:
-        """Of all that there are."""
+    def names(self) -> tuple[str, ...]:
+        """Of all that there are, the first MAX_CONFIGURATIONS."""
         paths = self._folder.glob(f"*{_ENDING}")
-        return sorted(path.name.removesuffix(_ENDING) for path in paths if _NAME.fullmatch(path.stem))
+        return tuple(sorted(path.stem for path in paths if _NAME.fullmatch(path.stem)))[:MAX_CONFIGURATIONS]
 
     def resolve(self, named: str, image: str) -> str:
         """The configuration of a session; empty for none.

@@ -48,7 +48,7 @@ class Place:
 
 
 class Newsroom:
-    """Tells what there is to tell; ``vitals``, ``images`` and ``image_faults`` are kept up to date by its owner.
+    """Tells what there is to tell; its owner keeps vitals, images, their faults and configurations up to date.
 
     Args:
         link: where the news go.
@@ -78,6 +78,7 @@ class Newsroom:
         self.vitals = vitals
         self.images: list[ImageNews] = []
         self.image_faults: list[str] = []
+        self.configurations: tuple[str, ...] = ()
         self._link = link
         self._director = director
         self._place = place
@@ -157,6 +158,7 @@ class Newsroom:
             receiver_count=len(self._attendance),
             applicants=applicants,
             warnings=self._warnings(),
+            configurations=self.configurations,
         )
 
     def _warnings(self) -> tuple[str, ...]:

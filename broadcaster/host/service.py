@@ -327,6 +327,7 @@ class SessionHost:
             newsroom.images, newsroom.image_faults = [], [str(error)]
         if newsroom.images != before:
             self._has_news.set()
+        newsroom.configurations = await asyncio.to_thread(self._shelf.names)
 
     async def _watch_machine(self) -> None:
         while True:

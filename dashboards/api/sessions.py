@@ -11,6 +11,7 @@ from dashboards.api.roles import Operator, Viewer
 from dashboards.api.shapes import Encoded, answers
 from dashboards.desk import Desk
 from dashboards.fleet.views import SessionView
+from protocol.errors import RefusedError
 from protocol.fields import MAX_SEATS
 
 
@@ -51,6 +52,32 @@ class Planned(Body):
     tsi: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 
+class AftercareStep(Body):
+    """How one step ended, or that it did not."""
+
+    name: str
+    is_done: bool
+    text: str
+
+
+class SeatAftercare(Body):
+    """What was done to the disk of one seat once it was verified."""
+
+    machine: str
+    seat: str
+    steps: list[AftercareStep]
+    error: str
+    """of the first step that failed; empty where none did"""
+    booted_at: float | None
+    """seconds since 1970, when its disk said that it had started"""
+
+
+class Aftercare(Body):
+    """What was done to the disks of a session."""
+
+    seats: list[SeatAftercare]
+
+
 def sessions_router(desk: Desk) -> APIRouter:
     """Routes under /sessions."""
     router = APIRouter(prefix="/sessions", tags=["sessions"])
@@ -86,6 +113,15 @@ def sessions_router(desk: Desk) -> APIRouter:
     @router.get("/{tsi}", summary="One session with every seat", **answers(SessionView, "the session"))
     async def show_session(user: Viewer, tsi: Tsi) -> Encoded:
         return Encoded(known(tsi))
+
+    @router.get("/{tsi}/aftercare", summary="What was done to the disks once they were verified")
+    async def show_aftercare(user: Viewer, tsi: Tsi) -> Aftercare:
+        try:
+            return Aftercare.model_validate(await desk.aftercare(user, tsi))
+        except RefusedError as error:
+            if desk.session(tsi) is None:
+                raise UnknownError(str(error)) from error
+            raise
 
     @router.post("/{tsi}/start", status_code=204, summary="Start a plan: the disks of its seats are overwritten")
     async def start(user: Operator, tsi: Tsi, body: StartOrder) -> None:

@@ -36,6 +36,8 @@ GIVEN: dict[str, dict[str, str]] = {
     "boot iso": {"environment": "nothing", "output": "out.iso"},
     "capture": {"name": "new", "target": "seat.disk", "server": "127.0.0.1:1", "wait": "0", "interface": "lo"},
     "cast": {"image": "lab", "interface": "lo", "wait": "0"},
+    "configuration check": {"what": "lab.toml"},
+    "configuration list": {},
     "config check": {"file": "serve.toml"},
     "config init": {"file": "new.toml"},
     "demo": {},
@@ -114,6 +116,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "seat.disk").write_bytes(bytes(MIB))
     (folder / "report.json").write_text("{}")
     (folder / "serve.toml").write_text("")
+    (folder / "lab.toml").write_text('[hostname]\nname = "{{ image }}"\n')
     (folder / "token.txt").write_text("no token")
     signer = KeyStore.open_or_create(folder / "keys").image
     add_image(Library.open_or_create(folder / "library"), folder / "source.img", "lab", signer=signer)

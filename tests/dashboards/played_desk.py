@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dashboards import desk_rules as rules
+from dashboards.capture_desk import CaptureDesk
 from dashboards.desk import Progress
 from dashboards.fleet.fold import Fleet
 from dashboards.fleet.health import health_of
@@ -21,6 +22,7 @@ from dashboards.rooms.rooms_file import Origin
 from dashboards.user import Role, User
 from protocol.errors import RefusedError, TransportError
 from protocol.operators import ImageNews, SessionStep
+from tests.dashboards.played_captures import PlayedOrders, with_captures
 from tests.dashboards.played_fleet import CHUNK, PlayedFleet
 
 VIEWER = User("vera", Role.VIEWER)
@@ -52,6 +54,8 @@ class PlayedDesk:
         """what ``history`` tells, the newest first"""
         self._saved: list[tuple[Origin, Rooms]] = []
         self.woken: list[str] = []
+        self.capture_orders = PlayedOrders()
+        self.captures = CaptureDesk(self.capture_orders, with_captures(self.fleet))
         self._clock = clock
         self._begun_at = clock() if clock else 0.0
         self._fold = Fleet()
@@ -295,6 +299,19 @@ class PlayedDesk:
         changed = sum(count for _, count in places) * CHUNK
         ranges = [[first * CHUNK, count * CHUNK] for first, count in places]
         return {"changed_bytes": changed, "stored_bytes": changed // 3, "ranges": ranges}
+
+    async def aftercare(self, user: User, tsi: str) -> dict[str, Any]:
+        rules.require(user, Role.VIEWER, "read what was done to disks")
+        session = self.session(tsi)
+        if session is None or session.step is not SessionStep.ENDED:
+            raise RefusedError("nothing is known of what was done to the disks of this session after it wrote them")
+        steps = [{"name": "hostname", "is_done": True, "text": "is named"}]
+        return {
+            "seats": [
+                {"machine": seat.machine, "seat": seat.name, "steps": steps, "error": "", "booted_at": 1.5}
+                for seat in session.seats
+            ]
+        }
 
     async def report(self, user: User, tsi: str) -> dict[str, Any]:
         rules.require(user, Role.VIEWER, "read reports")

@@ -18,6 +18,7 @@ WALL_CLOCK = {"time", "time_ns", "localtime", "gmtime", "ctime", "now", "utcnow"
 
 DATED = {
     "broadcaster/cast_audit.py": "the audit log says when",
+    "broadcaster/configurations/served.py": "a written disk has started at that time",
     "broadcaster/host/hosted_session.py": "operators are told when something happened",
     "broadcaster/host/newsroom.py": "operators are told how old the news are, by whose clock",
     "broadcaster/captures/desk.py": "a capture says when it was asked for",

@@ -14,8 +14,8 @@ def test_which_there_are(written: Written, tmp_path: Path) -> None:
     written.write("", "lab")
     written.write("", "Room 2")
     (written.folder / ".hidden.toml").touch()
-    assert written.shelf.names() == ["Room 2", "lab"]
-    assert ConfigurationShelf(tmp_path / "none").names() == []
+    assert written.shelf.names() == ("Room 2", "lab")
+    assert ConfigurationShelf(tmp_path / "none").names() == ()
 
 
 def test_which_one_a_session_takes(written: Written) -> None:

@@ -76,3 +76,13 @@ async def test_unknown(call: Call, verb: str) -> None:
     assert (await call("POST", f"/sessions/{'0' * 16}/{verb}")).status_code == 404
     assert (await call("GET", f"/sessions/{'0' * 16}")).status_code == 404
     assert (await call("GET", "/sessions/xyz")).status_code == 422
+
+
+async def test_what_was_done_to_the_disks(call: Call, console: PlayedConsole) -> None:
+    tsi = await started(call, console)
+    assert (await call("GET", f"/sessions/{tsi}/aftercare", Role.VIEWER)).status_code == 409
+    assert (await call("POST", f"/sessions/{tsi}/stop")).status_code == 204
+    answer = await call("GET", f"/sessions/{tsi}/aftercare", Role.VIEWER)
+    assert answer.status_code == 200
+    assert answer.json()["seats"][0]["steps"] == [{"name": "hostname", "is_done": True, "text": "is named"}]
+    assert (await call("GET", f"/sessions/{'f' * 16}/aftercare", Role.VIEWER)).status_code == 404
