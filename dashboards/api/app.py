@@ -9,6 +9,7 @@ from dashboards.access.access import Access
 from dashboards.access.guards import CSRF_HEADER
 from dashboards.api.accounts import accounts_router
 from dashboards.api.audit import audit_router
+from dashboards.api.captures import captures_router
 from dashboards.api.errors import add_error_answers
 from dashboards.api.events import events_router
 from dashboards.api.fleet import fleet_router
@@ -58,6 +59,7 @@ def create_api(desk: Desk, access: Access, work: Work | None = None) -> FastAPI:
         sessions_router(desk),
         reports_router(desk),
         images_router(desk, work),
+        captures_router(desk),
         jobs_router(work),
         receivers_router(desk),
         history_router(desk),

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from dashboards.access.problems import MEDIA_TYPE, Problem
 from dashboards.api.work import Job
+from dashboards.fleet.capture_view import CaptureView
 from dashboards.fleet.views import FleetView, Health, RoomView, SeatView, SessionView
 from dashboards.history.records import PastSession
 from dashboards.rooms.rooms import Rooms
@@ -29,7 +30,7 @@ class Strangers:
 
 
 _COMPONENTS: Final = "#/components/schemas/{name}"
-_SHAPES: Final = (FleetView, Health, ImageNews, Job, PastSession, Rooms, RoomView, SessionView, Strangers)
+_SHAPES: Final = (CaptureView, FleetView, Health, ImageNews, Job, PastSession, Rooms, RoomView, SessionView, Strangers)
 
 REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     "4XX": {
