@@ -25,11 +25,21 @@ def big_letters(text: str, columns: int, lines: int) -> tuple[str, ...]:
     Letters that a font does not have, as those of other alphabets, make the whole text plain.
     """
     if text.isascii() and text.strip():
-        from pyfiglet import Figlet  # noqa: PLC0415  # takes 40 ms that the first picture must not wait for
-
         for font in _FONTS:
-            drawn = Figlet(font=font, width=_WIDEST).renderText(text.upper()).translate(_GROUND)
-            rows = tuple(row.rstrip() for row in drawn.splitlines() if row.strip())
+            rows = _drawn(text, font)
             if rows and len(rows) <= lines and max(map(len, rows)) <= columns:
                 return rows
     return (set_cell_size(text, columns).rstrip() if cell_len(text) > columns else text,)
+
+
+def _drawn(text: str, font: str) -> tuple[str, ...]:
+    """The lines that are not empty; none where the font is not installed, which stops no seat."""
+    try:
+        from pyfiglet import Figlet, FontNotFound  # noqa: PLC0415  # takes 40 ms, and only a screen needs it
+    except ImportError:
+        return ()
+    try:
+        drawn = Figlet(font=font, width=_WIDEST).renderText(text.upper()).translate(_GROUND)
+    except FontNotFound:
+        return ()
+    return tuple(row.rstrip() for row in drawn.splitlines() if row.strip())

@@ -1,5 +1,8 @@
+import sys
+
 import pytest
 
+from slatecast.seat import big_letters as module
 from slatecast.seat.big_letters import big_letters
 
 
@@ -39,3 +42,11 @@ def test_only_what_every_console_has() -> None:
     for height in (3, 7):
         drawn = {letter for each in printable for letter in "".join(big_letters(each, 80, height))}
         assert drawn <= set("█▀▄ ") | set(printable)
+
+
+def test_without_its_fonts_everything_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FONTS", ("no such font",))
+    assert big_letters.__wrapped__("pc-15", 80, 7) == ("pc-15",)
+    monkeypatch.setattr(module, "_FONTS", ("pagga",))
+    monkeypatch.setitem(sys.modules, "pyfiglet", None)
+    assert big_letters.__wrapped__("pc-15", 80, 7) == ("pc-15",)
