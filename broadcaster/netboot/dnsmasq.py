@@ -40,7 +40,7 @@ _SERVING: Final = "TFTP root is"
 """The last that dnsmasq says before it serves."""
 
 _LEFT_ALONE: Final = re.compile(r"\) ((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) (?:proxy-)?ignored")
-_GRUB_PART: Final = re.compile(r"sent /\S+/orders/((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\.cfg to ")
+_SERVED: Final = re.compile(r"DHCPACK\(\S+\) \S+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
 _FAULT: Final = re.compile(r"dnsmasq[^:]*: (?:failed to|no address range|not giving|bad |cannot )")
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -60,7 +60,7 @@ class Dnsmasq:
     Args:
         configuration: file.
         left_alone: is called with the address of a machine that it did not answer.
-        served: is called with the address of a machine whose GRUB fetched its part.
+        served: is called with the address of a machine that got an address.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Dnsmasq:
         self._last_line = line
         if match := _LEFT_ALONE.search(line):
             self._left_alone(match[1])
-        elif match := _GRUB_PART.search(line):
+        elif match := _SERVED.search(line):
             self._served(match[1])
         _logger.log(logging.WARNING if _FAULT.match(line) else logging.DEBUG, "%s", line)
 

@@ -1,7 +1,7 @@
 """The private folder of one run: what TFTP and HTTP may hand out, and which machines dnsmasq answers.
 
     tftp/                 loaders, iPXE's entry
-    tftp/grub/            GRUB's entry, kernel and initrd, orders/ with a part for each machine
+    tftp/grub/            GRUB's configuration, kernel and initrd
     machines              addresses that dnsmasq knows, one a line
     dnsmasq.conf, leases  of dnsmasq
 
@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from broadcaster.environment.description import INITRD, KERNEL, LOADER_FILES
 from broadcaster.netboot.decisions import Boots, Decision
-from broadcaster.netboot.scripts import ORDERS_FOLDER, Scripts
+from broadcaster.netboot.scripts import Scripts
 from protocol.errors import ConfigError
 from protocol.link.whole_file import replace_whole
 
@@ -89,34 +89,22 @@ class Handouts:
         wanted = dict(decisions)
         if wanted == self._published:
             return False
-        before = self._published or {}
-        for address in before.keys() - wanted.keys():
-            self._part(address).unlink(missing_ok=True)
-        for address, decision in wanted.items():
-            if before.get(address) != decision:
-                replace_whole(self._part(address), self._scripts.grub(decision, address).encode(), 0o644)
+        replace_whole(self.tftp / "grub/grub.cfg", self._scripts.grub(self._everyone, wanted).encode(), 0o644)
         replace_whole(self.machines, "".join(f"{address},set:{KNOWN}\n" for address in wanted).encode(), 0o644)
         self._published = wanted
         return True
 
-    def _part(self, address: str) -> Path:
-        return self.tftp / "grub" / ORDERS_FOLDER / f"{address}.cfg"
-
     def _fill(self) -> None:
         self.folder.chmod(0o755)
-        (self.tftp / "grub" / ORDERS_FOLDER).mkdir(parents=True)
-        for folder in (self.tftp, self.tftp / "grub", self.tftp / "grub" / ORDERS_FOLDER):
+        (self.tftp / "grub").mkdir(parents=True)
+        for folder in (self.tftp, self.tftp / "grub"):
             folder.chmod(0o755)
         for name in LOADER_FILES:
             _copy(self._environment / name, self.tftp / name)
         for name, target in ((KERNEL, self.kernel), (INITRD, self.initrd)):
             _link(self._environment / name, target)
-        for name, text in (("boot.ipxe", self._scripts.ipxe_entry()), ("grub/grub.cfg", self._grub_entry())):
-            replace_whole(self.tftp / name, text.encode(), 0o644)
+        replace_whole(self.tftp / "boot.ipxe", self._scripts.ipxe_entry().encode(), 0o644)
         self.publish({})
-
-    def _grub_entry(self) -> str:
-        return self._scripts.grub_entry(self._everyone)
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -20,8 +20,8 @@ from pyroute2.dhcp.messages import ReceivedDHCPMessage, SentDHCPMessage, discove
 
 from broadcaster.netboot.config import Dhcp
 
-LISTEN_SECONDS: Final = 4.0
-"""[s] after a question; a server that pings an address before it offers it takes three"""
+LISTEN_SECONDS: Final = 8.0
+"""[s] after a question; a server that pings an address before it offers it takes three, a busy one longer"""
 
 ASK_AGAIN_SECONDS: Final = 600.0
 """[s] between questions: a server that somebody plugged in is told before the next lesson"""

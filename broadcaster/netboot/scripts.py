@@ -8,6 +8,7 @@ iPXE speaks HTTP. Debian's signed GRUB has no module for it, and loads none unde
 kernel and initrd by TFTP.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -31,9 +32,6 @@ RETRY_SECONDS: Final = 2
 
 READING_SECONDS: Final = 3
 """[s] that a line about trouble stays before something else is on the screen"""
-
-ORDERS_FOLDER: Final = "orders"
-"""of TFTP, with one file for GRUB for each machine that does not simply boot its own disk"""
 
 OWN_LOADERS: Final = (
     "/EFI/debian/shimx64.efi",
@@ -131,16 +129,22 @@ sleep {READING_SECONDS}
 exit
 """
 
-    def grub_entry(self, everyone: Decision) -> str:
-        """GRUB's configuration for all machines.
+    def grub(self, everyone: Decision, machines: Mapping[str, Decision]) -> str:
+        """GRUB's configuration, the same for all machines: it looks for itself by its address.
 
         Args:
-            everyone: for those without a part of their own.
+            everyone: for those that are not named.
+            machines: all others, by address. They stand in the one file, for GRUB stops where one cannot be found.
         """
-        loaders = " ".join(OWN_LOADERS)
-        default = "disk" if everyone.boots is Boots.OWN_DISK else self._grub_load(everyone, "$net_default_mac")
+        tries = " ".join(str(number) for number in range(1, MOST_TRIES + 1))
+        pairs = ":".join(["([0-9a-f]+)"] * 6)
+        names = " ".join(f"--set={number}:{name}" for number, name in enumerate("abcdef", 1))
+        named = "".join(
+            f'if [ "$net_default_mac" = "{address}" ]; then {self._grub_decision(decision, address)}; fi\n'
+            for address, decision in machines.items()
+        )
         return f"""function disk {{
-    for loader in {loaders}; do
+    for loader in {" ".join(OWN_LOADERS)}; do
         if search --no-floppy --file --set=root $loader; then
             if chainloader $loader; then boot; fi
         fi
@@ -149,35 +153,31 @@ exit
     sleep {READING_SECONDS}
     exit
 }}
-if source $prefix/{ORDERS_FOLDER}/$net_default_mac.cfg; then
-    true
-else
-    {default}
+function load {{
+    echo "slatecast: loading the environment from {self.address}"
+    for try in {tries}; do
+        if linux $prefix/vmlinuz $arguments; then
+            if initrd $prefix/initrd.img; then boot; fi
+        fi
+        sleep {RETRY_SECONDS}
+    done
+    echo "slatecast: kernel or initrd could not be loaded; this PC starts from its own disk"
+    sleep {READING_SECONDS}
+    disk
+}}
+regexp {names} "{pairs}" $net_default_mac
+{self._grub_decision(everyone, "$a-$b-$c-$d-$e-$f")}
+{named}if [ "$boots" = "{Boots.ENVIRONMENT.name}" ]; then
+    load
 fi
-"""
-
-    def grub(self, decision: Decision, address: str) -> str:
-        """The machine's own part, for one that does not simply boot its own disk."""
-        load = self._grub_load(decision, address)
-        if decision.boots is not Boots.CHOICE:
-            return load
-        return f"""set timeout={CHOICE_SECONDS}
+if [ "$boots" = "{Boots.OWN_DISK.name}" ]; then
+    disk
+fi
+set timeout={CHOICE_SECONDS}
 set default=0
 menuentry "Start this PC" {{ disk }}
-menuentry "Press R to restore this PC" --hotkey=r {{
-{load}}}
+menuentry "Press R to restore this PC" --hotkey=r {{ load }}
 """
 
-    def _grub_load(self, decision: Decision, address: str) -> str:
-        tries = " ".join(str(number) for number in range(1, MOST_TRIES + 1))
-        return f"""echo "slatecast: loading the environment from {self.address}"
-for try in {tries}; do
-    if linux $prefix/vmlinuz {self.kernel_arguments(decision, address)}; then
-        if initrd $prefix/initrd.img; then boot; fi
-    fi
-    sleep {RETRY_SECONDS}
-done
-echo "slatecast: kernel or initrd could not be loaded; this PC starts from its own disk"
-sleep {READING_SECONDS}
-disk
-"""
+    def _grub_decision(self, decision: Decision, address: str) -> str:
+        return f'set boots={decision.boots.name}; set arguments="{self.kernel_arguments(decision, address)}"'

@@ -61,7 +61,7 @@ def test_one_that_says_nothing_is_given_up(fake: Callable[[str], Path], monkeypa
 @pytest.mark.system
 def test_it_is_heard_told_to_read_again_and_ended(fake: Callable[[str], Path]) -> None:
     folder = fake(
-        """trap 'echo again >&2; echo "dnsmasq-tftp[1]: sent /x/orders/52:54:00:00:00:02.cfg to 10.0.0.1" >&2' HUP
+        """trap 'echo again >&2; echo "dnsmasq-dhcp[1]: DHCPACK(eth0) 10.0.0.1 52:54:00:00:00:02" >&2' HUP
 echo $$ >"$(dirname "$0")/pid"
 echo "dnsmasq-dhcp[1]: PXE(eth0) 52:54:00:00:00:01 proxy-ignored" >&2
 """

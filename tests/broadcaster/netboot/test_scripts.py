@@ -28,7 +28,7 @@ def test_the_kernel_is_told_what_the_environment_reads() -> None:
 def test_a_seats_name_cannot_add_a_word_or_a_line() -> None:
     plain = Decision(Boots.ENVIRONMENT, "x")
     hostile = Decision(Boots.ENVIRONMENT, HOSTILE)
-    for write in (SCRIPTS.ipxe, SCRIPTS.grub):
+    for write in (SCRIPTS.ipxe, lambda each, mac: SCRIPTS.grub(OWN_DISK, {mac: each})):
         expected, found = write(plain, MAC).split(), write(hostile, MAC).split()
         assert len(expected) == len(found)
         (changed,) = {new for old, new in zip(expected, found, strict=True) if old != new}
@@ -60,9 +60,10 @@ def test_a_choice_defaults_to_the_own_disk() -> None:
     script = SCRIPTS.ipxe(CHOICE, MAC)
     assert "choose --default disk --timeout 3000" in script
     assert "slatecast.mode=menu" in script
-    part = SCRIPTS.grub(CHOICE, MAC)
-    assert part.index('"Start this PC" { disk }') < part.index("--hotkey=r")
-    assert part.startswith("set timeout=3\nset default=0\n")
+    text = SCRIPTS.grub(OWN_DISK, {MAC: CHOICE})
+    assert f'"{MAC}" ]; then set boots=CHOICE; set arguments="slatecast.mode=menu ' in text
+    assert text.index('"Start this PC" { disk }') < text.index("--hotkey=r { load }")
+    assert "set timeout=3\nset default=0\n" in text
 
 
 @pytest.mark.skipif(
@@ -71,13 +72,12 @@ def test_a_choice_defaults_to_the_own_disk() -> None:
 @pytest.mark.parametrize("boots", Boots)
 def test_grub_can_read_it(boots: Boots) -> None:
     decision = Decision(boots, HOSTILE)
-    for text in (SCRIPTS.grub_entry(decision), SCRIPTS.grub(decision, MAC)):
+    for text in (SCRIPTS.grub(decision, {}), SCRIPTS.grub(OWN_DISK, {MAC: decision})):
         subprocess.run(["grub-script-check"], input=text.encode(), check=True, capture_output=True)
 
 
 def test_grub_ends_at_a_loader_of_the_disk() -> None:
-    entry = SCRIPTS.grub_entry(OWN_DISK)
-    assert all(loader in entry for loader in OWN_LOADERS)
-    assert "vmlinuz" not in entry
-    assert SCRIPTS.grub(ENVIRONMENT, MAC).endswith("\ndisk\n")
-    assert "BOOTIF=01-$net_default_mac" in SCRIPTS.grub_entry(Decision(Boots.ENVIRONMENT))
+    text = SCRIPTS.grub(OWN_DISK, {})
+    assert all(loader in text for loader in OWN_LOADERS)
+    assert "set boots=OWN_DISK;" in text
+    assert "BOOTIF=01-$a-$b-$c-$d-$e-$f" in SCRIPTS.grub(Decision(Boots.ENVIRONMENT), {})
