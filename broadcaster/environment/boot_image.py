@@ -8,8 +8,8 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -129,7 +129,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 def _iso_time(epoch: int) -> str:
     """As xorriso takes it: YYYYMMDDhhmmsscc."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y%m%d%H%M%S00")
+    return time.strftime("%Y%m%d%H%M%S00", time.gmtime(epoch))
 
 
 def _run(tool: str, *arguments: str) -> None:
