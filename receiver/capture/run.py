@@ -269,8 +269,8 @@ def _look(stack: ExitStack, target: Path, is_backup: bool, progress: Callable[[s
 
 
 def _roomy() -> str | None:
-    """Where a virtual disk can be unfolded: by its own rules /tmp may be in memory, and /var/tmp is not."""
-    return "/var/tmp" if Path("/var/tmp").is_dir() else None
+    """Where a virtual disk can be unfolded, unless TMPDIR says it: /tmp may be in memory, /var/tmp is not."""
+    return "/var/tmp" if tempfile.gettempdir() == "/tmp" and Path("/var/tmp").is_dir() else None
 
 
 def _in_words(refused: list[Finding]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import filecmp
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -100,7 +101,8 @@ class Broadcaster:
     async def start(self, disk: Path) -> asyncio.subprocess.Process:
         where = ("--server", f"127.0.0.1:{self.port}", "--interface", "lo", "--token", TOKEN, "--seat", "desk")
         command = (sys.executable, "-m", "slatecast", "capture", "--name", "lab", "--target", str(disk), *where)
-        return await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        environment = {**os.environ, "TMPDIR": str(disk.parent)}  # whoever is killed leaves a folder
+        return await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, list[str]]:
