@@ -20,7 +20,14 @@ from tests.dashboards.access.console import HOST, URL, PlayedConsole
 EXAMPLES = 8
 STREAMS = "/events"
 """never end by themselves; tests/dashboards/api/test_events.py listens to them"""
-OF_NOBODY = {"tsi": "0" * 16, "receiver_id": "0" * 32, "job_id": "0" * 32, "token_id": "0" * 16, "version": "1"}
+OF_NOBODY = {
+    "tsi": "0" * 16,
+    "receiver_id": "0" * 32,
+    "job_id": "0" * 32,
+    "token_id": "0" * 16,
+    "capture_id": "0" * 16,
+    "version": "1",
+}
 HOSTILE = "<script>alert(1)</script>\0\x1b[2J\u202e'\"--${7*7}{{7*7}}"
 
 
