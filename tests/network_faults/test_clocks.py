@@ -17,6 +17,7 @@ WALL_CLOCK = {"time", "time_ns", "localtime", "gmtime", "ctime", "now", "utcnow"
 """Names that tell the date, of the modules time and datetime; monotonic and perf_counter do not."""
 
 DATED = {
+    "broadcaster/environment/boot_image.py": "no clock: a time that was given is written in words",
     "broadcaster/cast_audit.py": "the audit log says when",
     "broadcaster/configurations/served.py": "a written disk has started at that time",
     "broadcaster/host/hosted_session.py": "operators are told when something happened",
