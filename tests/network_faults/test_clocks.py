@@ -25,6 +25,7 @@ DATED = {
     "broadcaster/captures/desk.py": "a capture says when it was asked for",
     "broadcaster/host/session_commands.py": "a session says when it was opened",
     "broadcaster/library/adding.py": "an image says when it was made",
+    "broadcaster/netboot/service.py": "a boot order ends at that time, whichever process reads it",
     "broadcaster/saved_cast.py": "what a crash has left behind is removed after days",
     "slatecast/cli/image_files.py": "when a file was changed is shown",
     "dashboards/access/access.py": "accounts and tokens get it from there",
