@@ -157,7 +157,6 @@ def test_from_its_first_picture_to_the_end(place: Place) -> None:
     place.operator.let_in(words)
     seat.until("enrolled")
     seat.until("joined")
-    seat.until(r"state verifying(?: \d+ %)?")
     seat.until("verified")
     seat.until("nothing to configure")
     assert place.operator.finish() == 0
