@@ -29,6 +29,7 @@ from protocol.manifest import Manifest, ManifestHeader, PartitionInfo
 from protocol.words import fingerprint_words
 from slatecast.cli.auditing import write_down
 from slatecast.cli.context import Context, keys_option, library_option
+from slatecast.cli.image_capture import capture
 from slatecast.cli.image_files import extract_files, files
 from slatecast.cli.image_shrink import shrink
 from slatecast.cli.progress import progress_bars
@@ -247,7 +248,7 @@ def remove(context: Context, reference: str, yes: bool) -> None:
     )
 
 
-for command in (files, extract_files, shrink):
+for command in (capture, files, extract_files, shrink):
     image.add_command(command)
 
 
