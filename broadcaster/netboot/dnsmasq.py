@@ -6,7 +6,6 @@ left alone or served. It is a process that others attack first, so it runs witho
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import re
 import signal
@@ -43,10 +42,6 @@ _LEFT_ALONE: Final = re.compile(r"\) ((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) (?:proxy-)
 _SERVED: Final = re.compile(r"DHCPACK\(\S+\) \S+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
 _FAULT: Final = re.compile(r"dnsmasq[^:]*: (?:failed to|no address range|not giving|bad |cannot )")
 
-_PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): the signal that a process is sent when its parent dies"""
-
-_libc = ctypes.CDLL(None)
 _logger = logging.getLogger(__name__)
 
 
@@ -114,7 +109,6 @@ class Dnsmasq:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            preexec_fn=_die_with_parent,
         )
         try:
             await self._hear(serving)
@@ -172,8 +166,3 @@ class Dnsmasq:
     def _give_up(self, state: RetryCallState) -> None:
         assert state.outcome is not None
         raise TransportError(f"dnsmasq {state.outcome.exception()}")
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end it with us, whatever ends us: its ports would be taken at the next start."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

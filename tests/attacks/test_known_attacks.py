@@ -75,6 +75,7 @@ def test_fog_cve_2024_39914_every_process_is_started_from_a_list() -> None:
         "broadcaster/broker.py",
         "broadcaster/library/served_disk.py",
         "broadcaster/library/shrink_table.py",
+        "broadcaster/netboot/dnsmasq.py",
         "protocol/disk/source.py",
         "protocol/disk/system_tools.py",
         "receiver/configure/running.py",
@@ -120,8 +121,14 @@ def test_fog_cve_2023_46237_and_cve_2021_32243_no_request_reaches_a_file() -> No
 # --- FOG: who knows a MAC address gets the password, CVE-2024-41108, CVE-2024-42348 ----------------------------------
 
 
-OF_THE_DISK = ("protocol/capture.py", "receiver/capture/linux_findings.py")
-"""What looks for the machine-id on a disk that is captured, since it must not be on two; nobody is known by it."""
+OF_THE_DISK = (
+    "broadcaster/configurations/steps.py",
+    "protocol/capture.py",
+    "protocol/configuration.py",
+    "receiver/capture/linux_findings.py",
+    "receiver/configure/linux_identity.py",
+)
+"""What finds or changes the machine-id on a disk, since it must not be on two; nobody is known by it."""
 
 
 def test_fog_cve_2024_41108_no_address_or_number_of_the_machine_is_an_identity() -> None:
