@@ -49,6 +49,9 @@ TargetPath = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TARGET_PAT
 """Relative to the root of the system on the disk, with slashes."""
 FileDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Identity = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+IdentityOrNone = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
+Hostname = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?\Z")]
+ComputerName = Annotated[str, msgspec.Meta(pattern=r"^(?![0-9]+\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,13}[A-Za-z0-9])?\Z")]
 PartitionNumber = Annotated[int, msgspec.Meta(ge=0, le=256)]
 OwnerId = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFE)]
 
@@ -132,13 +135,13 @@ class IdentitiesStep(Step, frozen=True, kw_only=True, forbid_unknown_fields=True
 class HostnameStep(Step, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hostname"):
     """The name of a Linux system."""
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?\Z")]
+    name: Hostname
 
 
 class MachineIdStep(Step, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="machine-id"):
     """The machine-id of a Linux system."""
 
-    machine_id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")] = ""
+    machine_id: IdentityOrNone = ""
     """empty lets the system make one when it starts"""
 
 
@@ -152,7 +155,7 @@ class SshHostKeysStep(Step, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class WindowsStep(Step, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="windows"):
     """The answers that Windows reads when it sets itself up, its name among them."""
 
-    computer_name: Annotated[str, msgspec.Meta(pattern=r"^(?![0-9]+\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,13}[A-Za-z0-9])?\Z")]
+    computer_name: ComputerName
     unattend: ConfiguredFile
 
 

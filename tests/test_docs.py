@@ -30,6 +30,7 @@ from protocol import (
     PROTOCOL_VERSION,
     certificate,
     commands,
+    configuration,
     enrolment,
     manifest,
     messages,
@@ -104,7 +105,13 @@ def test_every_field_of_the_manifest(part: type[Any]) -> None:
 
 PATTERNS = {
     getattr(inspect.type_info(text), "pattern", ""): words
-    for text, words in ((commands.MacAddress, "MAC address"), (operators.TsiOrNone, "16 hex digits, or empty"))
+    for text, words in (
+        (commands.MacAddress, "MAC address"),
+        (operators.TsiOrNone, "16 hex digits, or empty"),
+        (configuration.Hostname, "host name, up to 64 characters"),
+        (configuration.ComputerName, "name of a Windows computer, up to 15 characters"),
+        (configuration.IdentityOrNone, "32 hex digits, or empty"),
+    )
 }
 
 
@@ -132,8 +139,8 @@ def in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each ty
             return f"{named.__name__}"
         case inspect.UnionType(types=[kind, inspect.NoneType()]):
             return f"{in_words(kind)}, or null"
-        case inspect.UnionType():
-            return "a command"
+        case inspect.UnionType(types=[inspect.StructType(cls=named), *_]):
+            return "a step" if issubclass(named, configuration.Step) else "a command"
     raise AssertionError(f"no words for {kind}")
 
 
@@ -173,8 +180,16 @@ FOR_OPERATORS = [
     commands.Answer,
     commands.PlannedSeat,
 ]
+OF_CONFIGURATIONS = [
+    configuration.SeatConfiguration,
+    configuration.ConfiguredFile,
+    configuration.DriverSet,
+    configuration.Beacon,
+    configuration.StepReport,
+]
 INSIDE = [
     *FOR_OPERATORS,
+    *OF_CONFIGURATIONS,
     messages.ImageSummary,
     messages.FecOti,
     ticket.Ticket,
@@ -212,6 +227,17 @@ def test_every_command_with_its_fields() -> None:
         types = {name: words for name, words in fields_in_words(kind)}  # noqa: C416 - rows of two are lists
         optional = {field.name for field in msgspec.structs.fields(kind) if not field.required}
         assert row[1] == "; ".join(f"{name}{'?' * (name in optional)}: {words}" for name, words in types.items())
+
+
+def test_every_step_with_its_fields() -> None:
+    rows = table(section(PROTOCOL, "Steps"))
+    kinds = get_args(configuration.AnyStep)
+    assert [row[0] for row in rows] == [kind.__struct_config__.tag for kind in kinds]
+    for row, kind in zip(rows, kinds, strict=True):
+        types = {name: words for name, words in fields_in_words(kind)}  # noqa: C416 - rows of two are lists
+        optional = {field.name for field in msgspec.structs.fields(kind) if not field.required}
+        own = {name: words for name, words in types.items() if name != "on_error"}
+        assert row[1] == "; ".join(f"{name}{'?' * (name in optional)}: {words}" for name, words in own.items())
 
 
 def test_every_topic_for_operators() -> None:
@@ -259,7 +285,17 @@ def test_topic_filters() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [messages.SessionPhase, messages.ReceiverState, operators.Severity, operators.SessionStep],
+    [
+        messages.SessionPhase,
+        messages.ReceiverState,
+        operators.Severity,
+        operators.SessionStep,
+        configuration.OnError,
+        configuration.System,
+        configuration.FirstBoot,
+        configuration.Restart,
+        configuration.StepState,
+    ],
     ids=lambda words: words.__name__,
 )
 def test_every_phase_and_state_in_order(words: type[StrEnum]) -> None:
@@ -395,7 +431,7 @@ def test_every_order_says_what_it_does_to_disks() -> None:
     assert [row[0] for row in rows] == [kind.__struct_config__.tag for kind in OF_SESSIONS]
     others = {kind for kind in get_args(commands.AnyCommand) if "tsi" not in kind.__struct_fields__}
     with_session = set(get_args(commands.AnyCommand)) - others | {commands.PlanSession}
-    assert with_session == {*OF_SESSIONS, commands.FetchReport}
+    assert with_session == {*OF_SESSIONS, commands.FetchReport, commands.FetchAftercare}
 
 
 def test_every_state_of_a_seat_in_order() -> None:

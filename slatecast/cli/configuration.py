@@ -52,9 +52,7 @@ def check_configuration(context: Context, what: str, seats: tuple[str, ...], ima
     console = output_console()
     for facts in example_facts(image, seats or named or ("pc-01",)):
         made = renderer.render(facts).configuration
-        console.print(
-            f"{facts.seat}: {len(made.steps)} steps, then {made.restart.value}", markup=False, highlight=False
-        )
+        lines = [f"{facts.seat}: {len(made.steps)} steps, then {made.restart.value}"]
         lines += [f"  {_in_words(step)}" for step in made.steps]
         for line in lines:
             console.print(line, markup=False, highlight=False)
