@@ -27,6 +27,7 @@ PACKAGES: Final = (
     "libc-bin",
     "linux-image-amd64",  # Secure Boot starts no kernel but the distribution's own
     "mount",
+    "mtools",  # reads and writes EFI partitions without mounting them
     "ntfs-3g",
     "partclone",
     "python3",
