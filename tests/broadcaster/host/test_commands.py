@@ -10,7 +10,17 @@ import pytest_asyncio
 
 from broadcaster.host import commands as module
 from broadcaster.host.commands import Commands, Work
-from protocol.commands import PART_LENGTH, Answer, AnyCommand, FetchAudit, Order, StopSession, VerifyImage, signed_order
+from protocol.commands import (
+    PART_LENGTH,
+    Answer,
+    AnyCommand,
+    FetchAudit,
+    Order,
+    StopCapture,
+    StopSession,
+    VerifyImage,
+    signed_order,
+)
 from protocol.errors import LibraryError, RefusedError
 from protocol.signing import SigningKey
 
@@ -113,6 +123,14 @@ async def test_what_the_console_did_not_say_does_nothing(desk: Desk, payload: Ca
     desk.commands.receive(payload(desk))
     await desk.settled()
     assert (desk.done, desk.said, desk.commands.rejected_count) == ([], [], 1)
+
+
+async def test_an_order_that_nobody_carries_out_is_refused_in_words(desk: Desk) -> None:
+    (answer,) = await desk.send(desk.order(StopCapture(capture_id="0" * 16)))
+    assert (answer.is_done, answer.error) == (
+        True,
+        "this broadcaster does not take orders of the kind 'stop-capture'",
+    )
 
 
 async def test_an_order_of_an_earlier_start_is_refused(desk: Desk) -> None:
