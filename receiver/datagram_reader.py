@@ -25,6 +25,10 @@ from receiver.session import ReceiverSession
 MAX_BATCHES_PER_WAKE: Final = 64
 """[batches] 8 MiB: after so many the loop looks at timers and messages again, however fast datagrams come."""
 
+LONGEST_WAKE: Final = 0.05
+"""[s] After so long the loop looks at timers and messages again too: twice what so many batches take on a PC. One whose
+processor was slow and shared took 8 s for them, and its broadcaster held it for lost."""
+
 COALESCE_SECONDS: Final = 0.02
 """[s] After reading, so long nothing is read, so that one wake-up of the loop serves many batches. Measured: with 32
 receivers at 100 Mbit/s on two cores a cast takes 1.6 times as long as with one; with 0.003 s it was 3.0 times."""
@@ -111,6 +115,7 @@ class DatagramReader:
         counters = self._session.counters
         fill_ratio = self._socket.fill_ratio
         counters.buffer_fill_ratio = max(counters.buffer_fill_ratio, fill_ratio)
+        began = time.monotonic()
         for _ in range(MAX_BATCHES_PER_WAKE):
             received = self._socket.receive()
             if received is None:
@@ -123,6 +128,8 @@ class DatagramReader:
             self._membership.received(now)
             own_bytes = len(batch) - (counts.rejected + counts.foreign) * datagram_length
             self._session.batch_opened(max(0, own_bytes), now)
+            if now - began >= LONGEST_WAKE:
+                break
         self._on_arrival()
         return received is None
 

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import logging
 import random
 import socket
@@ -6,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -153,6 +155,17 @@ async def test_one_wake_up_ends_however_much_waits(seat: Seat) -> None:
         assert reader.catch_up()
     assert seat.session.counters.buffer_fill_ratio == 1.0
     assert seat.arrivals == 2
+
+
+@pytest.mark.asyncio
+async def test_one_wake_up_ends_however_long_each_batch_takes(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=datagram_reader.LONGEST_WAKE)
+    monkeypatch.setattr(datagram_reader, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    seat.socket.waiting.extend([bytes(DATAGRAM)] * 3)
+    seat.socket.fill_ratio = 1.0
+    with seat.reader as reader:
+        assert not reader.catch_up()
+        assert len(seat.socket.waiting) == 2
 
 
 @pytest.mark.asyncio
