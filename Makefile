@@ -13,7 +13,7 @@ PACKAGES := protocol broadcaster receiver dashboards slatecast
 CHECKED := $(PACKAGES) tests benches setup.py
 INSTALLED_FROM := pyproject.toml setup.py constraints.txt scripts/set-up $(wildcard protocol/*.c)
 
-.PHONY: help demo test check generate screenshots bench fuzz mutants clean
+.PHONY: help demo test check generate screenshots lab bench fuzz mutants clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,10 @@ generate: .venv/test.stamp ## write what is generated from code: docs/metrics.md
 screenshots: .venv/test.stamp ## make the pictures of the console in docs/images anew
 	@sh scripts/install-packages test
 	$(BIN)/python -m tests.browser.screenshots
+
+lab: .venv/test.stamp ## reimage virtual machines, from building one to starting from the new disks; takes root
+	@sh scripts/install-packages test
+	@$(BIN)/python -m tests.lab
 
 bench: .venv/bench.stamp ## measure; figures of this machine only
 	@sh scripts/install-packages test
