@@ -205,6 +205,8 @@ def _dot_product(  # noqa: PLR0917 - as dot_product
         raise ValueError("a slot is both source and output")
     if output_bytes.readonly:
         raise BufferError("outputs are not writable")
+    if not slots_out:
+        return  # no buffer bounds the symbol length
 
     ones = int.from_bytes(b"\x01" * symbol_length, "little")
     symbols = [int.from_bytes(source_bytes[slot * symbol_length :][:symbol_length], "little") for slot in slots_in]

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from protocol import gf256
@@ -178,6 +178,7 @@ class TestKernels:
         st.binary(max_size=3),
         st.integers(-(2**70), 2**70) | st.integers(-2, 40),
     )
+    @example(b"", b"", b"", 0, b"", 1 << 40)
     @settings(max_examples=100, deadline=None)
     def test_any_arguments(
         self, coefficients: bytes, sources: bytes, source_slots: bytes, size: int, output_slots: bytes, length: int
