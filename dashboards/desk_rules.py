@@ -22,6 +22,9 @@ MAX_NAME: Final = MAX_SHORT_TEXT
 NO_CONFIGURATION: Final = "none"
 """What a plan names that wants no configuration, not even the image's."""
 
+SELF_SERVICE: Final = "self-service"
+"""Who ordered a session that somebody at a seat wanted, where others name an operator; the broadcaster writes so."""
+
 LARGEST_DISK: Final = 1 << 60
 """[bytes] more than any disk has"""
 
@@ -167,9 +170,15 @@ def judge_free(fleet: FleetView, machines: Mapping[str, str], starters: Mapping[
         for seat in session.seats:
             if seat.machine in machines and not seat.state.is_final:
                 what = "plan" if session.step is SessionStep.PLANNED else "session"
+                whose = session.ordered_by
+                if whose == SELF_SERVICE:
+                    raise RefusedError(
+                        f"seat {machines[seat.machine]} is being restored by whoever sits there, in {session.room}:"
+                        " wait for its end, or stop that session first"
+                    )
                 raise RefusedError(
-                    f"seat {machines[seat.machine]} takes part in the {what} of {session.ordered_by} in"
-                    f" {session.room}: agree with {session.ordered_by}, or end that first"
+                    f"seat {machines[seat.machine]} takes part in the {what} of {whose} in"
+                    f" {session.room}: agree with {whose}, or end that first"
                 )
 
 

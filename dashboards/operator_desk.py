@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from dashboards import desk_rules as rules
+from dashboards.aftercare_cache import AftercareCache
 from dashboards.capture_desk import CaptureDesk
 from dashboards.desk import Progress
 from dashboards.fleet.fold import Fleet
@@ -100,6 +101,7 @@ class OperatorDesk:
         self._planning: dict[str, str] = {}
         self._started_by: dict[str, str] = {}
         self.captures: Final = CaptureDesk(link, self._now)
+        self._aftercare = AftercareCache(lambda tsi, operator: link.order(FetchAftercare(tsi=tsi), operator), clock)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -133,10 +135,10 @@ class OperatorDesk:
         return await self._link.order(FetchReport(tsi=tsi), operator)
 
     async def aftercare(self, user: User, tsi: str) -> dict[str, Any]:
-        """What was done to the disks of a session once they were verified."""
+        """What was done to the disks of a session once they were verified; a few seconds old at most."""
         rules.require(user, Role.VIEWER, "read what was done to disks")
         rules.judge_tsi(tsi)
-        return await self._link.order(FetchAftercare(tsi=tsi), user.name)
+        return await self._aftercare.get(tsi, user.name)
 
     async def audit(self, user: User, count: int) -> dict[str, Any]:
         """{"entries", "is_intact", "verdict"}. Admin."""

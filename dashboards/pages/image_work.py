@@ -1,4 +1,4 @@
-"""What is being done with images: imports and verifications with their progress, whoever began them.
+"""What is being done with images: imported, verified, made smaller; with its progress, whoever began it.
 
 The work belongs to the console and not to the page: it goes on when the page is closed, and is found again.
 """
@@ -12,9 +12,9 @@ from dashboards.api.work import Job, JobState
 from dashboards.desk import Progress
 from dashboards.pages.local_time import LocalTime
 from dashboards.pages.notes import Note
-from dashboards.pages.quantities import count_in_words, share_in_words
+from dashboards.pages.quantities import bytes_in_words, count_in_words, share_in_words
 from dashboards.pages.seat_words import Sign, Tone, plain
-from dashboards.pages.visit import Visit
+from dashboards.pages.visit import Refused, Visit
 from dashboards.pages.words import Words, section_title, tone_class
 from dashboards.user import Role, User
 from protocol.operators import ImageNews, Severity
@@ -25,7 +25,7 @@ MOST_SHOWN: Final = 8
 MOST_DETAILS: Final = 5
 """[lines] on damages that are shown; the terminal's verify tells all"""
 
-KINDS: Final = {"import": "Import", "verify": "Verification"}
+KINDS: Final = {"import": "Import", "verify": "Verification", "shrink": "Shrinking"}
 
 _SIGNS: Final = {
     JobState.RUNNING: Sign("autorenew", "running", Tone.BUSY),
@@ -86,6 +86,14 @@ class ImageWork:
         await self._visit.act(begin)
         self.look()
 
+    async def shrink(self, image: ImageNews, disk_size: int, refused: Refused) -> bool:
+        """Begin to make an image smaller; whether it was begun."""
+        job = await self._visit.act(
+            lambda user: shrink_job(self._visit, user, image.name, image.version, disk_size), refused=refused
+        )
+        self.look()
+        return job is not None
+
     async def _import(self) -> None:
         path, name = (self._path.value or "").strip(), (self._name.value or "").strip()
 
@@ -118,6 +126,28 @@ class ImageWork:
                 _entry(job)
 
 
+def about_shrinking(name: str, version: int) -> str:
+    """What the job says it is about."""
+    return f"{name} version {version}"
+
+
+def shrink_job(visit: Visit, user: User, name: str, version: int, disk_size: int) -> Job:
+    """Begin to make an image smaller, until it fits on a disk of ``disk_size`` bytes.
+
+    Raises:
+        RefusedError: the user may not, or it makes no sense.
+        MessageError: this is no size of a disk.
+    """
+    rules.require(user, Role.ADMIN, "make images smaller")
+    rules.judge_shrink(visit.picture(), name, version, disk_size)
+
+    async def run(progress: Progress) -> dict[str, Any]:
+        made = await visit.desk.shrink_image(user, name, version, disk_size, progress)
+        return dict(zip(("name", "version", "disk_size"), made, strict=True))
+
+    return visit.work.begin(user, "shrink", about_shrinking(name, version), run)
+
+
 def _entry(job: Job) -> None:
     sign = _SIGNS[job.state]
     if job.state is JobState.DONE and (job.result or {}).get("damaged"):
@@ -145,6 +175,9 @@ def _lines(job: Job) -> list[str]:
     result = job.result or {}
     if job.kind == "import":
         return [f"It is version {result.get('version')} of {result.get('name')}."]
+    if job.kind == "shrink":
+        size = bytes_in_words(int(result.get("disk_size", 0)))
+        return [f"Version {result.get('version')} of {result.get('name')} fits on a disk of {size}."]
     damaged = int(result.get("damaged", 0))
     if not damaged:
         return ["Every chunk is as it was when it was imported."]

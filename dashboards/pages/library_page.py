@@ -6,6 +6,7 @@ from nicegui import ui
 
 from dashboards import desk_rules as rules
 from dashboards.fleet.views import FleetView
+from dashboards.pages.capture_words import backed_up_machines
 from dashboards.pages.comparison import Comparison
 from dashboards.pages.dialogs import confirmed
 from dashboards.pages.figures import Figure, SignChip
@@ -17,9 +18,12 @@ from dashboards.pages.moments import moment_of
 from dashboards.pages.paths import session_path
 from dashboards.pages.quantities import NOTHING, bytes_in_words, share_in_words
 from dashboards.pages.seat_words import Sign, Tone, plain
+from dashboards.pages.shrink_dialog import ShrinkDialog
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import Words, page_title, section_title
 from dashboards.user import Role
+from protocol.backup_names import is_backup
+from protocol.firmware import Firmware
 from protocol.operators import ImageNews
 
 SIGNED: Final = Sign("verified", "signed", Tone.GOOD)
@@ -28,7 +32,19 @@ NOTHING_YET: Final = (
     "The library holds no image yet. Import one below: the file has to be on the broadcaster's machine."
 )
 
-HEADINGS: Final = ("Image", "Version", "Created", "Disk", "Stored", "Signature", "Used by", ACTIONS)
+IMAGES, BACKUPS = "images", "backups"
+KINDS: Final = {IMAGES: "Images", BACKUPS: "Backups of seats"}
+
+NO_BACKUPS: Final = "The library holds no backup yet. Back up seats under Captures, or let a room's policy do it."
+
+FIRMWARE_WORDS: Final = {
+    Firmware.BIOS: "BIOS",
+    Firmware.UEFI: "UEFI",
+    Firmware.BOTH: "BIOS and UEFI",
+    Firmware.UNKNOWN: NOTHING,
+}
+
+HEADINGS: Final = ("Image", "Version", "Created", "Disk", "Boots by", "Stored", "Signature", "Used by", ACTIONS)
 
 
 def build_library(visit: Visit) -> None:
@@ -42,6 +58,7 @@ class LibraryPage:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._images: tuple[ImageNews, ...] = ()
+        self._listed: list[tuple[ImageNews, str]] = []
         page_title("Library")
         with ui.element("section").classes("panel"):
             section_title("Images")
@@ -49,9 +66,12 @@ class LibraryPage:
                 self._count = Figure("Versions")
                 self._free = Figure("Free on its disk")
                 self._path = Figure("Kept in")
+            self._kind = ui.toggle(KINDS, value=IMAGES, on_change=lambda _: self._list(self._visit.picture()))
+            self._kind.props('no-caps unelevated dense aria-label="Which versions to list"').classes("theme-toggle")
             self._nothing = ui.label().classes("muted wrap-text")
             self._listing = Listing("Images", HEADINGS)
         self._work = ImageWork(visit)
+        self._shrinking = ShrinkDialog(visit, self._work.shrink)
         self._comparison = Comparison(visit)
         visit.watch(self._look)
 
@@ -66,20 +86,35 @@ class LibraryPage:
             self._free.show(NOTHING)
             self._path.show(NOTHING)
         self._work.look()
-        self._nothing.text = why_no_images(picture, NOTHING_YET)
-        self._listing.element.visible = bool(picture.images)
-        if picture.images == self._images:
-            return
-        self._images = picture.images
-        self._comparison.show(picture.images)
-        self._listing.clear()
-        for image in picture.images:
-            self._row(image)
+        if picture.images != self._images:
+            self._images = picture.images
+            self._comparison.show(picture.images)
+        self._list(picture)
 
-    def _row(self, image: ImageNews) -> None:
+    def _list(self, picture: FleetView) -> None:
+        wants_backups = self._kind.value == BACKUPS
+        images = [image for image in picture.images if is_backup(image.name) == wants_backups]
+        if wants_backups and picture.images and not images:
+            self._nothing.text = NO_BACKUPS
+        else:
+            self._nothing.text = why_no_images(picture, NOTHING_YET)
+        self._listing.element.visible = bool(images)
+        where = backed_up_machines(picture) if wants_backups else {}
+        listed = [(image, where.get(image.name, "")) for image in images]
+        if listed == self._listed:
+            return
+        self._listed = listed
+        self._listing.clear()
+        for image, place in listed:
+            self._row(image, place)
+
+    def _row(self, image: ImageNews, place: str) -> None:
         listing = self._listing
         with listing.row():
-            listing.text(image.name, "strong")
+            with listing.cell():
+                Words("span", image.name).classes("wrap-text strong")
+                if place:
+                    ui.label(f"of {place}").classes("muted small wrap-text")
             listing.text(str(image.version))
             with listing.cell():
                 created = moment_of(image.created)
@@ -88,6 +123,7 @@ class LibraryPage:
                 else:
                     LocalTime(created, with_date=True)
             listing.text(bytes_in_words(image.disk_size))
+            listing.text(FIRMWARE_WORDS[image.firmware])
             listing.text(bytes_in_words(image.stored_bytes))
             with listing.cell():
                 SignChip(SIGNED if image.is_signed else UNSIGNED)
@@ -100,10 +136,11 @@ class LibraryPage:
                 if self._visit.may(Role.OPERATOR):
                     self._button("Verify", image, "fact_check")
                 if self._visit.may(Role.ADMIN):
+                    self._button("Shrink", image, "compress")
                     self._button("Remove", image, "delete_outline")
 
     def _button(self, text: str, image: ImageNews, icon: str) -> None:
-        action = self._remove if text == "Remove" else self._work.verify
+        action = {"Verify": self._work.verify, "Shrink": self._shrinking.open, "Remove": self._remove}[text]
         button = ui.button(text, icon=icon, on_click=self._visit.handler(action, image)).props("flat dense no-caps")
         button.props["aria-label"] = f"{text} {plain(image.name)} version {image.version}"
         if text == "Remove":

@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from nicegui import ui
 
+from dashboards.desk_rules import NO_CONFIGURATION
 from dashboards.fleet.views import FleetView, RoomView, SessionView
+from dashboards.pages.capture_words import image_names
 from dashboards.pages.library_words import why_no_images
 from dashboards.pages.notes import Note
 from dashboards.pages.paths import start_path
 from dashboards.pages.quantities import bytes_in_words, count_in_words
-from dashboards.pages.seat_words import plain
+from dashboards.pages.seat_words import plain, planned_in_words
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import section_title
 from dashboards.rooms.rooms import room_named
@@ -18,6 +20,9 @@ from protocol.operators import ImageNews, SessionStep, Severity
 
 NEWEST: Final = 0
 """stands for the newest version, also one that comes while the page is open"""
+
+CONFIGURED_BY_IMAGE: Final = "what is called as the image, if anything is"
+NOT_CONFIGURED: Final = "nothing"
 
 NO_IMAGES: Final = "The library holds no image yet. Import one under Library."
 NO_ROOMS: Final = "There is no room yet. Add one under Edit rooms."
@@ -28,9 +33,10 @@ _MEGABIT: Final = 1_000_000
 class NewPlan:
     """Choices, and the button that makes the plan."""
 
-    def __init__(self, visit: Visit, room: str) -> None:
+    def __init__(self, visit: Visit, room: str, image: str = "", version: str = "") -> None:
         self._visit = visit
         self._room_wanted = room
+        self._image_wanted, self._version_wanted = image, version
         self._images: tuple[ImageNews, ...] = ()
         self._rooms: tuple[RoomView, ...] = ()
         self._waiting: object = None
@@ -70,15 +76,26 @@ class NewPlan:
         wanted = next((name for name in rooms if name == self._room_wanted), None)
         if wanted:
             self._room_wanted = ""
-        configurations = {"": "nothing", **{name: plain(name) for name in picture.configurations}}
+        configurations = {"": CONFIGURED_BY_IMAGE, NO_CONFIGURATION: NOT_CONFIGURED}
+        configurations |= {name: plain(name) for name in picture.configurations}
         _offer(self._configuration, configurations, "")
         _offer(self._room, rooms, wanted or (next(iter(rooms)) if len(rooms) == 1 else None))
         if picture.images != self._images:
             self._images = picture.images
-            names = {image.name: plain(image.name) for image in picture.images}
+            names = {name: plain(name) for name in image_names(picture)}
             _offer(self._image, names, next(iter(names)) if len(names) == 1 else None)
             self._offer_versions()
+        self._take_wanted()
         self._chosen()
+
+    def _take_wanted(self) -> None:
+        """Choose the image that the address names, once the library has it; later it is the operator who chooses."""
+        if not self._image_wanted or self._image_wanted not in self._image.options:
+            return
+        self._image.value, self._image_wanted = self._image_wanted, ""
+        wanted = int(self._version_wanted) if self._version_wanted.isdecimal() else NEWEST
+        if wanted in self._version.options:
+            self._version.value = wanted
 
     def _show_plans(self, plans: Sequence[SessionView]) -> None:
         self._open_plans.visible = bool(plans)
@@ -93,7 +110,7 @@ class NewPlan:
                     with ui.link(target=start_path(tsi=plan.tsi)).classes("session-link"):
                         ui.label(f"{plain(plan.image)} version {plan.version} in {plain(plan.room)}")
                     seats = count_in_words(len(plan.seats), "machine")
-                    ui.label(f"{seats}, planned by {plain(plan.ordered_by)}").classes("muted small wrap-text")
+                    ui.label(f"{seats}, {planned_in_words(plan.ordered_by)}").classes("muted small wrap-text")
 
     def _room_chosen(self) -> None:
         """A plan begins with what its room's policy says."""
@@ -103,7 +120,7 @@ class NewPlan:
             self._backs_up.value = policy.backs_up
             if policy.configuration in self._configuration.options:
                 self._configuration.value = policy.configuration
-            if policy.image in self._image.options:
+            if policy.image in self._image.options and not self._image_wanted:
                 self._image.value = policy.image
         self._chosen()
 

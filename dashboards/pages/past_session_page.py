@@ -6,6 +6,7 @@ from nicegui import background_tasks, ui
 
 from dashboards.fleet.views import SeatState, SeatView
 from dashboards.history.records import PastSeat, PastSession
+from dashboards.pages.aftercare_panel import AftercarePanel
 from dashboards.pages.figures import Figure, SignChip, StateCounts, counts_of
 from dashboards.pages.happenings import HappeningList
 from dashboards.pages.history_page import outcome_sign
@@ -15,7 +16,7 @@ from dashboards.pages.notes import Note
 from dashboards.pages.paths import HISTORY, report_path
 from dashboards.pages.quantities import NOTHING, bytes_in_words, duration_in_words, loss_in_words
 from dashboards.pages.seat_table import Column, SeatTable, key_of
-from dashboards.pages.seat_words import SEAT_SIGNS, plain, seat_sign
+from dashboards.pages.seat_words import SEAT_SIGNS, ordered_in_words, plain, seat_sign
 from dashboards.pages.session_charts import SessionCharts
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import Words, page_title
@@ -107,6 +108,8 @@ class PastSessionPage:
         with ui.element("div").classes("session-layout"):
             SeatTable(self._open, PAST_COLUMNS, ON_A_PHONE).show(self._seats)
             HappeningList().show(session.happenings)
+        if session.verified_count:
+            AftercarePanel(visit, session.tsi).ask()
         with ui.dialog() as self._dialog, ui.card().classes("dialog-card"):
             self._dialog.props["aria-label"] = "History of a PC"
             self._title = Words("h2").classes("dialog-title")
@@ -121,9 +124,7 @@ class PastSessionPage:
                 page_title(f"{session.image} version {session.version}")
                 with ui.element("div").classes("muted words-line"):
                     ui.label(plain(session.room)).classes("wrap-text")
-                    ui.label(f"ordered by {plain(session.ordered_by)}" if session.ordered_by else "").classes(
-                        "wrap-text"
-                    )
+                    ui.label(ordered_in_words(session.ordered_by)).classes("wrap-text")
                     LocalTime(session.ended_at, with_date=True)
             SignChip(outcome_sign(session))
             with ui.element("div").classes("actions"):

@@ -10,6 +10,7 @@ SESSIONS: Final = "/sessions"
 SESSION: Final = "/sessions/{tsi}"
 START: Final = "/start"
 LIBRARY: Final = "/library"
+CAPTURES: Final = "/captures"
 HISTORY: Final = "/history"
 PAST_SESSION: Final = "/history/{tsi}"
 AUDIT: Final = "/audit"
@@ -36,11 +37,13 @@ def past_session_path(tsi: str) -> str:
     return f"{HISTORY}/{quote(tsi, safe='')}"
 
 
-def start_path(room: str = "", tsi: str = "") -> str:
-    """The page that starts a session in ``room``, or shows the plan ``tsi``."""
+def start_path(room: str = "", tsi: str = "", image: str = "", version: int = 0) -> str:
+    """The page that starts a session in ``room`` with ``image``, or shows the plan ``tsi``; what is empty is chosen."""
     if tsi:
         return f"{START}?tsi={quote(tsi, safe='')}"
-    return f"{START}?room={quote(room, safe='')}" if room else START
+    wanted = {"room": room, "image": image, "version": str(version) if version else ""}
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in wanted.items() if value)
+    return f"{START}?{query}" if query else START
 
 
 def report_path(tsi: str, form: str) -> str:

@@ -12,10 +12,12 @@ from dashboards.pages.figures import Figure, SignChip, StateCounts, counts_of
 from dashboards.pages.local_time import LocalTime
 from dashboards.pages.notes import Note
 from dashboards.pages.paths import session_path, start_path
+from dashboards.pages.plan_backups import SeatBackup, backups_of_plan, why_it_cannot, why_it_waits, words_of
+from dashboards.pages.plan_shrink import ShrinkOffer
 from dashboards.pages.quantities import bytes_in_words, count_in_words, duration_in_words, rate_in_words
 from dashboards.pages.seat_dialog import SeatDialog
 from dashboards.pages.seat_table import Column, SeatTable, key_of
-from dashboards.pages.seat_words import STEP_SIGNS, plain, seat_sign
+from dashboards.pages.seat_words import STEP_SIGNS, plain, planned_in_words, seat_sign
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import Words, section_title
 from dashboards.user import Role, User
@@ -46,7 +48,10 @@ PLAN_COLUMNS: Final = (
     ),
     Column("reason", "Reason", lambda seat: seat.reason, lambda seat: seat.reason, is_number=False),
 )
-ON_A_PHONE: Final = ("name", "state", "target", "reason")
+ON_A_PHONE: Final = ("name", "state", "target", "backup", "reason")
+
+WITHOUT_BACKUPS: Final = frozenset({"backup"})
+"""Columns of which a plan has no use when none of its seats is backed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ class PlanReview:
         self._tsi = tsi
         self._session: SessionView | None = None
         self._shown: tuple[SeatView, ...] = ()
+        self._backups: dict[str, SeatBackup] = {}
+        self._is_starting = False
         self._over = Note(Severity.INFO)
         with ui.row().classes("actions at-left") as self._elsewhere:
             self._watch = ui.button("Open the session", icon="podcasts").props("unelevated no-caps")
@@ -104,10 +111,20 @@ class PlanReview:
             again.on_click(lambda _: ui.navigate.to(start_path(self._session.room if self._session else "")))
         with ui.element("div").classes("stack") as self._plan:
             self._figures()
-            self._table = SeatTable(self._open, PLAN_COLUMNS, ON_A_PHONE)
+            self._shrink = ShrinkOffer(visit)
+            self._table = SeatTable(
+                self._open, (*PLAN_COLUMNS[:-1], self._backup_column(), PLAN_COLUMNS[-1]), ON_A_PHONE
+            )
             self._confirmation()
         self._dialog = SeatDialog(visit)
         visit.watch(self._look)
+
+    def _backup_column(self) -> Column:
+        def share(seat: SeatView) -> float:
+            backup = self._backups.get(seat.machine)
+            return -2.0 if backup is None else backup.share
+
+        return Column("backup", "Backup", lambda seat: words_of(self._backups, seat.machine), share)
 
     def _figures(self) -> None:
         with ui.element("section").classes("panel"):
@@ -136,6 +153,8 @@ class PlanReview:
                 self._typed_count = ui.input(label="Number of machines").props(
                     "outlined inputmode=numeric autocomplete=off"
                 )
+            self._waits = Note(Severity.INFO)
+            self._cannot = Note(Severity.WARNING)
             self._refusal = Note()
             for field in (self._typed_room, self._typed_count):
                 field.on_value_change(lambda _: self._refusal.clear())
@@ -158,7 +177,12 @@ class PlanReview:
             return
         room = next((room for room in picture.rooms if room.name == session.room), None)
         self._shown = seats_of_plan(session, room)
+        self._backups = backups_of_plan(session, picture)
+        self._waits.show(why_it_waits(session, picture))
+        self._cannot.show(why_it_cannot(session, picture))
         self._show(session)
+        self._shrink.show(session)
+        self._table.hide(frozenset() if self._backups else WITHOUT_BACKUPS)
         self._table.show(self._shown)
         if self._dialog.is_open and (seat := self._seat(self._dialog.seat_name)):
             self._dialog.show(seat, session.tsi)
@@ -167,7 +191,7 @@ class PlanReview:
         outlook = outlook_of(session)
         count = len(to_overwrite(session))
         self._title.text = f"{plain(session.image)} version {session.version} for {plain(session.room)}"
-        self._ordered.text = f"planned by {plain(session.ordered_by)}" if session.ordered_by else "planned"
+        self._ordered.text = planned_in_words(session.ordered_by)
         self._opened.show(session.opened_at)
         self._count.show(str(count))
         self._left.show(str(len(self._shown) - count))
@@ -181,7 +205,10 @@ class PlanReview:
             f"This overwrites the disks of {count_in_words(count, 'machine')} in {plain(session.room)}. "
             f"What is on them and not in the image is lost. To confirm, type {plain(session.room)} and {count}."
         )
-        self._button.enabled = self._visit.may(Role.OPERATOR)
+        self._button.enabled = self._may_start()
+
+    def _may_start(self) -> bool:
+        return self._visit.may(Role.OPERATOR) and not self._waits.element.visible and not self._is_starting
 
     def _seat(self, name: str) -> SeatView | None:
         return next((seat for seat in self._shown if seat.name == name), None)
@@ -200,6 +227,7 @@ class PlanReview:
         if not self._button.enabled:
             return
         self._button.props("loading")
+        self._is_starting = True
         self._button.enabled = False
 
         async def start(user: User) -> bool:
@@ -210,7 +238,8 @@ class PlanReview:
             is_started = await self._visit.act(start, refused=self._refuse)
         finally:
             self._button.props(remove="loading")
-            self._button.enabled = True
+            self._is_starting = False
+            self._button.enabled = self._may_start()
         if is_started:
             ui.navigate.to(session_path(self._tsi))
 

@@ -19,6 +19,7 @@ from dashboards.desk import Desk
 from dashboards.pages import paths
 from dashboards.pages.accounts_page import build_accounts
 from dashboards.pages.audit_page import build_audit
+from dashboards.pages.captures_page import build_captures
 from dashboards.pages.health_page import build_health
 from dashboards.pages.history_page import build_history
 from dashboards.pages.library_page import build_library
@@ -56,6 +57,7 @@ PAGES: Final = (
     Page(paths.SESSION, "Session", build_session),
     Page(paths.START, "Start a session", build_start, Role.OPERATOR),
     Page(paths.LIBRARY, "Library", build_library),
+    Page(paths.CAPTURES, "Captures", build_captures),
     Page(paths.HISTORY, "History", build_history),
     Page(paths.PAST_SESSION, "Past session", build_past_session),
     Page(paths.EDIT_ROOMS, "Edit rooms", build_rooms_editor, Role.OPERATOR),

@@ -6,13 +6,15 @@ from typing import Any, Final
 import msgspec
 from nicegui import ui
 
+from dashboards.desk_rules import NO_CONFIGURATION
 from dashboards.fleet.views import FleetView
+from dashboards.pages.capture_words import image_names
+from dashboards.pages.new_plan import CONFIGURED_BY_IMAGE, NOT_CONFIGURED
 from dashboards.pages.seat_words import plain
 from dashboards.pages.words import section_title
 from dashboards.rooms.rooms import RoomPolicy
 
 NO_IMAGE: Final = "no image"
-NO_CONFIGURATION: Final = "nothing"
 NEWEST: Final = "the newest"
 
 
@@ -41,12 +43,13 @@ class RoomPolicyPanel:
         self._is_showing = True
         try:
             self._policy = policy
-            names = {image.name: plain(image.name) for image in picture.images}
+            names = {name: plain(name) for name in image_names(picture)}
             self._offer(self._image, {"": NO_IMAGE, **names}, policy.image)
             versions = {image.version: str(image.version) for image in picture.images if image.name == policy.image}
             self._offer(self._version, {0: NEWEST, **versions}, policy.version)
-            configurations = {name: plain(name) for name in picture.configurations}
-            self._offer(self._configuration, {"": NO_CONFIGURATION, **configurations}, policy.configuration)
+            configurations = {"": CONFIGURED_BY_IMAGE, NO_CONFIGURATION: NOT_CONFIGURED}
+            configurations |= {name: plain(name) for name in picture.configurations}
+            self._offer(self._configuration, configurations, policy.configuration)
             self._kept.value = policy.backups_kept
             self._backs_up.value = policy.backs_up
             self._allows.value = policy.allows_restore

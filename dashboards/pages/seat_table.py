@@ -87,6 +87,8 @@ class SeatTable:
         on_a_phone: Sequence[str] = ON_A_PHONE,
     ) -> None:
         self._columns = columns
+        self._on_a_phone = on_a_phone
+        self._hidden: frozenset[str] = frozenset()
         self._seats: tuple[SeatView, ...] = ()
         self._filter = ""
         self._rows: list[dict[str, str]] = []
@@ -114,7 +116,7 @@ class SeatTable:
             ).classes("seat-table")
         self._table.props["rows-per-page-options"] = PAGE_SIZES
         self._table.props("flat dense binary-state-sort wrap-cells")
-        self._table.props[":visible-columns"] = f"Quasar.Screen.lt.md ? {list(on_a_phone)} : undefined"
+        self._choose_columns()
         self._table.add_slot("body-cell-name", _NAME_CELL)
         self._table.add_slot("body-cell-state", _STATE_CELL)
         self._table.add_slot("body-cell-reason", _REASON_CELL)
@@ -125,6 +127,17 @@ class SeatTable:
         """Show how the seats are now."""
         self._seats = seats
         self._draw()
+
+    def hide(self, names: frozenset[str]) -> None:
+        """Leave out these columns, which have nothing to tell now."""
+        if names != self._hidden:
+            self._hidden = names
+            self._choose_columns()
+
+    def _choose_columns(self) -> None:
+        wide = [column.name for column in self._columns if column.name not in self._hidden]
+        narrow = [name for name in self._on_a_phone if name not in self._hidden]
+        self._table.props[":visible-columns"] = f"Quasar.Screen.lt.md ? {narrow} : {wide}"
 
     def _set_filter(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self._filter = (event.value or "").strip().casefold()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from dashboards.desk_rules import SELF_SERVICE
 from dashboards.fleet.views import SeatState, SeatView
 from protocol.operators import SessionStep, Severity
 
@@ -79,6 +80,20 @@ TURNS: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *r
 def plain(text: str) -> str:
     """A foreign text as a part of a sentence of ours: what would change the rest of the sentence is left out."""
     return text.translate(TURNS)
+
+
+def ordered_in_words(ordered_by: str) -> str:
+    """Who wanted a session; empty where nobody knows."""
+    if ordered_by == SELF_SERVICE:
+        return "wanted by whoever sits at the seat (self-service)"
+    return f"ordered by {plain(ordered_by)}" if ordered_by else ""
+
+
+def planned_in_words(ordered_by: str) -> str:
+    """Who has planned a session."""
+    if ordered_by == SELF_SERVICE:
+        return "planned by self-service, for whoever sits at the seat"
+    return f"planned by {plain(ordered_by)}" if ordered_by else "planned"
 
 
 def seat_sign(seat: SeatView) -> Sign:

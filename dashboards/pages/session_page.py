@@ -2,7 +2,8 @@
 
 from nicegui import background_tasks, ui
 
-from dashboards.fleet.views import FleetView, SeatView, SessionView
+from dashboards.fleet.views import FleetView, SeatState, SeatView, SessionView
+from dashboards.pages.aftercare_panel import AftercarePanel
 from dashboards.pages.figures import Figure, SignChip, SpreadBar, StateCounts, counts_of
 from dashboards.pages.happenings import HappeningList
 from dashboards.pages.local_time import LocalTime
@@ -10,7 +11,7 @@ from dashboards.pages.paths import room_path
 from dashboards.pages.quantities import bytes_in_words, duration_in_words, loss_in_words, rate_in_words, share_in_words
 from dashboards.pages.seat_dialog import SeatDialog
 from dashboards.pages.seat_table import SeatTable, key_of
-from dashboards.pages.seat_words import STEP_SIGNS, plain
+from dashboards.pages.seat_words import STEP_SIGNS, ordered_in_words, plain
 from dashboards.pages.session_actions import SessionActions
 from dashboards.pages.session_charts import SessionCharts
 from dashboards.pages.session_summary import SummaryPanel, headline, summary_of, summary_of_report
@@ -48,6 +49,7 @@ class SessionPage:
         with ui.element("div").classes("session-layout"):
             self._table = SeatTable(self._open)
             self._happenings = HappeningList()
+        self._aftercare = AftercarePanel(visit, tsi)
         self._dialog = SeatDialog(visit)
         visit.watch(self._look)
 
@@ -94,6 +96,8 @@ class SessionPage:
         self._charts.show(session.samples if session.step is not SessionStep.PLANNED else ())
         self._table.show(session.seats)
         self._happenings.show(session.happenings)
+        if any(seat.state is SeatState.VERIFIED for seat in session.seats):
+            self._aftercare.ask()
         if self._dialog.is_open and (seat := self._seat(self._picked)):
             self._dialog.show(seat, session.tsi)
 
@@ -102,7 +106,7 @@ class SessionPage:
         self._room.text = session.room
         self._room.visible = bool(session.room)
         self._room.props["href"] = room_path(session.room)
-        self._ordered.text = f"ordered by {plain(session.ordered_by)}" if session.ordered_by else "opened"
+        self._ordered.text = ordered_in_words(session.ordered_by) or "opened"
         self._opened.show(session.opened_at)
         self._step.show(STEP_SIGNS[session.step])
         self._actions.show(session)
@@ -149,6 +153,7 @@ def _show_past(visit: Visit, tsi: str) -> None:
     waiting = ui.label("Its report is fetched.").classes("muted")
     panel = SummaryPanel(tsi)
     panel.element.visible = False
+    aftercare = AftercarePanel(visit, tsi)
 
     async def fetch() -> None:
         with visit.client:
@@ -160,5 +165,6 @@ def _show_past(visit: Visit, tsi: str) -> None:
             waiting.visible = False
             panel.element.visible = True
             panel.show(summary_of_report(report))
+            aftercare.ask()
 
     background_tasks.create(fetch(), name="fetch the report of a past session")

@@ -4,7 +4,7 @@ from dashboards.fleet.views import FleetView, SessionView
 from dashboards.pages.figures import counts_of
 from dashboards.pages.overview import Glance, Overview
 from dashboards.pages.paths import session_path
-from dashboards.pages.seat_words import plain
+from dashboards.pages.seat_words import ordered_in_words, plain
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import page_title
 
@@ -25,7 +25,7 @@ def _glance(session: SessionView) -> Glance:
     return Glance(
         key=session.tsi,
         title=f"{plain(session.image)} version {session.version}",
-        words=f"{where}, ordered by {session.ordered_by}" if session.ordered_by else where,
+        words=", ".join(filter(None, [where, ordered_in_words(session.ordered_by)])),
         path=session_path(session.tsi),
         step=session.step,
         spread=session.spread,

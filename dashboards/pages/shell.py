@@ -48,6 +48,7 @@ MENU: Final = (
     MenuEntry(paths.SESSIONS, "Sessions", "podcasts", "s"),
     MenuEntry(paths.START, "Start a session", "play_circle", "n", Role.OPERATOR),
     MenuEntry(paths.LIBRARY, "Library", "inventory_2", "l"),
+    MenuEntry(paths.CAPTURES, "Captures", "add_a_photo", "d"),
     MenuEntry(paths.HISTORY, "History", "history", "h"),
     MenuEntry(paths.EDIT_ROOMS, "Edit rooms", "edit_location_alt", "e", Role.OPERATOR),
     MenuEntry(paths.AUDIT, "Audit", "policy", "a", Role.ADMIN),

@@ -21,4 +21,4 @@ def build_start(visit: Visit) -> None:
     if tsi := visit.query("tsi"):
         PlanReview(visit, tsi)
     else:
-        NewPlan(visit, visit.query("room"))
+        NewPlan(visit, visit.query("room"), visit.query("image"), visit.query("version"))

@@ -22,7 +22,8 @@ from dashboards.rooms.rooms_file import Origin
 from dashboards.user import Role, User
 from protocol.errors import RefusedError, TransportError
 from protocol.operators import ImageNews, SessionStep
-from tests.dashboards.played_captures import PlayedOrders, with_captures
+from tests.dashboards.played_aftercare import played_aftercare
+from tests.dashboards.played_captures import PlayedOrders
 from tests.dashboards.played_fleet import CHUNK, PlayedFleet
 
 VIEWER = User("vera", Role.VIEWER)
@@ -54,8 +55,9 @@ class PlayedDesk:
         """what ``history`` tells, the newest first"""
         self._saved: list[tuple[Origin, Rooms]] = []
         self.woken: list[str] = []
-        self.capture_orders = PlayedOrders()
-        self.captures = CaptureDesk(self.capture_orders, with_captures(self.fleet))
+        self.aftercare_asked = 0
+        self.capture_orders = PlayedOrders(self.played.captures, lambda: self._ordered().at, lambda: self._told(""))
+        self.captures = CaptureDesk(self.capture_orders, self.fleet)
         self._clock = clock
         self._begun_at = clock() if clock else 0.0
         self._fold = Fleet()
@@ -156,6 +158,8 @@ class PlayedDesk:
         planned = rules.seats_to_plan(fleet, found, {}, seats)
         newest = max(each.version for each in fleet.images if each.name == image)
         machines = frozenset(seat.machine for seat in planned)
+        if backs_up:
+            await self.captures.back_up(user, tuple(sorted(machines)))
         return self._told(
             self.played.plan(found.name, image, version or newest, ordered_by=user.name, machines=machines)
         )
@@ -166,7 +170,10 @@ class PlayedDesk:
 
     async def start(self, user: User, tsi: str, typed_room: str, typed_count: int) -> None:
         rules.require(user, Role.OPERATOR, "start sessions")
-        rules.judge_start(rules.known_session(self._ordered(), tsi), typed_room, typed_count, "")
+        session = rules.known_session(self._ordered(), tsi)
+        rules.judge_start(session, typed_room, typed_count, "")
+        if any(one.is_open and one.is_backup for one in self.fleet().captures):
+            raise RefusedError("not backed up yet: wait until all are")
         self.played.start(tsi)
         self._told(tsi)
 
@@ -302,16 +309,11 @@ class PlayedDesk:
 
     async def aftercare(self, user: User, tsi: str) -> dict[str, Any]:
         rules.require(user, Role.VIEWER, "read what was done to disks")
+        self.aftercare_asked += 1
         session = self.session(tsi)
         if session is None or session.step is not SessionStep.ENDED:
             raise RefusedError("nothing is known of what was done to the disks of this session after it wrote them")
-        steps = [{"name": "hostname", "is_done": True, "text": "is named"}]
-        return {
-            "seats": [
-                {"machine": seat.machine, "seat": seat.name, "steps": steps, "error": "", "booted_at": 1.5}
-                for seat in session.seats
-            ]
-        }
+        return {"seats": [played_aftercare(seat, index) for index, seat in enumerate(session.seats)]}
 
     async def report(self, user: User, tsi: str) -> dict[str, Any]:
         rules.require(user, Role.VIEWER, "read reports")

@@ -5,10 +5,14 @@ seats play the parts of ``Part`` in turn: one is quick, one has a slow disk, one
 the course of a session every SeatState occurs. The room HOSTILE_ROOM is full of texts that want to be interpreted.
 """
 
+from datetime import UTC, datetime
 from typing import Final
+
+import msgspec
 
 from dashboards.rooms.rooms import Room, Rooms, RoomSeat
 from protocol.commands import PlannedSeat
+from protocol.firmware import Firmware
 from protocol.operators import (
     PAGE_LENGTH,
     ApplicantNews,
@@ -21,6 +25,7 @@ from protocol.operators import (
     SessionStep,
     Severity,
 )
+from tests.dashboards.played_captures import PlayedCaptures
 from tests.dashboards.played_session import (
     CHUNK,
     HOSTILE_ROOM,
@@ -91,6 +96,7 @@ class PlayedFleet:
             self._image("lab-windows", 1),
             *([self._image(HOSTILE_TEXT[:64], 1)] if hostile else []),
         ]
+        self.captures = PlayedCaptures()
         self._sequence = 0
         self._session_count = 0
         if hostile:
@@ -157,13 +163,24 @@ class PlayedFleet:
         """Play on, and tell all of it, as it is told once a second."""
         self.now += seconds
         self._sequence += 1
-        news: list[News] = [self.host(), *self.receivers(), *self.library()]
+        self.captures.play(seconds)
+        self._keep_captured()
+        captures = self.captures.news(self.generation, self._sequence)
+        news: list[News] = [self.host(), *self.receivers(), *self.library(), *captures]
         for session in self.sessions.values():
             session.play(seconds)
             if not session.is_end_told:
                 news += session.news(self.generation)
             session.is_end_told = not session.is_open
         return news
+
+    def _keep_captured(self) -> None:
+        """What was captured is in the library."""
+        for name, _ in self.captures.kept:
+            version = 1 + max((image.version for image in self.images if image.name == name), default=0)
+            created = datetime.fromtimestamp(self.now, UTC).isoformat()
+            self.images.append(msgspec.structs.replace(self._image(name, version), created=created))
+        self.captures.kept.clear()
 
     def run(self, seconds: int) -> list[News]:
         """All that is told in so many seconds."""
@@ -221,14 +238,8 @@ class PlayedFleet:
         """The images, in one page."""
         using = {(session.image, session.version): session.tsi for session in self.sessions.values() if session.is_open}
         images = tuple(
-            ImageNews(
-                name=image.name,
-                version=image.version,
-                created=image.created,
-                disk_size=image.disk_size,
-                stored_bytes=image.stored_bytes,
-                is_signed=image.is_signed,
-                sessions=tuple(tsi for key, tsi in using.items() if key == (image.name, image.version)),
+            msgspec.structs.replace(
+                image, sessions=tuple(tsi for key, tsi in using.items() if key == (image.name, image.version))
             )
             for image in self.images
         )
@@ -282,6 +293,8 @@ class PlayedFleet:
             stored_bytes=self.blocks * CHUNK * 6 // 10,
             is_signed=version > 0,
             sessions=(),
+            firmware=Firmware.UEFI if "windows" in name else Firmware.BOTH,
+            least_size=self.blocks * CHUNK,
         )
 
     def _receiver_id(self, machine: str, session: PlayedSession | None) -> str:

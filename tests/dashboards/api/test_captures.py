@@ -3,10 +3,17 @@
 import pytest
 
 from dashboards.user import Role
+from tests.dashboards.access.console import PlayedConsole
 from tests.dashboards.api.conftest import Call
-from tests.dashboards.played_captures import ASKED, DONE, FINDING, RUNNING
+from tests.dashboards.played_captures import ASKED, DONE, FINDING, OPENED, RUNNING
 
 pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture(autouse=True)
+def opened(console: PlayedConsole) -> None:
+    console.desk.played.captures.add(*OPENED)
+    console.desk.advance()
 
 
 async def test_captures_are_listed(call: Call) -> None:
@@ -21,12 +28,12 @@ async def test_captures_are_listed(call: Call) -> None:
 async def test_captures_are_ordered_decided_and_stopped(call: Call) -> None:
     order = {"machine": "pc-1", "image": "windows", "accepts": ["dirty"]}
     answer = await call("POST", "/captures", Role.OPERATOR, json=order)
-    assert (answer.status_code, answer.json()) == (202, {"capture_ids": [RUNNING]})
+    assert (answer.status_code, len(answer.json()["capture_ids"])) == (202, 1)
     answer = await call("POST", "/captures/backups", Role.OPERATOR, json={"machines": ["pc-1", "pc-2"]})
     assert (answer.status_code, len(answer.json()["capture_ids"])) == (202, 2)
     for path, body, status in (
         (f"{ASKED}/allow", {"accepts": []}, 204),
-        (f"{ASKED}/refuse", None, 204),
+        (f"{ASKED}/refuse", None, 409),
         (f"{RUNNING}/stop", None, 204),
         (f"{RUNNING}/allow", {}, 409),
         (f"{DONE}/stop", None, 409),

@@ -1,0 +1,120 @@
+"""How captures and what they found look and read: signs, and sentences about a disk on its way. Pure."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from dashboards.fleet.capture_view import CaptureView
+from dashboards.fleet.views import FleetView, SeatView
+from dashboards.pages.quantities import bytes_in_words, share_in_words
+from dashboards.pages.seat_words import Sign, Tone, plain
+from protocol.backup_names import backup_name, is_backup
+from protocol.capture import CaptureStep, FindingKind
+from protocol.errors import ConfigError
+
+CAPTURE_SIGNS: Final = {
+    CaptureStep.ASKED: Sign("front_hand", "waits for an operator", Tone.WAITING),
+    CaptureStep.ORDERED: Sign("hourglass_top", "ordered, has not begun", Tone.WAITING),
+    CaptureStep.RUNNING: Sign("drive_folder_upload", "running", Tone.BUSY),
+    CaptureStep.DONE: Sign("check_circle", "in the library", Tone.GOOD),
+    CaptureStep.REFUSED: Sign("block", "refused", Tone.BAD),
+    CaptureStep.FAILED: Sign("error", "failed", Tone.BAD),
+}
+
+FINDING_SIGNS: Final = {
+    FindingKind.WARNING: Sign("warning", "warning", Tone.SLOW),
+    FindingKind.REFUSAL: Sign("block", "refuses the capture", Tone.BAD),
+}
+
+ACCEPTABLE: Final = {
+    "dirty": "a file system that was not cleanly unmounted",
+    "hibernated": "a hibernated system",
+    "bitlocker": "a file system that BitLocker encrypts",
+    "failing-disk": "a disk that is failing",
+}
+"""What refuses a capture unless an operator accepts it, by its code."""
+
+NEVER_BEGAN: Final = frozenset({CaptureStep.ASKED, CaptureStep.ORDERED})
+
+
+def places(picture: FleetView) -> dict[str, str]:
+    """By machine: the seat that it stands on, in words; what a machine without a seat calls itself."""
+    seats = {
+        seat.machine: f"{plain(seat.name)} in {plain(room.name)}"
+        for room in picture.rooms
+        for seat in room.seats
+        if seat.machine
+    }
+    return {seat.machine: plain(seat.name) for seat in picture.tray} | seats
+
+
+def machines_there(picture: FleetView) -> Iterator[SeatView]:
+    """Seats and guests whose machines are switched on, in the order of the rooms."""
+    for room in picture.rooms:
+        yield from (seat for seat in room.seats if seat.machine and seat.receiver_id)
+    yield from (seat for seat in picture.tray if seat.machine)
+
+
+def backed_up_machines(picture: FleetView) -> dict[str, str]:
+    """By the name of a backup: where its machine stands, in words."""
+    return {name: place for machine, place in places(picture).items() if (name := name_of_backup(machine))}
+
+
+def name_of_backup(machine: str) -> str:
+    """The image of a machine's backups; empty for what is no machine."""
+    try:
+        return backup_name(machine)
+    except ConfigError:
+        return ""
+
+
+def title_in_words(capture: CaptureView, place: str) -> str:
+    """What is captured into what: "07 in Lab 1 into lab-ubuntu", "Backup of 07 in Lab 1"."""
+    where = place or plain(capture.seat) or plain(capture.machine)
+    return f"Backup of {where}" if capture.is_backup else f"{where} into {plain(capture.image)}"
+
+
+def figures_in_words(capture: CaptureView) -> str:
+    """How far it is: "42 % · 12 GB read, 1.1 GB sent · /dev/sda, 500 GB"."""
+    parts = []
+    if capture.step is CaptureStep.RUNNING:
+        parts.append(share_in_words(capture.done))
+    if capture.step not in NEVER_BEGAN and (capture.read_bytes or capture.sent_bytes):
+        parts.append(f"{bytes_in_words(capture.read_bytes)} read, {bytes_in_words(capture.sent_bytes)} sent")
+    disk = [plain(capture.target)] if capture.target else []
+    disk += [bytes_in_words(capture.disk_size)] if capture.disk_size else []
+    return " · ".join([*parts, ", ".join(disk)] if disk else parts)
+
+
+def outcome_in_words(capture: CaptureView) -> str:
+    """Why it was refused or failed, what it has become, or what was found first."""
+    if capture.step is CaptureStep.DONE:
+        words = f"It is version {capture.version} of {plain(capture.image)}."
+        return f"{words} {plain(capture.reason)}" if capture.reason else words
+    return plain(capture.reason)
+
+
+def origin_in_words(capture: CaptureView) -> str:
+    """Who wanted it."""
+    return f"ordered by {plain(capture.ordered_by)}" if capture.ordered_by else "asked for at the machine"
+
+
+def image_names(picture: FleetView) -> list[str]:
+    """Names under which a machine can be captured as the next version."""
+    return list(dict.fromkeys(image.name for image in picture.images if not is_backup(image.name)))
+
+
+def what_it_becomes(picture: FleetView, name: str) -> str:
+    """Which image a capture of that name would be; empty for no name."""
+    versions = [image.version for image in picture.images if image.name == name]
+    if versions:
+        return f"It becomes version {max(versions) + 1} of {plain(name)}; the versions that are there stay."
+    return f"It becomes the first version of {plain(name)}." if name else ""
+
+
+def backups_in_words(captures: Iterable[CaptureView]) -> str:
+    """How far backups are together: "3 of 20 backups are in the library, 1 failed"."""
+    found = list(captures)
+    done = sum(capture.step is CaptureStep.DONE for capture in found)
+    failed = sum(not capture.is_open and capture.step is not CaptureStep.DONE for capture in found)
+    words = f"{done} of {len(found)} backups are in the library"
+    return f"{words}, {failed} failed" if failed else words
