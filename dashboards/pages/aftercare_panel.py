@@ -1,8 +1,8 @@
 """What was done to each disk once it was verified: every step, and when the disk's own system has started."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 from nicegui import background_tasks, ui
@@ -110,7 +110,7 @@ class AftercarePanel:
 
     def ask(self) -> None:
         """Bring it up to date, at most every ASK_SECONDS, until all has been told."""
-        now = time.monotonic()
+        now = monotonic()
         is_settled = bool(self._lines) and all(line.sign is DONE and line.booted_at for line in self._lines)
         if self._is_asking or is_settled or now - self._asked_at < ASK_SECONDS:
             return
@@ -194,7 +194,7 @@ def _counts(lines: Sequence[SeatLine]) -> str:
     done = sum(line.sign is DONE for line in lines)
     failed = sum(line.sign is FAILED for line in lines)
     booted = sum(line.booted_at is not None for line in lines)
-    words = f"{done} of {count_in_words(len(lines), 'disk')} are configured"
+    words = f"{done} of {count_in_words(len(lines), 'disk')} configured"
     words += f", {failed} not" if failed else ""
     words += f". The first boot of {booted} was seen."
     return f"{words} The first {MOST_SEATS} are listed." if len(lines) > MOST_SEATS else words

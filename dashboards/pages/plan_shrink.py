@@ -114,7 +114,7 @@ def _in_words(session: SessionView, count: int, size: int, job: Job | None, *, m
         )
     seats = count_in_words(count, "seat was", "seats were")
     words = (
-        f"{seats} refused because of its size. The image can be made smaller: a new version of "
+        f"{seats} refused because the disk is too small. The image can be made smaller: a new version of "
         f"{plain(session.image)} that fits on a disk of {bytes_in_words(size)}, the smallest of them."
     )
     if job is not None and job.state is JobState.FAILED:

@@ -39,6 +39,8 @@ def host(sequence: int = 1, generation: str = GENERATION, started_at: float = 10
         sessions=(TSI,),
         receiver_count=0,
         applicants=(),
+        configurations=(),
+        can_boot=False,
         warnings=(),
     )
     return msgspec.structs.replace(news, **fields)

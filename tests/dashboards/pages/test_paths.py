@@ -16,4 +16,5 @@ def test_paths_of_sessions_plans_and_reports() -> None:
     assert paths.report_path("00ff", "json") == "/sessions/00ff/report.json"
     assert paths.start_path() == "/start"
     assert paths.start_path("a&b") == "/start?room=a%26b"
+    assert paths.start_path("a&b", image="c d", version=3) == "/start?room=a%26b&image=c%20d&version=3"
     assert paths.start_path(tsi="00ff") == "/start?tsi=00ff"

@@ -78,6 +78,8 @@ def host(**values: Any) -> HostNews:
         "sessions": (TSI,),
         "receiver_count": 3,
         "applicants": (),
+        "configurations": (),
+        "can_boot": False,
         "warnings": (),
     }
     return HostNews(**{**defaults, **values})
