@@ -101,7 +101,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, tag="offer", forbid_unkno
     """mqtts://host:port or mqtt://host:port, without name or password"""
     broker_authority: Pem
     """of an mqtts broker; empty for the authorities of the system"""
-    seat_api: SeatApiUrl = ""
+    seat_api: SeatApiUrl
     """https://address:port of the seat API; empty where there is none"""
     broadcaster_random: Random
     pairing: PairingMessage

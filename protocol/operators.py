@@ -118,9 +118,9 @@ class HostNews(msgspec.Struct, frozen=True, kw_only=True, tag="host", forbid_unk
     receiver_count: Count
     """admitted and there"""
     applicants: Annotated[tuple[ApplicantNews, ...], msgspec.Meta(max_length=MAX_APPLICANTS)]
-    configurations: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=256)] = ()
+    configurations: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=256)]
     """names of those that a session can be planned with"""
-    can_boot: bool = False
+    can_boot: bool
     """it writes boot orders for a netboot part"""
     warnings: Annotated[tuple[LongText, ...], msgspec.Meta(max_length=32)]
     """what an operator should mend, one sentence each"""

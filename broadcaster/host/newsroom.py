@@ -157,8 +157,9 @@ class Newsroom:
             sessions=tuple(session.tsi for session in self._sessions.open()),
             receiver_count=len(self._attendance),
             applicants=applicants,
-            warnings=self._warnings(),
             configurations=self.configurations,
+            can_boot=True,
+            warnings=self._warnings(),
         )
 
     def _warnings(self) -> tuple[str, ...]:

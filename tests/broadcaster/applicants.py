@@ -55,6 +55,7 @@ class Candidate:
             trust=TRUST,
             broker="mqtts://10.0.0.1:8883",
             broker_authority="",
+            seat_api="",
             broadcaster_random=chance.randbytes(32),
             pairing=b"" if pairing is None else pairing.message,
         )

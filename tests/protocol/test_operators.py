@@ -18,6 +18,7 @@ from protocol.operators import (
     MAX_PAGES,
     OPERATORS_ROOT,
     PAGE_LENGTH,
+    CapturesNews,
     News,
     ReceiverNews,
     ReceiversNews,
@@ -140,7 +141,7 @@ def test_they_are_where_the_filters_listen(vector: dict[str, Any]) -> None:
 # --- bounds --------------------------------------------------------------------------------------------------------
 
 FIRST_RECEIVER: list[Any] = NEWS[1]["fields"]["receivers"][0]
-FIRST_SEAT: list[Any] = NEWS[4]["fields"]["seats"][0]
+FIRST_SEAT: list[Any] = NEWS[5]["fields"]["seats"][0]
 
 
 def seat_with(place: str, value: object) -> list[list[Any]]:
@@ -174,21 +175,24 @@ def seat_with(place: str, value: object) -> list[list[Any]]:
         (1, {"receivers": [{"receiver_id": receiver_id(1)}]}),
         (2, {"images": [{**NEWS[2]["fields"]["images"][0], "disk_size": -1}]}),
         (2, {"images": [{**NEWS[2]["fields"]["images"][0], "sessions": [TSI] * 17}]}),
-        (3, {"step": "sleeping"}),
-        (3, {"phase": "paused"}),
-        (3, {"position": 1 << 32}),
-        (3, {"elapsed_seconds": -0.5}),
-        (3, {"happenings": NEWS[3]["fields"]["happenings"] * MAX_HAPPENINGS}),
-        (3, {"happenings": [{"at": 1.0, "severity": "fatal", "text": "", "receiver_id": None}]}),
-        (4, {"seats": [FIRST_SEAT] * (PAGE_LENGTH + 1)}),
-        (4, {"seats": [FIRST_SEAT[:-1]]}),
-        (4, {"seats": [[*FIRST_SEAT, 0]]}),
-        (4, {"seats": seat_with("reason", "x" * 401)}),
-        (4, {"seats": seat_with("buffer_fill_ratio", 1.5)}),
-        (4, {"seats": seat_with("settled_seconds", -1e10)}),
-        (4, {"seats": seat_with("settled_seconds", "soon")}),
-        (4, {"seats": seat_with("blocks_total", 1.5)}),
-        (4, {"type": "host"}),
+        (3, {"captures": [{**NEWS[3]["fields"]["captures"][0], "done": 1.5}]}),
+        (3, {"captures": [{**NEWS[3]["fields"]["captures"][0], "capture_id": "x"}]}),
+        (3, {"captures": NEWS[3]["fields"]["captures"] * (PAGE_LENGTH + 1)}),
+        (4, {"step": "sleeping"}),
+        (4, {"phase": "paused"}),
+        (4, {"position": 1 << 32}),
+        (4, {"elapsed_seconds": -0.5}),
+        (4, {"happenings": NEWS[4]["fields"]["happenings"] * MAX_HAPPENINGS}),
+        (4, {"happenings": [{"at": 1.0, "severity": "fatal", "text": "", "receiver_id": None}]}),
+        (5, {"seats": [FIRST_SEAT] * (PAGE_LENGTH + 1)}),
+        (5, {"seats": [FIRST_SEAT[:-1]]}),
+        (5, {"seats": [[*FIRST_SEAT, 0]]}),
+        (5, {"seats": seat_with("reason", "x" * 401)}),
+        (5, {"seats": seat_with("buffer_fill_ratio", 1.5)}),
+        (5, {"seats": seat_with("settled_seconds", -1e10)}),
+        (5, {"seats": seat_with("settled_seconds", "soon")}),
+        (5, {"seats": seat_with("blocks_total", 1.5)}),
+        (5, {"type": "host"}),
     ],
 )
 def test_out_of_bounds_is_malformed(kind: int, changes: dict[str, Any]) -> None:
@@ -202,7 +206,7 @@ def test_more_than_a_message_is_not_read() -> None:
 
 
 def test_a_full_page_of_the_longest_texts_fits_a_message() -> None:
-    first = opened(NEWS[4])
+    first = opened(NEWS[5])
     assert isinstance(first, SeatsNews)
     (seat,) = first.seats
     texts = dict.fromkeys(("machine", "seat", "target"), "ü" * 64)
@@ -213,6 +217,12 @@ def test_a_full_page_of_the_longest_texts_fits_a_message() -> None:
     there = ReceiverNews(receiver_id(1), "ü" * 64, "ü" * 64, TSI, "x" * 64)
     receivers = ReceiversNews(generation="00" * 16, sequence=1, page=0, pages=1, receivers=(there,) * PAGE_LENGTH)
     assert len(signed_news(receivers, DIRECTOR)) < MAX_MESSAGE_LENGTH
+    captures = opened(NEWS[3])
+    assert isinstance(captures, CapturesNews)
+    words = dict.fromkeys(("machine", "seat", "image", "target", "ordered_by"), "ü" * 64)
+    longest = msgspec.structs.replace(captures.captures[0], reason="ü" * 400, **words)
+    crowded = msgspec.structs.replace(captures, captures=(longest,) * PAGE_LENGTH)
+    assert len(signed_news(crowded, DIRECTOR)) < MAX_MESSAGE_LENGTH
 
 
 def test_ids_are_those_of_receivers() -> None:

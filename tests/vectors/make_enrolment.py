@@ -89,6 +89,7 @@ def main() -> None:
         },
         "broker": "mqtts://[fd00::1]:8883",
         "broker_authority": CERTIFICATE,
+        "seat_api": "https://[fd00::1]:8885",
         "broadcaster_random": _text(bytes(range(128, 160))),
         "pairing": _text(broadcaster_message),
     }

@@ -21,6 +21,10 @@ TSI = "0123456789abcdef"
 GENERATION = "0f" * 16
 RECEIVERS = ("00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100")
 MACHINES = ("52:54:00:12:34:56", "seat 7 <b>")
+PLANNED = [
+    {"machine": MACHINES[0], "seat": "1", "hostname": "raum3-01"},
+    {"machine": MACHINES[1], "seat": "2", "hostname": ""},
+]
 LARGEST = 1 << 62
 
 NEWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -54,6 +58,8 @@ NEWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
                     "waiting_seconds": 12.5,
                 }
             ],
+            "configurations": ["raum-3", "standard"],
+            "can_boot": True,
             "warnings": ["the library has room for no other image of this size"],
         },
     ),
@@ -92,6 +98,38 @@ NEWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
                     "sessions": [TSI],
                     "firmware": "uefi",
                     "least_size": 12884901888,
+                }
+            ],
+        },
+    ),
+    (
+        "captures/0",
+        "CapturesNews",
+        {
+            "type": "captures",
+            "generation": GENERATION,
+            "sequence": 10,
+            "page": 0,
+            "pages": 1,
+            "captures": [
+                {
+                    "capture_id": "00112233aabbccdd",
+                    "receiver_id": RECEIVERS[0],
+                    "machine": MACHINES[0],
+                    "seat": "Übungsraum 3, Platz 7",
+                    "image": "backup-pc-7",
+                    "is_backup": True,
+                    "step": "running",
+                    "target": "Samsung SSD 870, 500 GB",
+                    "disk_size": 500107862016,
+                    "ordered_by": "ada",
+                    "began_at": 1793000000.25,
+                    "done": 0.5,
+                    "read_bytes": 34359738368,
+                    "sent_bytes": LARGEST,
+                    "version": 0,
+                    "findings": 64,
+                    "reason": "the library is full",
                 }
             ],
         },
@@ -176,38 +214,6 @@ NEWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
             ],
         },
     ),
-    (
-        "captures/0",
-        "CapturesNews",
-        {
-            "type": "captures",
-            "generation": GENERATION,
-            "sequence": 10,
-            "page": 0,
-            "pages": 1,
-            "captures": [
-                {
-                    "capture_id": "00112233aabbccdd",
-                    "receiver_id": RECEIVERS[0],
-                    "machine": MACHINES[0],
-                    "seat": "Übungsraum 3, Platz 7",
-                    "image": "backup-pc-7",
-                    "is_backup": True,
-                    "step": "running",
-                    "target": "Samsung SSD 870, 500 GB",
-                    "disk_size": 500107862016,
-                    "ordered_by": "ada",
-                    "began_at": 1793000000.25,
-                    "done": 0.5,
-                    "read_bytes": 34359738368,
-                    "sent_bytes": LARGEST,
-                    "version": 0,
-                    "findings": 64,
-                    "reason": "the library is full",
-                }
-            ],
-        },
-    ),
 )
 
 COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -218,9 +224,11 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
             "room": "Raum 3",
             "image": "classroom-2026",
             "version": 12,
-            "seats": [{"machine": MACHINES[0], "seat": "1"}, {"machine": MACHINES[1], "seat": "2"}],
+            "seats": PLANNED,
             "rate_bits_per_second": 500000000,
             "wait_seconds": 60.0,
+            "configuration": "standard",
+            "backs_up": True,
         },
     ),
     ("StartSession", {"command": "start", "tsi": TSI, "expected_seats": 2}),
@@ -251,6 +259,25 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("StopCapture", {"command": "stop-capture", "capture_id": "00112233aabbccdd"}),
     ("FetchFindings", {"command": "findings", "capture_id": "00112233aabbccdd"}),
+    (
+        "BootMachines",
+        {"command": "boot", "seats": [{"address": MACHINES[0], "seat": "1"}], "seconds": 604800, "mode": "capture"},
+    ),
+    (
+        "SetRoomPolicy",
+        {
+            "command": "policy",
+            "room": "Raum 3",
+            "image": "classroom-2026",
+            "version": 12,
+            "configuration": "standard",
+            "allows_restore": True,
+            "backs_up": True,
+            "backups_kept": 3,
+            "seats": PLANNED,
+        },
+    ),
+    ("FetchAftercare", {"command": "aftercare", "tsi": TSI}),
 )
 
 ANSWERS: tuple[dict[str, Any], ...] = (
