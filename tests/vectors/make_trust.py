@@ -55,6 +55,8 @@ def _announcement() -> bytes:
                 "disk_size": 256060514304,
                 "logical_sector_size": 512,
                 "stored_bytes": 9123456789,
+                "firmware": "uefi",
+                "least_size": 12884901888,
             },
             "group": "ff15::8000:1",
             "port": 7070,
