@@ -32,6 +32,7 @@ from protocol import (
     commands,
     configuration,
     enrolment,
+    fields,
     manifest,
     messages,
     operators,
@@ -106,7 +107,8 @@ def test_every_field_of_the_manifest(part: type[Any]) -> None:
 PATTERNS = {
     getattr(inspect.type_info(text), "pattern", ""): words
     for text, words in (
-        (commands.MacAddress, "MAC address"),
+        (fields.MacAddress, "MAC address"),
+        (commands.BootMachines.__annotations__["mode"], "receive, menu or capture"),
         (operators.TsiOrNone, "16 hex digits, or empty"),
         (configuration.Hostname, "host name, up to 64 characters"),
         (configuration.ComputerName, "name of a Windows computer, up to 15 characters"),
@@ -179,6 +181,7 @@ FOR_OPERATORS = [
     commands.Order,
     commands.Answer,
     commands.PlannedSeat,
+    commands.BootedSeat,
 ]
 OF_CONFIGURATIONS = [
     configuration.SeatConfiguration,
