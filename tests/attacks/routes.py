@@ -31,6 +31,7 @@ LISTENERS = {
     ("broadcaster/http_listener.py", "TlsListener"): "what HttpListener is made of",
     ("broadcaster/http_listener.py", "web.ServerRunner"): "what HttpListener is made of",
     ("broadcaster/http_listener.py", "web.SockSite"): "HttpListener without TLS, for tests",
+    ("broadcaster/netboot/service.py", "HttpListener"): "loaders: see tests/attacks/test_netboot.py",
     ("broadcaster/seat_api/api.py", "HttpListener"): "seats: see tests/attacks/test_seat_api.py",
     ("dashboards/console.py", "socket.create_server"): "console: each route of the application, see tests/dashboards",
     ("dashboards/history/schema.py", "event.listen"): "no port: an event of the database",
@@ -65,6 +66,8 @@ PATHS = {
     "{CAPTURES_PATH}/{id}": "seats",
     "{CAPTURES_PATH}/(?P<id>[0-9a-f]{16})(?:/(?P<what>lacking|chunks|disk|progress|failure))?": "seats",
     "{CAPTURES_PATH}/{self.capture_id}{'/' if self.what else ''}{self.what}": "seats",
+    "/boot.ipxe": "loaders",
+    "/{name}": "loaders",
 }
 """Every text in the modules of HTTP that is a path."""
 

@@ -34,6 +34,7 @@ GIVEN: dict[str, dict[str, str]] = {
     "audit verify": {},
     "boot build": {"suite": "12", "mirrors": "ftp://nowhere"},  # never both good, so nothing is ever built
     "boot iso": {"environment": "nothing", "output": "out.iso"},
+    "boot serve": {"folder": "nothing", "interface": "lo"},  # never an environment, so nothing is ever served
     "capture": {"name": "new", "target": "seat.disk", "server": "127.0.0.1:1", "wait": "0", "interface": "lo"},
     "cast": {"image": "lab", "interface": "lo", "wait": "0"},
     "configuration check": {"what": "lab.toml"},
@@ -42,6 +43,7 @@ GIVEN: dict[str, dict[str, str]] = {
     "config init": {"file": "new.toml"},
     "demo": {},
     "image add": {"source": "source.img", "name": "new"},
+    "image capture": {**CONSOLE, "machine": "pc", "name": "new"},
     "image extract": {"reference": "lab", "path": "/0/etc", "destination": "taken-out"},
     "image files": {"reference": "lab", "path": "/0/etc"},
     "image export": {"reference": "lab", "file": "out.raw"},
@@ -60,6 +62,7 @@ GIVEN: dict[str, dict[str, str]] = {
     "keys show": {},
     "receive": {"target": "seat.disk", "server": "127.0.0.1:1", "wait": "0", "interface": "lo"},
     "report verify": {"file": "report.json"},
+    "restore": {**CONSOLE, "seat": "desk", "wait": "0", "yes": ""},
     "seat": {"command_line": "serve.toml"},
     "serve": {"interface": "lo", "listen": "127.0.0.1", "state": "state"},
     "session list": CONSOLE,

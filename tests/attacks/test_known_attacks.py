@@ -73,6 +73,11 @@ def test_fog_cve_2024_39914_every_process_is_started_from_a_list() -> None:
     started = called(r"subprocess\.(run|Popen|call|check_\w+)|.*create_subprocess_exec")
     assert {module for module, _name in started} == {
         "broadcaster/broker.py",
+        "broadcaster/environment/archive.py",
+        "broadcaster/environment/chroot.py",
+        "broadcaster/environment/debian_root.py",
+        "broadcaster/environment/finishing.py",
+        "broadcaster/environment/python_packages.py",
         "broadcaster/library/served_disk.py",
         "broadcaster/library/shrink_table.py",
         "broadcaster/netboot/dnsmasq.py",
@@ -264,7 +269,7 @@ def test_fog_cve_2023_46235_no_text_of_a_stranger_is_a_label_of_a_metric() -> No
 
 PUBLIC = {
     enrolment.Hello: {"identity_key", "sealing_key", "boot_nonce", "seat", "commitment", "pairing"},
-    enrolment.Offer: {"trust", "broker", "broker_authority", "broadcaster_random", "pairing"},
+    enrolment.Offer: {"trust", "broker", "broker_authority", "broadcaster_random", "pairing", "seat_api"},
     enrolment.Confirm: {"receiver_random", "token_proof", "signature"},
     enrolment.Verdict: {"state", "refusal", "signature", "token_proof", "admission", "certificate"},
     trust.Trust: {"director_key", "image_keys", "authority", "serial", "superseded"},
@@ -335,6 +340,10 @@ def test_wds_cve_2026_0386_a_broker_without_tls_is_asked_for_and_warned_of(room:
 # --- Clonezilla: integrity is an option there ------------------------------------------------------------------------
 
 FLAGS = {
+    "--answer-all": "sends machines to their own disks",
+    "--backup": "keeps more, not less",
+    "--backups": "lists more",
+    "--everyone": "boots machines that nobody named; what is written to them is proved and admitted all the same",
     "--file-only": "judges the file alone, before anything is started",
     "--force": "replaces a file that was named",
     "--forget-old": "trusts fewer keys, not more",
@@ -344,11 +353,17 @@ FLAGS = {
     "--inspect-only": "looks at a disk and sends nothing",
     "--ipv6": "",
     "--json": "",
+    "--may-restart": "restarts a PC, once its disk was verified",
     "--metrics": "shows figures without a login",
     "--new": "begins a cast anew",
+    "--no-backup": "for this once overwrites what nobody has captured, as an operator says; what is written is proved",
     "--no-metrics": "",
+    "--no-secure-boot": "hands out no signed loaders: whether firmware checks them is its own setting",
+    "--no-wait": "does not look on",
     "--once": "",
     "--plain": "leaves the console's TLS to what stands before it; disks are checked all the same",
+    "--secure-boot": "hands out signed loaders",
+    "--serial": "",
     "--watch": "",
     "--yes": "does not ask before removing or revoking",
 }
@@ -382,6 +397,7 @@ def test_clonezilla_no_variable_of_the_environment_does_either() -> None:
         "'PATH'",
         "'SOURCE_DATE_EPOCH'",
         "'SUDO_USER'",
+        "'TERM'",
         "VERBOSITY",
         "'XDG_STATE_HOME'",
         "variable",

@@ -48,7 +48,7 @@ def test_every_listener_of_the_source_is_known_here() -> None:
 
 def test_every_path_of_the_source_is_known_here() -> None:
     assert paths_in_source() == set(PATHS), "say in routes.py who serves it, and attack it"
-    assert set(PATHS.values()) <= {*OVER_HTTP, "seats"}
+    assert set(PATHS.values()) <= {*OVER_HTTP, "seats", "loaders"}
 
 
 @pytest.fixture(scope="module")
