@@ -4,14 +4,13 @@ What an installation's scripts would do is little here: users, the linker's cach
 """
 
 import shutil
-import subprocess
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
 from broadcaster.environment.chroot import run_inside
 from broadcaster.environment.recipe import CONSOLE_FONTS, LARGE_FONT, LEFT_OUT, LOADERS
-from protocol.disk.system_tools import need_tool
+from protocol.disk.system_tools import last_line, need_tool, run_tool
 from protocol.errors import LibraryError
 
 BUSYBOX: Final = (
@@ -79,7 +78,7 @@ def take_file(downloads: Path, package: str, inside: str, target: Path) -> None:
     """Unpack one file of a package in ``downloads``.
 
     Raises:
-        LibraryError: the package or the file is not there.
+        LibraryError: the package or the file is not there, or it is damaged.
     """
     packed = next(downloads.glob(f"{package}_*.deb"), None)
     if packed is None:
@@ -87,7 +86,9 @@ def take_file(downloads: Path, package: str, inside: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unpacked = downloads / package
     if not unpacked.exists():
-        subprocess.run([need_tool("dpkg-deb"), "--extract", str(packed), str(unpacked)], check=True)
+        done = run_tool(need_tool("dpkg-deb"), "--extract", str(packed), str(unpacked))
+        if done.returncode != 0:
+            raise LibraryError(f"{packed.name} cannot be unpacked: {last_line(done.stderr)}")
     file = unpacked / inside
     for _ in range(MOST_LINKS):
         if file.is_symlink():  # which means a place in the package, not on this machine

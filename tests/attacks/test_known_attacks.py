@@ -76,7 +76,6 @@ def test_fog_cve_2024_39914_every_process_is_started_from_a_list() -> None:
         "broadcaster/environment/archive.py",
         "broadcaster/environment/chroot.py",
         "broadcaster/environment/debian_root.py",
-        "broadcaster/environment/finishing.py",
         "broadcaster/environment/python_packages.py",
         "broadcaster/library/served_disk.py",
         "broadcaster/library/shrink_table.py",

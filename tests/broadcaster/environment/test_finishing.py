@@ -107,6 +107,14 @@ def test_a_package_without_that_file(downloads: Path, tmp_path: Path) -> None:
         take_file(downloads, "nothing", "boot/other", tmp_path / "x")
 
 
+@needs("dpkg-deb", "dpkg")
+def test_a_package_whose_download_broke_off(downloads: Path, tmp_path: Path) -> None:
+    (package,) = downloads.glob("ipxe_*")
+    package.write_bytes(package.read_bytes()[:500])
+    with pytest.raises(LibraryError, match=r"ipxe_1_all\.deb cannot be unpacked: dpkg-deb"):
+        take_file(downloads, "ipxe", "boot/ipxe.efi", tmp_path / "x")
+
+
 SCRIPTS = sorted(path for path in (Path(finishing.__file__).parent / "overlay").rglob("*") if path.is_file())
 
 
