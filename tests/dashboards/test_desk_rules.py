@@ -219,3 +219,15 @@ def test_steps_that_can_be_paused_and_continued() -> None:
     paused = fold.session(news.TSI, 0.0)
     assert paused is not None
     rules.judge_resume(paused)
+
+
+def test_a_seat_that_restores_itself_names_no_operator() -> None:
+    played = PlayedFleet(seats=3, orderly=True)
+    played.plan("Room 1", ordered_by=rules.SELF_SERVICE)
+    fleet = Fleet()
+    for told in played.run(2):
+        fleet.receive(told, played.now)
+    view = fleet.view(played.rooms, news.NO_HEALTH, played.now)
+    machine = view.rooms[0].seats[0].machine
+    with pytest.raises(RefusedError, match="seat 01 is being restored by whoever sits there, in Room 1"):
+        rules.judge_free(view, {machine: "01"}, {})

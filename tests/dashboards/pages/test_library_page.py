@@ -3,8 +3,10 @@ import dataclasses
 import pytest
 from nicegui import ui
 
-from dashboards.pages.library_page import NOTHING_YET
+from dashboards.pages.library_page import BACKUPS, FIRMWARE_WORDS, NO_BACKUPS, NOTHING_YET
 from dashboards.pages.library_words import READING
+from protocol.backup_names import backup_name
+from protocol.firmware import Firmware
 from tests.dashboards.pages.visitor import Visitor, visiting
 from tests.dashboards.played_desk import OPERATOR, VIEWER, PlayedDesk
 from tests.dashboards.played_fleet import HOSTILE_TEXT, PlayedFleet
@@ -71,6 +73,32 @@ async def test_a_library_that_is_read_is_not_an_empty_one(monkeypatch: pytest.Mo
         is_known = True
         await visitor.after(1)
         assert visitor.says(NOTHING_YET)
+
+
+async def test_backups_are_listed_apart() -> None:
+    desk = PlayedDesk()
+    machine = desk.fleet().rooms[0].seats[0].machine
+    desk.played.captures.kept.append((backup_name(machine), True))
+    desk.advance(12)
+    async with visiting(desk) as visitor:
+        await visitor.open("/library")
+        assert not visitor.says("backup-")
+        (kind,) = visitor.all(ui.toggle, classes="theme-toggle")[-1:]
+        kind.value = BACKUPS
+        assert visitor.says(backup_name(machine))
+        assert visitor.says("of 01 in Room 1")
+        assert not visitor.says("lab-windows")
+        desk.played.images = [image for image in desk.played.images if not image.name.startswith("backup-")]
+        await visitor.after(12)
+        assert visitor.says(NO_BACKUPS)
+
+
+async def test_says_by_which_firmware_an_image_boots() -> None:
+    async with visiting() as visitor:
+        await visitor.open("/library")
+        assert visitor.texts().count("BIOS and UEFI") == 2
+        assert visitor.texts().count("UEFI") == 1
+    assert set(FIRMWARE_WORDS) == set(Firmware)
 
 
 async def test_hostile_names_are_texts() -> None:

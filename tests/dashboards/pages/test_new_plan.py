@@ -5,9 +5,10 @@ import msgspec
 import pytest
 from nicegui import ui
 
+from dashboards.desk_rules import NO_CONFIGURATION
 from dashboards.fleet.views import FleetView
 from dashboards.pages.library_words import READING
-from dashboards.pages.new_plan import NEWEST, NO_IMAGES
+from dashboards.pages.new_plan import CONFIGURED_BY_IMAGE, NEWEST, NO_IMAGES, NOT_CONFIGURED
 from dashboards.pages.paths import start_path
 from dashboards.rooms.rooms import RoomPolicy, Rooms
 from tests.dashboards.pages.visitor import Visitor, visiting
@@ -137,3 +138,37 @@ async def test_a_plan_begins_with_the_policy_of_its_room() -> None:
         opened(visitor)
         await visitor.press("Make the plan")
         assert asked == [{"configuration": "windows", "backs_up": True}]
+
+
+async def test_the_address_may_name_image_and_version() -> None:
+    async with visiting(user=OPERATOR) as visitor:
+        await visitor.open(start_path("Room 1", image="lab-ubuntu", version=1))
+        chosen = {select.props.get("label"): select.value for select in visitor.all(ui.select)}
+        assert (chosen["Room"], chosen["Image"], chosen["Version"]) == ("Room 1", "lab-ubuntu", 1)
+        for query in ("image=nothing&version=7", "image=lab-ubuntu&version=x", "image=lab-ubuntu&version=99"):
+            await visitor.open(f"/start?{query}")
+            chosen = {select.props.get("label"): select.value for select in visitor.all(ui.select)}
+            assert chosen["Image"] in {None, "lab-ubuntu"}
+            assert chosen["Version"] in {None, NEWEST}
+
+
+async def test_backups_are_no_images_for_a_room() -> None:
+    desk = PlayedDesk()
+    desk.played.captures.kept.append(("backup-pc-1", True))
+    desk.advance(12)
+    async with visiting(desk, OPERATOR) as visitor:
+        await visitor.open("/start")
+        select = choice(visitor, "Image")
+        assert set(select.options) == {"lab-ubuntu", "lab-windows"}
+
+
+async def test_what_follows_is_of_the_image_or_nothing_or_named() -> None:
+    async with visiting(user=OPERATOR) as visitor:
+        await visitor.open("/start")
+        select = choice(visitor, "Done to each disk afterwards")
+        assert dict(select.options) == {
+            "": CONFIGURED_BY_IMAGE,
+            NO_CONFIGURATION: NOT_CONFIGURED,
+            "lab": "lab",
+            "windows": "windows",
+        }

@@ -117,3 +117,33 @@ async def test_dropping_is_asked_for_once() -> None:
         (_, agree) = [button for button in visitor.all(ui.button) if button.text == "Drop the plan"]
         await visitor.fire(agree, "click")
         assert desk.played.sessions[tsi].end_reason == "stopped by otto"
+
+
+async def test_the_start_waits_for_backups() -> None:
+    desk = PlayedDesk()
+    tsi = await desk.plan(OPERATOR, "Room 1", "lab-ubuntu", backs_up=True)
+    desk.advance(15)
+    async with visiting(desk, OPERATOR) as visitor:
+        await visitor.open(start_path(tsi=tsi))
+        (table,) = visitor.all(ui.table)
+        assert {row["name"]: row["backup"] for row in table.rows}["01"].endswith("%")
+        assert "backup" in table.props[":visible-columns"]
+        assert visitor.says("The start waits until every disk is backed up: 0 of 18 backups are in the library.")
+        (button,) = visitor.all_buttons("Start and overwrite")
+        assert not button.enabled
+        await visitor.after(60)
+        assert not visitor.says("The start waits")
+        assert {row["name"]: row["backup"] for row in table.rows}["01"] == "in the library"
+        assert button.enabled
+        type_in(visitor, "Name of the room", "Room 1")
+        type_in(visitor, "Number of machines", "18")
+        await visitor.press("Start and overwrite")
+        assert desk.played.sessions[tsi].step is not SessionStep.PLANNED
+
+
+async def test_a_plan_without_backups_has_no_column_for_them() -> None:
+    desk, tsi = planned()
+    async with visiting(desk, OPERATOR) as visitor:
+        await visitor.open(start_path(tsi=tsi))
+        (table,) = visitor.all(ui.table)
+        assert "backup" not in table.props[":visible-columns"]

@@ -84,3 +84,16 @@ async def test_rows_are_sent_again_only_when_they_have_changed() -> None:
         outbox.updates.clear()
         table.show(seats(5))
         assert drawn_table.id not in outbox.updates
+
+
+async def test_columns_that_tell_nothing_are_left_out() -> None:
+    async with visiting() as visitor:
+        table, drawn_table, _ = await drawn(visitor, 1)
+        assert "loss" in drawn_table.props[":visible-columns"]
+        table.hide(frozenset({"loss", "reason"}))
+        narrow, _, wide = drawn_table.props[":visible-columns"].partition(" : ")
+        assert "loss" not in wide
+        assert "reason" not in narrow + wide
+        assert "progress" in narrow
+        table.hide(frozenset())
+        assert "reason" in drawn_table.props[":visible-columns"]

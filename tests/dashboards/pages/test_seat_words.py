@@ -1,7 +1,19 @@
 import pytest
 
+from broadcaster.host.restores import BY_SEAT
+from dashboards.desk_rules import SELF_SERVICE
 from dashboards.fleet.views import SeatState, SeatView
-from dashboards.pages.seat_words import SEAT_SIGNS, SEVERITY_SIGNS, STEP_SIGNS, Tone, plain, seat_in_words, seat_sign
+from dashboards.pages.seat_words import (
+    SEAT_SIGNS,
+    SEVERITY_SIGNS,
+    STEP_SIGNS,
+    Tone,
+    ordered_in_words,
+    plain,
+    planned_in_words,
+    seat_in_words,
+    seat_sign,
+)
 from protocol.operators import SessionStep, Severity
 
 
@@ -34,3 +46,14 @@ def test_one_sentence_for_a_seat() -> None:
 def test_foreign_texts_do_not_turn_our_own() -> None:
     assert plain("a\u202eb\u2067c\u200fd") == "abcd"
     assert plain("Übung 1 / עברית") == "Übung 1 / עברית"
+
+
+def test_self_service_is_nobody_by_name() -> None:
+    assert SELF_SERVICE == BY_SEAT
+    assert ordered_in_words("anna") == "ordered by anna"
+    assert planned_in_words("anna") == "planned by anna"
+    assert ordered_in_words("") == ""
+    assert planned_in_words("") == "planned"
+    for words in (ordered_in_words(SELF_SERVICE), planned_in_words(SELF_SERVICE)):
+        assert "self-service" in words
+        assert "whoever sits at the seat" in words
