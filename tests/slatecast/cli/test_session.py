@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dashboards.desk_rules import to_overwrite
-from dashboards.user import Role
 from protocol.errors import ConfigError, RefusedError
 from protocol.operators import SessionStep
 from slatecast.cli import session as session_module
@@ -68,37 +67,6 @@ def test_without_asking(console: ListeningConsole, run: Run) -> None:
     assert "plan" in ran.output
     assert "has started" in ran.output
     assert steps(console)[-1] not in (SessionStep.PLANNED, SessionStep.ENDED)
-
-
-@pytest.mark.usefixtures("terminal")
-def test_room_and_number_are_typed(console: ListeningConsole, run: Run) -> None:
-    count = planned_seats(console)
-    ran = run("start", "lab-ubuntu", "--room", "room 1", "--wait", "0", typed=f"Room 1\n{count}\n")
-    assert ran.exception is None, ran.output
-    assert f"{count} disks will be overwritten" in ran.output
-
-
-@pytest.mark.usefixtures("terminal")
-@pytest.mark.parametrize("typed", ["Room 2\n24\n", "Room 1\n1\n"])
-def test_what_is_mistyped_drops_the_plan(console: ListeningConsole, run: Run, typed: str) -> None:
-    ran = run("start", "lab-ubuntu", "--room", "Room 1", "--wait", "0", typed=typed)
-    assert isinstance(ran.exception, RefusedError)
-    assert ran.stderr.endswith("the plan was dropped; nothing was written\n")
-    assert steps(console) == [SessionStep.ENDED]
-
-
-@pytest.mark.usefixtures("terminal")
-def test_who_gives_up_drops_the_plan(console: ListeningConsole, run: Run) -> None:
-    ran = run("start", "lab-ubuntu", "--room", "Room 1", "--wait", "0", typed="")
-    assert isinstance(ran.exception, click.Abort)
-    assert steps(console) == [SessionStep.ENDED]
-
-
-def test_another_number_drops_the_plan(console: ListeningConsole, run: Run) -> None:
-    ran = run("start", "lab-ubuntu", "--room", "Room 1", "--expect", "999", "--yes", "--wait", "0")
-    assert isinstance(ran.exception, RefusedError)
-    assert "seats can be overwritten, not 999: the table says why" in str(ran.exception)
-    assert steps(console) == [SessionStep.ENDED]
 
 
 @pytest.mark.parametrize(
@@ -166,28 +134,3 @@ def test_stopping_where_nobody_can_be_asked(console: ListeningConsole, run: Run)
     console.desk.advance(1)
     assert "needs --yes" in str(run("stop", running).exception)
     assert run("stop", running, "--yes").exception is None
-
-
-def test_with_a_token_of_ones_own(console: ListeningConsole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def listed(*arguments: str) -> Result:
-        return CliRunner().invoke(session, ["list", "--console", console.url, *arguments], standalone_mode=False)
-
-    file = tmp_path / "token"
-    file.write_text(console.token(Role.VIEWER))
-    file.chmod(0o600)
-    assert listed("--api-token-file", str(file)).exception is None
-    monkeypatch.setenv("SLATECAST_API_TOKEN", console.token(Role.VIEWER))
-    assert listed().exception is None
-    monkeypatch.setenv("SLATECAST_API_TOKEN", "wrong")
-    assert isinstance(listed().exception, RefusedError)
-
-
-def test_the_state_is_found_by_the_configuration_of_the_service(console: ListeningConsole, tmp_path: Path) -> None:
-    file = tmp_path / "slatecast.toml"
-    file.write_text(f'[console]\nstate = "{console.state}"\n')
-    for environment, arguments in [({}, ["--config", str(file)]), ({"SLATECAST_SERVE_CONFIG": str(file)}, [])]:
-        ran = CliRunner().invoke(session, ["list", *arguments], env=environment, standalone_mode=False)
-        assert ran.exception is None, ran.output
-    file.write_text("[console]\nstaet = 1\n")
-    with pytest.raises(ConfigError, match="'staet' is no key here"):
-        CliRunner().invoke(session, ["list", "--config", str(file)], standalone_mode=False, catch_exceptions=False)
