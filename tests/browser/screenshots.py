@@ -53,6 +53,7 @@ VIEWS: Final = (
     View("start", "/start?room=Room%204"),
     View("plan", "{plan}"),
     View("library", "/library"),
+    View("captures", "/captures"),
     View("history", "/history"),
     View("audit", "/audit"),
     View("health", "/health-page"),

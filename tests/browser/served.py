@@ -32,7 +32,7 @@ class ServedConsole(Room):
         self.state = folder / "console"
         self.state.mkdir(mode=0o700)
         door, broker, console = (free_port() for _ in range(3))
-        self._door = f"{LOOPBACK}:{door}"
+        self.door = f"{LOOPBACK}:{door}"
         self._ports = ("--port", door, "--broker-port", broker, "--console-port", console)
         self.url = f"https://{LOOPBACK}:{console}"
         self.process: Running
@@ -62,7 +62,7 @@ class ServedConsole(Room):
         """A PC with a disk of ``size`` bytes full of old ones; returns the disk."""
         target = self.target(f"disk-{len(self.receivers)}", size)
         self.receivers[machine] = self.start(
-            *("receive", "--target", target, "--server", self._door, "--interface", interface),
+            *("receive", "--target", target, "--server", self.door, "--interface", interface),
             *("--seat", name or machine, "--machine", machine),
         )
         return target
