@@ -71,7 +71,7 @@ class Receiver:
     def link(self) -> MqttLink:
         """The link to the broker, to be entered by the caller; its last will takes this receiver off the room."""
         will = self._presence(is_online=False)
-        return MqttLink(
+        link = MqttLink(
             self._enrolment.broker,
             self._identity.receiver_id,
             will=LastWill(topic_of(will), signed_payload(will, self._identity.signing_key), retain=True),
@@ -79,6 +79,8 @@ class Receiver:
             on_disconnect=self._control_lost,
             on_reconnect=self._control_restored,
         )
+        self._voice = Voice(link, self._identity.signing_key)
+        return link
 
     def use_target(self, target: str, fault: str = "") -> None:
         """Put the images of sessions that are not under way yet on this disk, or refuse them with ``fault``."""
@@ -91,7 +93,7 @@ class Receiver:
         await link.subscribe(ticket_topic(self._identity.receiver_id))
         await link.subscribe(ALL_SESSIONS)
         self._say_hello()
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._stay_present())]
+        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self.stay_present())]
         for task in tasks:
             task.add_done_callback(self._task_ended)
         try:
@@ -166,8 +168,10 @@ class Receiver:
             self._ordered.put_nowait(offer)
         return chosen
 
-    async def _stay_present(self) -> None:
-        """A broadcaster that was restarted, or a broker that forgot, must learn who we are."""
+    async def stay_present(self) -> None:
+        """Say hello again and again, between sessions too: a broadcaster that was restarted, or a broker that forgot,
+        must learn who we are, and nobody is to take us for switched off.
+        """
         while True:
             await asyncio.sleep(PRESENCE_INTERVAL)
             self._say_hello()

@@ -63,6 +63,9 @@ BROKER_LOOK_SECONDS: Final = 1.0
 DOOR_SECONDS: Final = 2.0
 """[s] for a front door on the LAN to be opened"""
 
+PARTING_SECONDS: Final = 1.0
+"""[s] for the broker to take our goodbye: without it operators would see us there for 16 s after we have left."""
+
 LOOK_SECONDS: Final = 0.1
 """[s] How stale the picture of a session may be; a countdown is shown to the second."""
 
@@ -204,9 +207,12 @@ class Life:
             ):
                 self.errands = errands
                 self._tell(Joined())
-                await until_first_ends(
-                    self._sessions(receiver, link, errands, where), self._watch(), errands.look_for_work()
-                )
+                try:
+                    await until_first_ends(
+                        self._sessions(receiver, link, errands, where), self._watch(), errands.look_for_work()
+                    )
+                finally:
+                    await _part(receiver, link)
         finally:
             if receiver.session is not None:
                 # Who comes back counts its messages from the beginning, which only a new receiver may.
@@ -231,7 +237,16 @@ class Life:
             tsi = session.announcement.tsi
             self._tell(SessionEnded(tsi, outcome.state, outcome.reason))
             if outcome.state is ReceiverState.VERIFIED:
-                await errands.configure(tsi, session.target)
+                await self._configure(receiver, errands, tsi, session.target)
+
+    async def _configure(self, receiver: Receiver, errands: Errands, tsi: str, target: str) -> None:
+        """Between two sessions, which may take minutes: all that time we are there."""
+        present = asyncio.create_task(receiver.stay_present())
+        try:
+            await errands.configure(tsi, target)
+        finally:
+            present.cancel()
+            await asyncio.wait([present])
 
     async def _stays(self, running: "asyncio.Task[object]", link: MqttLink, where: FrontDoorAddress) -> bool:
         """Wait for the end of a session; False when there is none, and it is better to enrol anew.
@@ -273,3 +288,12 @@ class Life:
             if session is not None:
                 self._tell(SessionSeen(view_of(session, time.monotonic())))
             await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _part(receiver: Receiver, link: MqttLink) -> None:
+    """Say that we leave, unless nobody hears it."""
+    if link.is_connected:
+        receiver.say_goodbye()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PARTING_SECONDS):
+                await link.flush()

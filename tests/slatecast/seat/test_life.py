@@ -49,6 +49,10 @@ class Room:
         self.targets: list[tuple[str, str]] = []
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.is_connected = True
+        self.is_present = False
+        self.present_at: list[bool] = []
+        """whether it said that it is there while it configured, and when it left"""
+        self.goodbyes = 0
         for name in ("AGAIN_SECONDS", "REFUSED_SECONDS", "LOOK_SECONDS", "AWAY_SECONDS"):
             monkeypatch.setattr(life_module, name, 0.0)
         monkeypatch.setattr(life_module, "BROKER_LOOK_SECONDS", 0.001)
@@ -77,9 +81,14 @@ class Room:
             await asyncio.Event().wait()
 
         async def configure(tsi: str, target: str) -> None:
+            await asyncio.sleep(0)
             self.configured.append((tsi, target))
+            self.present_at.append(self.is_present)
 
         yield SimpleNamespace(look_for_work=look, configure=configure)
+
+    async def flush(self) -> None:
+        self.goodbyes += 1
 
     async def until(self, kind: type[Event]) -> Any:
         """The next event of this kind; those before it are dropped."""
@@ -99,6 +108,16 @@ class PlayedReceiver:
 
     def use_target(self, target: str, fault: str) -> None:
         self._room.targets.append((target, fault))
+
+    async def stay_present(self) -> None:
+        self._room.is_present = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._room.is_present = False
+
+    def say_goodbye(self) -> None:
+        assert self._room.is_connected
 
     def link(self) -> contextlib.AbstractAsyncContextManager[Any]:
         return contextlib.nullcontext(self._room)
@@ -180,6 +199,17 @@ async def test_a_verified_disk_is_configured_and_another_session_may_come(room: 
         await asyncio.sleep(0)
         assert life.session is None
     assert room.configured == [(TSI, "/dev/sda")]
+    assert room.present_at == [True]
+    assert not room.is_present
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+async def test_it_says_goodbye_where_somebody_hears_it(room: Room, is_connected: bool) -> None:
+    async with living(room):
+        await room.until(Joined)
+        await asyncio.sleep(0)
+        room.is_connected = is_connected
+    assert room.goodbyes == is_connected
 
 
 async def test_after_a_session_that_broke_it_is_another_receiver(room: Room) -> None:
