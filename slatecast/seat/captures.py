@@ -39,7 +39,8 @@ class CaptureDesk:
         """Take what a capture says."""
         if isinstance(event, CaptureProgressed):
             if self.running is not None:
-                self.running = replace(self.running, done=event.done, text=event.text)
+                text = f"It waits: {event.waits_for}" if event.waits_for else event.text
+                self.running = replace(self.running, done=event.done, text=text)
             return
         if not event.may_try_again:
             self._over.add(event.capture_id)

@@ -83,5 +83,4 @@ class Capturing:
     def _progress(self, news: CaptureNews) -> None:
         """In the capture's loop."""
         done = min(1.0, news.read_bytes / news.total_bytes) if news.total_bytes else 0.0
-        text = f"{news.doing}; waiting: {news.waits_for}" if news.waits_for else news.doing
-        self._loop.call_soon_threadsafe(self._tell, CaptureProgressed(done, text))
+        self._loop.call_soon_threadsafe(self._tell, CaptureProgressed(done, news.doing, news.waits_for))

@@ -134,6 +134,9 @@ class CaptureProgressed:
 
     done: float
     text: str = ""
+    """what it does"""
+    waits_for: str = ""
+    """why it does not go on for the moment"""
 
 
 @dataclass(frozen=True, slots=True)

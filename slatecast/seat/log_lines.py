@@ -97,6 +97,8 @@ def _line(event: Event) -> tuple[str, str]:  # noqa: PLR0911, PLR0912  # one cas
                 return "session", "verified"
             said = state.value if state.is_final else "session over"
             return "session", f"{said}: {reason}" if reason else said
+        case CaptureProgressed(waits_for=reason) if reason:
+            return "capture", f"capture waits: {reason}"
         case CaptureProgressed(done=done):
             return "capture", f"capture {int(100 * done)} %"
         case CaptureEnded(fault=fault):

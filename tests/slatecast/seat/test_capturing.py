@@ -84,7 +84,7 @@ async def test_how_it_ends(played: Played, end: CaptureState | Exception, fault:
     told: list[CaptureProgressed] = []
     assert await a_capture(told).run() == CaptureEnded(ORDER.capture_id, fault, may_try_again)
     await asyncio.sleep(0)
-    assert told == [CaptureProgressed(0.25, "sending; waiting: the library is full")]
+    assert told == [CaptureProgressed(0.25, "sending", "the library is full")]
 
 
 async def test_it_has_not_stopped_before_its_last_thread_has(played: Played) -> None:

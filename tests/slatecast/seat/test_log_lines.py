@@ -62,6 +62,7 @@ LINES: list[tuple[Event, str]] = [
         "session over: the broadcaster fell silent",
     ),
     (CaptureProgressed(0.421), "capture 42 %"),
+    (CaptureProgressed(0.421, "sending", "the library is full"), "capture waits: the library is full"),
     (CaptureEnded("1" * 16), "capture done"),
     (CaptureEnded("1" * 16, "the library is full"), "capture failed: the library is full"),
     (StepReported("hostname", StepState.DONE, "pc-14"), "step hostname done: pc-14"),

@@ -212,6 +212,8 @@ def test_a_capture_and_its_end() -> None:
     assert (model.headline, model.progress, model.progress_text) == ("capture", 0.25, "25 %")
     assert model.lines == ("This disk is read into the image classroom", "sending")
     assert model.keys[0] == "A stop"
+    state.handle(CaptureProgressed(0.25, "sending", "the library is full"), 1.0)
+    assert shown(state).lines[1] == "It waits: the library is full"
     press(state, "a")
     assert shown(state).question == "Stop the capture of this disk? Y yes, any other key no"
     state.handle(CaptureEnded(ORDER.capture_id, "the library is full"), 2.0)
