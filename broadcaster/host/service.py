@@ -240,6 +240,7 @@ class SessionHost:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._watch_library())
+            tasks.create_task(self._watch_shelf())
             tasks.create_task(self._watch_machine())
             tasks.create_task(self._tell())
 
@@ -327,7 +328,15 @@ class SessionHost:
             newsroom.images, newsroom.image_faults = [], [str(error)]
         if newsroom.images != before:
             self._has_news.set()
-        newsroom.configurations = await asyncio.to_thread(self._shelf.names)
+
+    async def _watch_shelf(self) -> None:
+        """Whoever has just written a configuration plans with it next: it is not looked for with the library."""
+        while True:
+            names = await asyncio.to_thread(self._shelf.names)
+            if names != self.newsroom.configurations:
+                self.newsroom.configurations = names
+                self._has_news.set()
+            await asyncio.sleep(NEWS_INTERVAL)
 
     async def _watch_machine(self) -> None:
         while True:
