@@ -77,6 +77,8 @@ class Hardware:
     """The reference machine's system switches itself off after it has told its facts, unless this is set."""
     smbios: dict[str, str] = field(default_factory=dict)
     """fields of SMBIOS type 1: manufacturer, product, serial, uuid"""
+    has_bios_on_serial: bool = False
+    """What the BIOS says comes on the serial console too; the screen stays dark."""
     kernel: Path | None = None
     """started without boot loader, with ``initrd`` and ``command_line``: for tests of what runs, not of how it came"""
     initrd: Path | None = None
@@ -197,8 +199,10 @@ class VirtualMachine:
 
     def _arguments(self, cleanup: ExitStack) -> list[str]:
         hardware = self.hardware
+        graphics = "off" if hardware.has_bios_on_serial else "on"
         argv = [
-            *("qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-machine", "q35,smm=on"),
+            *("qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256"),
+            *("-machine", f"q35,smm=on,graphics={graphics}"),
             # As Debian's and Windows' minimum of today, and with AES; "max" takes a quarter longer.
             *("-cpu", "Westmere", "-smp", str(hardware.processors), "-m", str(hardware.memory)),
             *("-display", "none", "-vga", "std", "-nodefaults", "-device", "virtio-rng-pci"),
