@@ -52,14 +52,15 @@ class CaptureRow:
             self._bar = ui.linear_progress(0.0, show_value=False, size="8px").props("rounded instant-feedback")
             self._figures = ui.label().classes("muted small numbers wrap-text")
             self._reason = ui.label().classes("wrap-text small")
-            with ui.element("div").classes("muted small words-line"):
-                self._origin = ui.label().classes("wrap-text")
-                LocalTime(capture.began_at, with_date=True)
-            with ui.row().classes("gap-small") as self._buttons:
-                self._decide = self._button("Allow or refuse", "unelevated", lambda: actions.decide(self._capture))
-                self._findings = self._button("Findings", "outline", lambda: actions.look(self._capture))
-                self._stop = self._button("Stop", "flat", self._do_stop)
-                self._stop.props["color"] = "negative"
+            with ui.element("div").classes("chart-head"):
+                with ui.element("div").classes("muted small words-line"):
+                    self._origin = ui.label().classes("wrap-text")
+                    LocalTime(capture.began_at, with_date=True)
+                with ui.row().classes("gap-small") as self._buttons:
+                    self._decide = self._button("Allow or refuse", "unelevated", lambda: actions.decide(self._capture))
+                    self._findings = self._button("Findings", "outline", lambda: actions.look(self._capture))
+                    self._stop = self._button("Stop", "flat", self._do_stop)
+                    self._stop.props["color"] = "negative"
         self.show(capture, place)
 
     def _button(self, text: str, kind: str, action: Callable[[], object]) -> ui.button:

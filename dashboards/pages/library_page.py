@@ -67,7 +67,9 @@ class LibraryPage:
                 self._free = Figure("Free on its disk")
                 self._path = Figure("Kept in")
             self._kind = ui.toggle(KINDS, value=IMAGES, on_change=lambda _: self._list(self._visit.picture()))
-            self._kind.props('no-caps unelevated dense aria-label="Which versions to list"').classes("theme-toggle")
+            self._kind.props('no-caps unelevated dense aria-label="Which versions to list"').classes(
+                "theme-toggle narrow"
+            )
             self._nothing = ui.label().classes("muted wrap-text")
             self._listing = Listing("Images", HEADINGS)
         self._work = ImageWork(visit)
@@ -122,9 +124,9 @@ class LibraryPage:
                     Words("span", image.created)
                 else:
                     LocalTime(created, with_date=True)
-            listing.text(bytes_in_words(image.disk_size))
+            listing.text(bytes_in_words(image.disk_size), "no-break")
             listing.text(FIRMWARE_WORDS[image.firmware])
-            listing.text(bytes_in_words(image.stored_bytes))
+            listing.text(bytes_in_words(image.stored_bytes), "no-break")
             with listing.cell():
                 SignChip(SIGNED if image.is_signed else UNSIGNED)
             with listing.cell():
@@ -134,14 +136,14 @@ class LibraryPage:
                     Words("span", NOTHING).props('aria-label="no session"')
             with listing.cell():
                 if self._visit.may(Role.OPERATOR):
-                    self._button("Verify", image, "fact_check")
+                    self._button("Verify", image)
                 if self._visit.may(Role.ADMIN):
-                    self._button("Shrink", image, "compress")
-                    self._button("Remove", image, "delete_outline")
+                    self._button("Shrink", image)
+                    self._button("Remove", image)
 
-    def _button(self, text: str, image: ImageNews, icon: str) -> None:
+    def _button(self, text: str, image: ImageNews) -> None:
         action = {"Verify": self._work.verify, "Shrink": self._shrinking.open, "Remove": self._remove}[text]
-        button = ui.button(text, icon=icon, on_click=self._visit.handler(action, image)).props("flat dense no-caps")
+        button = ui.button(text, on_click=self._visit.handler(action, image)).props("flat dense no-caps")
         button.props["aria-label"] = f"{text} {plain(image.name)} version {image.version}"
         if text == "Remove":
             button.props["color"] = "negative"

@@ -12,16 +12,8 @@ LAYOUT = {"Lab with a name that is rather long": tuple(f"pc-{number:02}" for num
 TABLET = (820, 1180)
 
 PAGES = (
-    *(
-        "/",
-        "/rooms/Lab%20with%20a%20name%20that%20is%20rather%20long",
-        "/sessions",
-        "/start",
-        "/library",
-        "/captures",
-        "/history",
-    ),
-    *("/audit", "/health-page", "/edit-rooms", "/accounts"),
+    *("/", "/rooms/Lab%20with%20a%20name%20that%20is%20rather%20long", "/sessions", "/start", "/library"),
+    *("/captures", "/history", "/audit", "/health-page", "/edit-rooms", "/accounts"),
 )
 
 

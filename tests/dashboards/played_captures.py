@@ -24,7 +24,7 @@ from tests.dashboards.played_session import hex_digits
 ASKED, RUNNING, DONE = "a" * 16, "b" * 16, "c" * 16
 FINDING = {"kind": "refusal", "code": "bitlocker", "where": "partition 3", "text": "it is encrypted: switch it off"}
 
-DISK_SIZE: Final = 500 << 30
+DISK_SIZE: Final = 500_107_862_016
 USED_SHARE: Final = 0.04
 """of a disk that is read"""
 

@@ -44,8 +44,8 @@ def test_a_capture_in_words() -> None:
     assert title_in_words(ASKED, "") == "seat 7 into windows"
     assert origin_in_words(ASKED) == "asked for at the machine"
     assert origin_in_words(RUNNING) == "ordered by otto"
-    assert figures_in_words(ASKED) == "Samsung SSD, 536.9 GB"
-    assert figures_in_words(RUNNING) == "50 % · 2.1 GB read, 1.1 GB sent · Samsung SSD, 536.9 GB"
+    assert figures_in_words(ASKED) == "Samsung SSD, 500.1 GB"
+    assert figures_in_words(RUNNING) == "50 % · 2.1 GB read, 1.1 GB sent · Samsung SSD, 500.1 GB"
     assert outcome_in_words(DONE) == "It is version 3 of windows."
     assert outcome_in_words(RUNNING) == ""
 
