@@ -1,4 +1,5 @@
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -114,7 +115,7 @@ def test_there_is_one_gate_and_one_way_to_the_disk() -> None:
 
     assert places("DiskDevice.open(") == ["receiver/disk_work.py"]
     assert places("DiskDevice.open_to_read(") == ["receiver/disk_work.py"]
-    assert places("os.O_RDWR") == ["receiver/blockdevice.py"]
+    assert places("os.O_RDWR") == ["receiver/blockdevice.py", "slatecast/cli/seat.py"]  # the second is a terminal
     assert places(" Arming(") == ["receiver/active_session.py"]
     assert places("is_held=not ordered.order.ticket.may_write") == ["receiver/active_session.py"]
     assert places("arming.release(") == ["receiver/standing.py"]
@@ -124,6 +125,26 @@ def test_there_is_one_gate_and_one_way_to_the_disk() -> None:
     assert places(".begin_writing(") == ["receiver/disk_work.py"]
     gate, opening = "        self._begin_writing(len(self._proved))\n", "DiskWriter(self._open_device(), manifest)"
     assert f"{gate}        writer = {opening}" in sources["receiver/deployment.py"]
+
+
+def test_what_is_done_to_a_disk_afterwards_has_one_way_to_it() -> None:
+    """The steps of a configuration write without this gate: no other disk is theirs than one that was just verified."""
+    sources = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "slatecast").rglob("*.py")}
+    sources |= {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "receiver").glob("*.py")}
+    callers = {
+        text: [name for name, source in sorted(sources.items()) if text in source]
+        for text in ("receiver.configure", "configure_disk(", "errands.configure(", "self._configure(")
+    }
+    assert callers == {
+        "receiver.configure": ["slatecast/seat/configuring.py"],
+        "configure_disk(": ["slatecast/seat/configuring.py", "slatecast/seat/errands.py"],
+        "errands.configure(": ["slatecast/seat/life.py"],
+        "self._configure(": ["slatecast/seat/life.py"],
+    }
+    life = sources["slatecast/seat/life.py"]
+    assert life.count("self._configure(") == life.count("errands.configure(") == 1
+    judged, configured = "if outcome.state is ReceiverState.VERIFIED:", "await self._configure("
+    assert re.search(rf"{re.escape(judged)}\n +{re.escape(configured)}", life)
 
 
 # --- the session ---------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> Result:
 def test_without_anything(played: type[PlayedService]) -> None:
     assert run("serve", "--interface", "lo").return_value == 0
     ((places, parts),) = played.made
-    assert parts == {"broker", "broadcaster", "console"}
+    assert parts == {"broker", "broadcaster", "console", "netboot"}
     assert places.settings.console.port == 8443
 
 
