@@ -7,6 +7,7 @@ an audit log, a header and a page without quoting, and never look like another o
 import re
 from typing import Final
 
+from dashboards.desk_rules import SELF_SERVICE
 from protocol.errors import MessageError
 
 MAX_NAME: Final = 31
@@ -32,6 +33,8 @@ def judge_name(name: str) -> str:
         raise MessageError(
             f"a name has 1 to {MAX_NAME} of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit"
         )
+    if name == SELF_SERVICE:
+        raise MessageError(f"{name} stands for seats that restore themselves: choose another name")
     return name
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from dashboards.access.names import MAX_NAME, MAX_PASSWORD, judge_name, judge_password
+from dashboards.desk_rules import SELF_SERVICE
 from protocol.errors import MessageError
 
 
@@ -17,6 +18,11 @@ def test_good_names(name: str) -> None:
 def test_bad_names(name: str) -> None:
     with pytest.raises(MessageError, match="a name has"):
         judge_name(name)
+
+
+def test_nobody_is_called_as_seats_that_restore_themselves() -> None:
+    with pytest.raises(MessageError, match="choose another name"):
+        judge_name(SELF_SERVICE)
 
 
 def test_two_names_are_a_name_of_the_protocol() -> None:
