@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,8 +10,7 @@ from protocol.commands import CaptureMachine
 from protocol.errors import RefusedError
 from slatecast.cli import image_capture as module
 from slatecast.cli.image import image
-from tests.dashboards import played_captures
-from tests.dashboards.played_captures import RUNNING, capture
+from tests.dashboards.played_captures import RUNNING, PlayedCaptures
 from tests.slatecast.played_console import ListeningConsole, listening_console
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -35,24 +35,40 @@ def test_it_is_only_ordered(console: ListeningConsole) -> None:
     assert [given for given, _operator in console.desk.capture_orders.given] == [command]
 
 
-def test_it_is_followed_to_its_end(console: ListeningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(played_captures, "CAPTURES", (capture(RUNNING, CaptureStep.DONE),))
+def played(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Let this become of every capture."""
+
+    def play(captures: PlayedCaptures, _seconds: float) -> None:
+        for capture_id in captures.all:
+            captures.change(capture_id, **changes)
+
+    monkeypatch.setattr(PlayedCaptures, "play", play)
+
+
+def test_it_is_followed_to_its_end(console: ListeningConsole) -> None:
+    ran = run(console)
+    assert ran.exception is None, ran.output
+    assert "captured pc-1: image windows, version 1" in ran.output
+    assert "were found" not in ran.output
+
+
+def test_what_was_found_is_told(console: ListeningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(monkeypatch, step=CaptureStep.DONE, version=3, findings=2)
     ran = run(console)
     assert ran.exception is None, ran.output
     assert "captured pc-1: image windows, version 3" in ran.output
-    assert "1 things were found" in ran.output
+    assert "2 things were found" in ran.output
 
 
 def test_its_failure_is_told(console: ListeningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = capture(RUNNING, CaptureStep.REFUSED, reason="BitLocker is on")
-    monkeypatch.setattr(played_captures, "CAPTURES", (failed,))
+    played(monkeypatch, step=CaptureStep.REFUSED, reason="BitLocker is on")
     ran = run(console)
     assert isinstance(ran.exception, RefusedError)
     assert str(ran.exception) == "the capture of pc-1 is refused: BitLocker is on"
 
 
 def test_one_that_is_forgotten_is_given_up(console: ListeningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(played_captures, "CAPTURES", ())
+    monkeypatch.setattr(PlayedCaptures, "begin", lambda *_, **__: RUNNING)
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
     ran = run(console)
     assert isinstance(ran.exception, RefusedError)
