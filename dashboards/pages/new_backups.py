@@ -16,6 +16,13 @@ from protocol.operators import Severity
 NOBODY: Final = "No machine of this room is switched on. Wake them, or boot them into the environment, on its page."
 
 
+_OPTION: Final = """
+<q-item v-bind="props.itemProps"><q-item-section side><q-icon aria-hidden="true"
+ :name="props.selected ? 'check_box' : 'check_box_outline_blank'"></q-icon></q-item-section>
+<q-item-section>{{ props.opt.label }}</q-item-section></q-item>
+"""
+
+
 class NewBackups:
     """A button and its dialog."""
 
@@ -35,6 +42,7 @@ class NewBackups:
             self._room.classes("full-width")
             self._seats = ui.select({}, label="Seats", multiple=True, on_change=self._changed)
             self._seats.props("outlined").classes("full-width")
+            self._seats.add_slot("option", _OPTION)
             self._nobody = Note(Severity.INFO)
             self._refusal = Note()
             with ui.row().classes("dialog-actions"):
