@@ -50,7 +50,6 @@ VIEWS: Final = (
     View("room-phone", "/rooms/Room%201", PHONE),
     View("session", "{session}"),
     View("session-dark", "{session}", is_dark=True),
-    View("aftercare", "{ended}", (1280, 2300)),
     View("start", "/start?room=Room%204"),
     View("plan", "{plan}"),
     View("library", "/library"),

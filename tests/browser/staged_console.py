@@ -1,6 +1,6 @@
 """A played console that stands still, with something on every page: python -m tests.browser.staged_console PORT.
 
-It prints the paths of a session that runs, of one that has ended and of a plan, as one line of JSON, before it listens.
+It prints the paths of the session that runs and of the plan, as one line of JSON, before it listens.
 """
 
 import json
@@ -27,8 +27,7 @@ def staged() -> tuple[PlayedDesk, dict[str, str]]:
     desk.save_rooms(ADMIN, desk.rooms())
     for room, is_orderly in [("Room 3", False), ("Room 4", True), ("Room 2", True)]:
         desk.played.is_orderly = is_orderly
-        ended = desk.played.plan(room)
-        desk.played.start(ended)
+        desk.played.start(desk.played.plan(room))
         desk.advance(int(3 * CAST_SECONDS))
     desk.played.is_orderly = False
     running = desk.played.plan("Room 1")
@@ -38,11 +37,7 @@ def staged() -> tuple[PlayedDesk, dict[str, str]]:
     planned = desk.played.plan("Room 3")
     stage_captures(desk)
     desk.advance(20)
-    return desk, {
-        "session": session_path(running),
-        "ended": session_path(ended),
-        "plan": start_path(tsi=planned),
-    }
+    return desk, {"session": session_path(running), "plan": start_path(tsi=planned)}
 
 
 def stage_captures(desk: PlayedDesk) -> None:
