@@ -20,6 +20,8 @@ _TOLD: Final = {
     "order given": "{seat} was ordered to overwrite its disk",
     "seat ended": "{seat}: {outcome}",
     "cast ended": "the session ended: {reason}",
+    "capture ordered": "the disk of {machine} was ordered into the library as {image}",
+    "capture ended": "the capture of {machine} into {image} ended without an image: {outcome}",
     "image added": "{image} version {version} was added to the library",
     "image signed": "{image} version {version} was signed",
     "image removed": "{image} version {versions} was removed from the library",
@@ -61,7 +63,7 @@ def audit_line(entry: Mapping[str, Any]) -> AuditLine:
     number = entry.get("number")
     # Values go in by name: braces that somebody wrote into one are not looked at again.
     what = _TOLD[event].format_map(fields) if event in _TOLD else event
-    if event == "seat ended" and fields.get("reason"):
+    if event in {"seat ended", "capture ended"} and fields.get("reason"):
         what += f" ({fields['reason']})"
     if fields.get("resumed") == "1":
         what += ", going on after a stop"

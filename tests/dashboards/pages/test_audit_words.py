@@ -29,6 +29,14 @@ def test_what_came_of_a_seat() -> None:
     assert line.details == "seat: 07, outcome: failed, reason: disk error"
 
 
+def test_what_came_of_a_capture() -> None:
+    fields = {"machine": "pc-1", "image": "lab", "operator": "anna", "capture": "0" * 16}
+    assert audit_line(entry("capture ordered", **fields)).what == "the disk of pc-1 was ordered into the library as lab"
+    assert audit_line(entry("capture ended", **fields, outcome="failed", reason="the library is full")).what == (
+        "the capture of pc-1 into lab ended without an image: failed (the library is full)"
+    )
+
+
 def test_every_event_of_the_log_has_words() -> None:
     assert set(_TOLD) == {event.value for event in AuditEvent}
 
