@@ -133,8 +133,14 @@ class ServedConfigurations:
         await self.records.note(tsi, begin)
         return msgspec.json.encode(rendered.configuration)
 
-    def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
-        """A file that this receiver's configuration names; None for any other."""
+    async def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
+        """A file that this receiver's configuration names; None for any other.
+
+        Whoever was handed its configuration by the host before this one, or long ago, finds its files all the same.
+        """
+        if (tsi, receiver_id) not in self._rendered and (record := self.records.known(tsi, receiver_id)) is not None:
+            with suppress(ConfigError, RefusedError):
+                await self._render_again(tsi, receiver_id, record)
         return self._rendered.get((tsi, receiver_id), {}).get(digest)
 
     async def step(self, tsi: str, receiver_id: str, body: bytes) -> None:
@@ -153,6 +159,13 @@ class ServedConfigurations:
         self._tell_step(tsi, receiver_id, record, report, was_done)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    async def _render_again(self, tsi: str, receiver_id: str, record: SeatAftercare) -> None:
+        hosting = await asyncio.to_thread(self._hosting, tsi)
+        planned = None if hosting is None else _planned(hosting, hosting.comers.get(receiver_id, ""))
+        if hosting is not None and planned is not None and (name := await asyncio.to_thread(self._resolved, hosting)):
+            facts = self._facts(tsi, hosting, planned, record)
+            await asyncio.to_thread(self._render, name, facts, (tsi, receiver_id))
 
     def _hosting(self, tsi: str) -> Hosting | None:
         try:

@@ -198,7 +198,7 @@ class SeatApi:
         return _nothing() if found is None else _json(found)
 
     async def _file(self, receiver_id: str, match: Match, request: web.BaseRequest) -> web.StreamResponse:
-        path = self.configurations.file(match.tsi, receiver_id, match.digest)
+        path = await self.configurations.file(match.tsi, receiver_id, match.digest)
         return _nothing() if path is None else await send_file(request, path)
 
     async def _step(self, receiver_id: str, match: Match, request: web.BaseRequest) -> web.StreamResponse:

@@ -63,7 +63,7 @@ class Configurations(Protocol):
     async def configuration(self, tsi: str, receiver_id: str) -> bytes | None:
         """JSON of ``protocol.configuration.SeatConfiguration``; None where this receiver has none in this session."""
 
-    def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
+    async def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
         """A file that this receiver's configuration names, by the BLAKE3 of its contents."""
 
     async def step(self, tsi: str, receiver_id: str, body: bytes) -> None:
@@ -97,7 +97,7 @@ class NoConfigurations:
         """None."""
         return None
 
-    def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
+    async def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
         """None."""
         return None
 

@@ -80,16 +80,34 @@ async def test_a_verified_seat_gets_its_own_and_its_files(served: ServedConfigur
     _, files, script, _ = configuration.steps
     assert isinstance(files, FilesStep)
     assert isinstance(script, ScriptStep)
-    motd = served.file(TSI, ONE, bytes.fromhex(files.files[0].digest))
+    motd = await served.file(TSI, ONE, bytes.fromhex(files.files[0].digest))
     assert motd is not None
     assert motd.read_text() == "seat pc-01\n"
     assert motd.stat().st_mode & 0o777 == 0o600
     assert motd.parent.stat().st_mode & 0o777 == 0o700
-    assert served.file(TSI, ONE, bytes.fromhex(script.file.digest)) == written.folder / "lab/a.sh"
-    assert served.file(TSI, TWO, bytes.fromhex(files.files[0].digest)) is None
-    assert served.file("f" * 16, ONE, bytes.fromhex(files.files[0].digest)) is None
-    assert served.file(TSI, ONE, bytes(32)) is None
+    assert await served.file(TSI, ONE, bytes.fromhex(script.file.digest)) == written.folder / "lab/a.sh"
+    assert await served.file(TSI, TWO, bytes.fromhex(files.files[0].digest)) is None
+    assert await served.file("f" * 16, ONE, bytes.fromhex(files.files[0].digest)) is None
+    assert await served.file(TSI, ONE, bytes(32)) is None
     assert await served.configuration(TSI, ONE) == body, "however often it asks"
+
+
+async def test_the_host_after_a_restart_has_the_files_of_who_works_on_its_steps(
+    served: ServedConfigurations, written: Written, tmp_path: Path, ordered: Ordered
+) -> None:
+    body = await served.configuration(TSI, ONE)
+    assert body is not None
+    files = decode_configuration(body).steps[1]
+    assert isinstance(files, FilesStep)
+    digest = bytes.fromhex(files.files[0].digest)
+    async with ServedConfigurations(written.shelf, KeptReports(tmp_path / "reports"), ordered, "127.0.0.1") as after:
+        motd = await after.file(TSI, ONE, digest)
+        assert motd is not None
+        assert motd.read_text() == "seat pc-01\n"
+        assert await after.file(TSI, TWO, digest) is None
+    written.write("[hostname]\nname = 5")
+    async with ServedConfigurations(written.shelf, KeptReports(tmp_path / "reports"), ordered, "127.0.0.1") as broken:
+        assert await broken.file(TSI, ONE, digest) is None
 
 
 async def test_nobody_else_gets_any(served: ServedConfigurations, ordered: Ordered) -> None:
@@ -167,5 +185,5 @@ async def test_what_was_rendered_for_many_seats_is_bounded(
     await served.configuration(TSI, ONE)
     body: Any = await served.configuration(TSI, TWO)
     digest = bytes.fromhex(decode_configuration(body).steps[1].files[0].digest)  # type: ignore[union-attr]  # files
-    assert served.file(TSI, TWO, digest) is not None
+    assert await served.file(TSI, TWO, digest) is not None
     assert len(served._rendered) == 1

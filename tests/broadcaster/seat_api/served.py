@@ -111,7 +111,7 @@ class PlayedConfigurations:
     async def configuration(self, tsi: str, receiver_id: str) -> bytes | None:
         return b"{}" if (tsi, receiver_id) == (TSI, self._receiver_id) else None
 
-    def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
+    async def file(self, tsi: str, receiver_id: str, digest: bytes) -> Path | None:
         return self._path if (tsi, receiver_id, digest) == (TSI, self._receiver_id, b"\1" * 32) else None
 
     async def step(self, tsi: str, receiver_id: str, body: bytes) -> None:

@@ -12,7 +12,7 @@ async def test_where_nothing_is_offered_nothing_is_given() -> None:
     assert (await restores.wish("r", RestoreWish(image="a", version=1))).refusal
     configurations: Configurations = NoConfigurations()
     assert await configurations.configuration("t", "r") is None
-    assert configurations.file("t", "r", bytes(32)) is None
+    assert await configurations.file("t", "r", bytes(32)) is None
     await configurations.step("t", "r", b"{}")
 
 

@@ -1,10 +1,12 @@
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 from protocol.configuration import GrowStep, Restart, SeatConfiguration, StepReport, StepState
-from protocol.errors import RefusedError, TransportError
+from protocol.errors import RefusedError, SlatecastError, TransportError
 from receiver.configure.service import ConfigureOutcome
 from slatecast.seat import configuring
 from slatecast.seat.configuring import configure_disk
@@ -20,6 +22,9 @@ class Broadcaster:
     def __init__(self, *answers: bytes | Exception | None) -> None:
         self.answers = list(answers)
         self.steps: list[StepReport] = []
+        self.fetched: list[Path] = []
+        self.troubles: list[SlatecastError] = []
+        """of the next requests for files, and reports"""
 
     async def configuration(self, _tsi: str) -> bytes | None:
         answer = self.answers.pop(0)
@@ -27,7 +32,14 @@ class Broadcaster:
             raise answer
         return answer
 
+    async def fetch_file(self, _tsi: str, _digest: bytes, path: Path) -> None:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.fetched.append(path)
+
     async def report_step(self, _tsi: str, body: bytes) -> None:
+        if self.troubles:
+            raise self.troubles.pop(0)
         self.steps.append(msgspec.json.decode(body, type=StepReport))
 
 
@@ -45,10 +57,13 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the steps come to."""
     outcome: dict[str, Any] = {"state": StepState.DONE, "is_complete": True}
 
-    async def configure(disk: str, configuration: SeatConfiguration, _fetch: object, report: Any) -> ConfigureOutcome:
+    async def configure(disk: str, configuration: SeatConfiguration, fetch: Any, report: Any) -> ConfigureOutcome:
         assert disk == "disk"
+        if file := outcome.get("file"):
+            await fetch(bytes(32), file)
         step = StepReport(name="grow", index=0, state=outcome["state"], text="no space")
-        await report(step)
+        with suppress(SlatecastError):  # as the real one
+            await report(step)
         restart = configuration.restart if outcome["is_complete"] else Restart.STAY
         return ConfigureOutcome((step,), outcome["is_complete"], restart)
 
@@ -96,3 +111,22 @@ async def test_a_broadcaster_that_is_away_is_asked_again() -> None:
 async def test_what_cannot_be_fetched_leaves_the_pc_on(answer: bytes | Exception, fault: str) -> None:
     ended = await configured(Broadcaster(answer))
     assert (ended.afterwards, ended.fault.startswith(fault)) == (Afterwards.STAY, True)
+
+
+async def test_a_broadcaster_that_restarts_in_the_middle_hands_out_files_and_hears_the_reports(
+    steps: dict[str, Any], tmp_path: Path
+) -> None:
+    broadcaster = Broadcaster(a_configuration())
+    steps["file"] = tmp_path / "file"
+    broadcaster.troubles = [TransportError("away")] * 5
+    assert await configured(broadcaster) == ConfigurationEnded(Afterwards.RESTART)
+    assert broadcaster.fetched == [steps["file"]]
+    assert broadcaster.troubles == []
+    assert [step.name for step in broadcaster.steps] == ["grow"]
+
+
+async def test_a_report_that_nobody_wants_is_not_repeated() -> None:
+    broadcaster = Broadcaster(a_configuration())
+    broadcaster.troubles = [RefusedError("no such step")]
+    assert await configured(broadcaster) == ConfigurationEnded(Afterwards.RESTART)
+    assert broadcaster.steps == []
