@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from broadcaster.host.attendance import Attendance
 from broadcaster.host.hosted_session import HostedSession
 from broadcaster.host.hosting import Hosting
@@ -48,11 +50,14 @@ class Restores:
         sessions: Sessions,
         attendance: Attendance,
         images: Callable[[], list[ImageNews]],
+        check: Callable[[Hosting], str],
     ) -> None:
+        """``check`` gives the name of what is done to the disks of a session, or raises ConfigError; it blocks."""
         self._policies = policies
         self._sessions = sessions
         self._attendance = attendance
         self._images = images
+        self._check = check
         self._wished_at: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -92,11 +97,12 @@ class Restores:
             return _refused("you have asked a moment ago: wait half a minute")
         self._wished_at[seat.machine] = now
         try:
-            running = self._running(policy, wish)
+            hosting = await self._hosting(policy, seat, wish)
+            running = self._running(hosting)
             if running is not None:
                 running.add_seat(seat, BY_SEAT)
                 return RestoreAnswer(tsi=running.tsi)
-            return RestoreAnswer(tsi=await self._open(policy, seat, wish))
+            return RestoreAnswer(tsi=await self._open(hosting))
         except SlatecastError as error:
             return _refused(str(error))
 
@@ -114,33 +120,34 @@ class Restores:
         there = self._attendance.get(receiver_id)
         return None if there is None else self._policies.place_of(there.machine)
 
-    def _running(self, policy: SetRoomPolicy, wish: RestoreWish) -> HostedSession | None:
+    async def _hosting(self, policy: SetRoomPolicy, seat: PlannedSeat, wish: RestoreWish) -> Hosting:
+        """The session that is wanted; what cannot be done to the disk afterwards is found before it is overwritten."""
+        hosting = Hosting(
+            room=policy.room,
+            image=wish.image,
+            version=wish.version,
+            seats=(seat,),
+            rate_bits_per_second=0,
+            wait_seconds=LOOK_PATIENCE,
+            ordered_by=BY_SEAT,
+            opened_at=time.time(),
+            configuration=policy.configuration,
+            backs_up=policy.backs_up,
+        )
+        return msgspec.structs.replace(hosting, configuration=await asyncio.to_thread(self._check, hosting))
+
+    def _running(self, wanted: Hosting) -> HostedSession | None:
         """A session that is giving this room the same image, and does the same to the disks afterwards."""
-        if policy.backs_up:
+        if wanted.backs_up:
             return None  # its disk would be overwritten before it was captured
         for session in self._sessions.open():
-            hosting = session.hosting
-            same = (hosting.room, hosting.image, hosting.version, hosting.configuration)
-            wanted = (policy.room, wish.image, wish.version, policy.configuration)
-            if same == wanted and session.has_opened and not session.is_over and not session.broadcast.session.is_held:
+            is_same = _what(session.hosting) == _what(wanted)
+            if is_same and session.has_opened and not session.is_over and not session.broadcast.session.is_held:
                 return session
         return None
 
-    async def _open(self, policy: SetRoomPolicy, seat: PlannedSeat, wish: RestoreWish) -> str:
-        tsi = await self._sessions.plan(
-            Hosting(
-                room=policy.room,
-                image=wish.image,
-                version=wish.version,
-                seats=(seat,),
-                rate_bits_per_second=0,
-                wait_seconds=LOOK_PATIENCE,
-                ordered_by=BY_SEAT,
-                opened_at=time.time(),
-                configuration=policy.configuration,
-                backs_up=policy.backs_up,
-            )
-        )
+    async def _open(self, hosting: Hosting) -> str:
+        tsi = await self._sessions.plan(hosting)
         task = asyncio.create_task(self._start(self._sessions.need(tsi)), name=f"self-service {tsi}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -161,6 +168,11 @@ class Restores:
                 session.broadcast.abort("nobody joined")
                 return
             await asyncio.sleep(LOOK_PERIOD)
+
+
+def _what(hosting: Hosting) -> tuple[str, str, int, str]:
+    """What becomes of the disks of a session."""
+    return hosting.room, hosting.image, hosting.version, hosting.configuration
 
 
 def _refused(reason: str) -> RestoreAnswer:

@@ -170,7 +170,9 @@ class SessionHost:
             self._library, self._keys, config, self._control, self._broker, self._reports, self._has_news.set
         )
         self.sessions = Sessions(parts, self._store, self._attendance, BackupGate(self.seat_side.captures.desk))
-        self.restores = Restores(self._policies, self.sessions, self._attendance, lambda: self.newsroom.images)
+        self.restores = Restores(
+            self._policies, self.sessions, self._attendance, lambda: self.newsroom.images, self._shelf.check
+        )
         self.seat_side.api.restores = self.restores
         self.configurations = await stack.enter_async_context(
             ServedConfigurations(self._shelf, self._reports, self.sessions, self.door.host, self._has_news.set)

@@ -4,13 +4,15 @@ from typing import Any, cast
 
 import pytest
 
+from broadcaster.configurations.shelf import NONE
 from broadcaster.host import restores as module
 from broadcaster.host.attendance import Attendance
+from broadcaster.host.hosting import Hosting
 from broadcaster.host.policies import Policies
 from broadcaster.host.restores import Restores
 from broadcaster.host.sessions import Sessions
 from protocol.commands import PlannedSeat, SetRoomPolicy
-from protocol.errors import LibraryError
+from protocol.errors import ConfigError, LibraryError
 from protocol.operators import ImageNews
 from protocol.seat_api import RestoreOffer, RestoreWish
 from tests.broadcaster.host.hosted_room import HostedRoom
@@ -47,7 +49,12 @@ class Room:
             plan=self._plan, open=lambda: self.running, need=lambda tsi: self.session, why_not_backed_up=lambda _: ""
         )
         self.aborted = ""
-        self.restores = Restores(policies, cast(Sessions, sessions), self.attendance, lambda: self.images)
+        self.restores = Restores(policies, cast(Sessions, sessions), self.attendance, lambda: self.images, self._check)
+
+    def _check(self, hosting: Hosting) -> str:
+        if hosting.configuration == "broken":
+            raise ConfigError("broken.toml: 'prinetr' is undefined")
+        return hosting.configuration or NONE
 
     async def _plan(self, hosting: Any) -> str:
         self.planned.append(hosting)
@@ -145,8 +152,16 @@ def test_why_no_plan_can_be_opened_is_said_at_the_seat(room: Room, monkeypatch: 
     assert answer.refusal == "image lab is damaged"
 
 
+def test_what_cannot_be_done_to_its_disk_afterwards_is_said_before_it_is_overwritten(room: Room) -> None:
+    policy = SetRoomPolicy(room="R1", image="lab", allows_restore=True, configuration="broken", seats=(SEAT,))
+    room.policies.hold(policy)
+    (answer,) = room.run(WISH)
+    assert answer.refusal == "broken.toml: 'prinetr' is undefined"
+    assert room.planned == []
+
+
 def running(**changes: Any) -> Any:
-    hosting = SimpleNamespace(**{"room": "R1", "image": "lab", "version": 2, "configuration": "", **changes})
+    hosting = SimpleNamespace(**{"room": "R1", "image": "lab", "version": 2, "configuration": NONE, **changes})
     state = SimpleNamespace(session=SimpleNamespace(is_held=changes.get("is_held", False)))
     added: list[Any] = []
     return SimpleNamespace(
