@@ -172,7 +172,11 @@ class CaptureIntake:
         self._run(capture)
         opened = self._opened_of(capture)
         if opened.finishing is None:
-            await self._receive_description(capture, opened, body)
+            try:
+                await self._receive_description(capture, opened, body)
+            except LibraryError as error:
+                self._trouble(capture, str(error))
+                raise
         if opened.finishing is not None:
             finishing = opened.finishing
             await asyncio.wait({finishing}, timeout=FINISH_PATIENCE)
@@ -244,7 +248,7 @@ class CaptureIntake:
         except (ManifestError, MessageError) as error:
             if capture.fail(f"what the machine says of its disk cannot be: {error}", time.monotonic()):
                 self._ended(capture)
-        except RefusedError as error:
+        except (RefusedError, LibraryError) as error:
             if capture.is_open:  # else it was stopped meanwhile
                 self._trouble(capture, str(error))
                 raise

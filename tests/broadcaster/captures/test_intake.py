@@ -134,6 +134,26 @@ async def test_a_full_library_is_told_and_nothing_is_lost(taken: Taken, monkeypa
         assert [each.reason for each in intake.desk.news()] == [""]
 
 
+@pytest.mark.parametrize("place", [(CaptureFolder, "description"), (OpenCapture, "publish")])
+async def test_a_library_that_is_full_at_the_very_end_is_told_too(
+    taken: Taken, monkeypatch: pytest.MonkeyPatch, place: tuple[type, str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise LibraryError(FULL)
+
+    async with taken.intake as intake:
+        capture_id = intake.desk.capture("pc", "windows", "anna")
+        await send_all(intake, capture_id, DISK)
+        with monkeypatch.context() as patch:
+            patch.setattr(*place, full)
+            with pytest.raises(LibraryError, match="the library is full"):
+                await intake.disk(PC, capture_id, parts(DISK.described()))
+            assert [each.reason for each in intake.desk.news()] == [FULL]
+        state = await intake.disk(PC, capture_id, parts(DISK.described()))
+        assert state is not None
+        assert (state.step, state.reason) == (CaptureStep.DONE, "")
+
+
 async def test_a_stopped_capture_leaves_nothing(taken: Taken) -> None:
     async with taken.intake as intake:
         capture_id = intake.desk.capture("pc", "windows", "anna")
