@@ -78,8 +78,12 @@ class ConfigureOutcome:
 
     @property
     def failure(self) -> str:
-        """Why it failed, in one line; empty where nothing did."""
-        return next((f"{each.name}: {each.text}" for each in self.reports if each.state is StepState.FAILED), "")
+        """Why it failed, in one line: the step that it stopped at, else the first one; empty where nothing did."""
+        failed = [each for each in self.reports if each.state is StepState.FAILED]
+        if not failed:
+            return ""
+        told = failed[0] if self.is_complete else failed[-1]
+        return f"{told.name}: {told.text}"
 
 
 async def configure(

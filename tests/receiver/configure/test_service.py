@@ -115,7 +115,13 @@ async def test_or_it_lets_them_go_on(linux: WrittenDisk, room: Broadcaster) -> N
     outcome = await room.configure(linux, failing, HostnameStep(name="lab-07"))
     assert (outcome.is_complete, outcome.restart) == (True, Restart.REBOOT)
     assert [each.state for each in outcome.reports] == [StepState.FAILED, StepState.DONE]
-    assert outcome.failure
+    assert outcome.failure.startswith("grow: ")
+
+
+async def test_where_it_stopped_is_told_before_what_it_passed_over(linux: WrittenDisk, room: Broadcaster) -> None:
+    passed_over = msgspec.structs.replace(FAILING, partition=201, on_error=OnError.CONTINUE)
+    outcome = await room.configure(linux, passed_over, FAILING)
+    assert outcome.failure == "grow: there is no partition 200 on this disk"
 
 
 async def test_a_file_that_cannot_be_fetched_changes_nothing(linux: WrittenDisk, room: Broadcaster) -> None:
