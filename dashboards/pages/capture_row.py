@@ -44,6 +44,7 @@ class CaptureRow:
         self._visit = visit
         self._capture = capture
         self._place = place
+        self._shown: tuple[CaptureView, str] | None = None
         self._is_operator = visit.may(Role.OPERATOR)
         with ui.element("li").classes("capture") as self.element:
             with ui.element("div").classes("chart-head"):
@@ -68,6 +69,9 @@ class CaptureRow:
 
     def show(self, capture: CaptureView, place: str) -> None:
         """Show how the capture is now."""
+        if (capture, place) == self._shown:
+            return
+        self._shown = capture, place
         self._capture, self._place = capture, place
         step = capture.step
         title = title_in_words(capture, place)

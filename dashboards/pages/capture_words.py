@@ -1,6 +1,7 @@
 """How captures and what they found look and read: signs, and sentences about a disk on its way. Pure."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from dashboards.fleet.capture_view import CaptureView
@@ -59,6 +60,7 @@ def backed_up_machines(picture: FleetView) -> dict[str, str]:
     return {name: place for machine, place in places(picture).items() if (name := name_of_backup(machine))}
 
 
+@lru_cache(maxsize=8192)
 def name_of_backup(machine: str) -> str:
     """The image of a machine's backups; empty for what is no machine."""
     try:

@@ -85,7 +85,9 @@ class NewBackups:
 
     def _changed(self) -> None:
         chosen = self._seats.value or []
-        self._seats.props["display-value"] = f"{len(chosen)} of {count_in_words(len(self._seats.options), 'seat')}"
+        words = f"{len(chosen)} of {count_in_words(len(self._seats.options), 'seat')}"
+        if words != self._seats.props.get("display-value"):
+            self._seats.props["display-value"] = words
         self._nobody.show("" if self._seats.options or not self._room.value else NOBODY)
         self._button.enabled = bool(chosen)
         self._button.text = f"Back up {count_in_words(len(chosen), 'seat')}" if chosen else "Back up"

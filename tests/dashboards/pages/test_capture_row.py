@@ -45,3 +45,20 @@ async def test_a_backup_is_called_so() -> None:
         desk.played.captures.change(RUNNING, step=CaptureStep.DONE)
         await visitor.after(1)
         assert not visitor.all_buttons("Stop")
+
+
+async def test_a_row_is_sent_again_only_when_it_has_changed() -> None:
+    desk = opened()
+    desk.played.captures.play = lambda _: None  # type: ignore[method-assign, assignment]  # stands still
+    desk.advance()
+    async with visiting(desk, OPERATOR) as visitor:
+        await visitor.open("/captures")
+        await visitor.after(1)
+        outbox = visitor.browser._client.outbox
+        rows = {each.id for row in visitor.all(ui.element, classes="capture") for each in row.descendants()}
+        outbox.updates.clear()
+        await visitor.after(1)
+        assert not rows & set(outbox.updates)
+        desk.played.captures.change(RUNNING, done=0.9)
+        await visitor.after(1)
+        assert rows & set(outbox.updates)
