@@ -1,8 +1,8 @@
 """The root of a system on a disk that somebody else wrote: every path is resolved within it, whatever its links say.
 
-A link to /tmp/outside leads to /tmp/outside of the target, one with .. stops at its root, as openat2(2) promises with
-RESOLVE_IN_ROOT, and as the system itself will read them. Files are written beside and renamed, so that each is there
-whole or as it was; a link in the place of a file is replaced, never written through.
+A link to /tmp/outside leads to /tmp/outside of the target, one with .. stops at its root, as the system itself will
+read them. Files are written beside and renamed, so that each is there whole or as it was; a link in the place of a file
+is replaced, never written through.
 """
 
 import ctypes
@@ -17,21 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from protocol.disk.in_root import open_in_root
 from protocol.errors import DiskError
 
 MAX_READ: Final = 4 << 20
 """[bytes] of a file of the target that is read at once: a line of grub.cfg is changed in 20 KB."""
 
-_SYS_OPENAT2: Final = 437
-"""Its number on every architecture of Linux."""
-
-_RESOLVE_NO_MAGICLINKS: Final = 0x02
-_RESOLVE_IN_ROOT: Final = 0x10
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
 class _Attributes(NamedTuple):
@@ -210,14 +202,10 @@ class TargetRoot:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _open(self, path: str, flags: int) -> int:
-        how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-        number = ctypes.c_long(_SYS_OPENAT2)
-        encoded = ctypes.c_char_p(os.fsencode(path.lstrip("/") or "."))
-        descriptor = int(_libc.syscall(number, self._root, encoded, ctypes.byref(how), ctypes.sizeof(how)))
-        if descriptor < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), path)
-        return descriptor
+        try:
+            return open_in_root(self._root, path, flags)
+        except ValueError as error:  # a zero byte
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path) from error
 
     @contextmanager
     def _parent(self, path: str, create: bool) -> Iterator[tuple[int, str]]:

@@ -161,3 +161,16 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(root: TargetRoot, fold
     with pytest.raises(DiskError, match="/etc/x: writing failed: No such file"):
         root.write("etc/x", tmp_path / "no-such-source")
     assert names(folder / "etc") == []
+
+
+def test_a_path_with_a_zero_byte_is_no_path(root: TargetRoot, folder: Path) -> None:
+    (folder / "etc/passwd").write_bytes(b"root")
+    for refused in (
+        lambda: root.write("etc\0/passwd", b"x"),
+        lambda: root.read("etc/passwd\0x"),
+        lambda: root.remove_folder("etc\0x/passwd"),
+    ):
+        with pytest.raises(DiskError, match="Invalid argument"):
+            refused()
+    assert not root.has("etc/passwd\0x")
+    assert (folder / "etc/passwd").read_bytes() == b"root"
