@@ -73,6 +73,7 @@ async def _end_of(api: ConsoleApi, capture_id: str) -> CaptureView:
                     return found
                 if found.reason != said:
                     said = found.reason
-                    click.echo(said, err=True)
-                show(found.step.value, int(found.done * found.disk_size), found.disk_size)
+                    click.echo(said or "it goes on", err=True)
+                # Of what is read, not of the disk: whose size is known at the end only.
+                show(found.step.value, found.read_bytes, int(found.read_bytes / found.done) if found.done else 0)
             await asyncio.sleep(LOOK_SECONDS)

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,28 @@ def test_what_was_found_is_told(console: ListeningConsole, monkeypatch: pytest.M
     assert ran.exception is None, ran.output
     assert "captured pc-1: image windows, version 3" in ran.output
     assert "2 things were found" in ran.output
+
+
+def test_what_it_waits_for_is_told_and_that_it_goes_on(
+    console: ListeningConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course: list[dict[str, Any]] = [
+        {"step": CaptureStep.RUNNING, "reason": "the library is full", "done": 0.25, "read_bytes": 25, "disk_size": 0},
+        {"reason": "", "done": 0.5, "read_bytes": 50},
+        {"step": CaptureStep.DONE, "version": 1},
+    ]
+    shown: list[tuple[str, int, int]] = []
+
+    def play(captures: PlayedCaptures, _seconds: float) -> None:
+        for capture_id in captures.all:
+            captures.change(capture_id, **course[len(set(shown))])
+
+    monkeypatch.setattr(PlayedCaptures, "play", play)
+    monkeypatch.setattr(module, "progress_bars", lambda: nullcontext(lambda *given: shown.append(given)))
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    ran = run(console)
+    assert "the library is full\nit goes on\ncaptured pc-1" in ran.output
+    assert list(dict.fromkeys(shown)) == [("running", 25, 100), ("running", 50, 100)]
 
 
 def test_its_failure_is_told(console: ListeningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
