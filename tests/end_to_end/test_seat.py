@@ -1,15 +1,8 @@
 """A seat as the environment runs it: on a terminal, with a log on a pipe, told by a kernel's command line."""
 
-import fcntl
 import os
-import pty
-import re
-import signal
-import struct
 import subprocess
 import sys
-import termios
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,68 +11,9 @@ import pytest
 from broadcaster.broker import LOOPBACK
 from tests.end_to_end.room import KEYS, OLD_BYTE, PATIENCE, ROOT, Lines, Room, free_port, is_bootable
 from tests.end_to_end.room import _at_home as at_home
+from tests.end_to_end.terminal_seat import OnTerminal
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
-
-PICTURE_SIZE = (25, 80)
-"""lines and columns"""
-
-
-class OnTerminal:
-    """``slatecast seat`` on a terminal of its own."""
-
-    def __init__(self, room: Room, command_line: str, *options: str) -> None:
-        (room.folder / "cmdline").write_text(command_line)
-        self._hands, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *PICTURE_SIZE, 0, 0))
-        log, written = os.pipe()
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "slatecast", "seat", "--command-line", "cmdline"),
-                *("--log", f"/dev/fd/{written}", *options),
-            ],
-            cwd=room.folder,
-            env={**os.environ, **at_home(room.folder), "PYTHONPATH": str(ROOT), "TERM": "linux"},
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            pass_fds=[written],
-            start_new_session=True,
-        )
-        os.close(terminal)
-        os.close(written)
-        self.log = Lines(os.fdopen(log))
-        self.written = b""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def type(self, keys: str) -> None:
-        os.write(self._hands, keys.encode())
-
-    def until(self, pattern: str) -> re.Match[str]:
-        """The line of the log of this form, which the documentation promises."""
-        return self.log.until(f"^slatecast: {pattern}$")
-
-    def finish(self) -> int:
-        code = self._process.wait(PATIENCE)
-        self.log.join()
-        self._reader.join(PATIENCE)
-        assert b"Traceback" not in self.written
-        return code
-
-    def terminate(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _read(self) -> None:
-        try:
-            while data := os.read(self._hands, 65536):
-                self.written += data
-        except OSError:  # whoever had the terminal is gone
-            os.close(self._hands)
 
 
 class Operator:
