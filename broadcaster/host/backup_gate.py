@@ -12,6 +12,9 @@ from protocol.capture import CaptureStep
 _NAMED: Final = 3
 """[seats] that a refusal names; the rest is a number."""
 
+NOT_BACKED_UP: Final = "not backed up yet"
+"""how the refusal begins of a start that comes too early"""
+
 
 class Backups(Protocol):
     """Captures of seats' disks, as far as a plan knows them."""
@@ -50,7 +53,7 @@ class BackupGate:
         names = {seat.machine: seat.seat for seat in hosting.seats}
         reasons = [reason for machine in machines if (reason := self._reason(hosting, machine, names.get(machine, "")))]
         rest = f" and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
-        return f"not backed up yet: {', '.join(reasons[:_NAMED])}{rest}" if reasons else ""
+        return f"{NOT_BACKED_UP}: {', '.join(reasons[:_NAMED])}{rest}" if reasons else ""
 
     def _reason(self, hosting: Hosting, machine: str, seat: str) -> str:
         capture_id = hosting.backups.get(machine)

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.live import Live
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from broadcaster.host.backup_gate import NOT_BACKED_UP
 from dashboards.desk_rules import to_overwrite
+from dashboards.fleet.capture_view import CaptureView
 from dashboards.fleet.views import SeatState, SessionView
 from protocol.errors import ConfigError, RefusedError, SlatecastError, TransportError
 from protocol.operators import SessionStep
@@ -23,10 +25,13 @@ from slatecast.cli.tables import output_console
 from slatecast.console_api import ConsoleAddress, ConsoleApi
 
 LOOK_AGAIN: Final = 1.0
-"""[s] between two tries to reach a console that is started again"""
+"""[s] between two tries to reach a console that is started again, or to start a plan whose backups are being made"""
 
 PATIENCE: Final = 30.0
 """[s] in which a console that was there comes back"""
+
+BACKUP_NEWS: Final = 5.0
+"""[s] before a plan whose backups nobody makes is given up: the console hears of them within 2 s"""
 
 Tsi = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 
@@ -69,7 +74,7 @@ def plan_and_start(
         # Asked outside of any event loop, which would not let Ctrl-C through.
         typed_room, typed_count = _confirmed(view, expect, yes)
         typed = {"typed_room": typed_room, "typed_count": typed_count}
-        talk(address, lambda api: api.post(f"sessions/{tsi}/start", typed))
+        talk(address, lambda api: _start(api, view, typed))
     except BaseException:
         _drop(address, tsi)
         raise
@@ -136,6 +141,29 @@ async def _planned(api: ConsoleApi, order: object) -> str:
     planned = await api.post("sessions", order, _Planned)
     assert planned is not None
     return planned.tsi
+
+
+async def _start(api: ConsoleApi, view: SessionView, typed: object) -> None:
+    """Start a plan that was confirmed, once the backups that it waits for are in the library."""
+    machines = {seat.machine for seat in view.seats}
+    loop = asyncio.get_running_loop()
+    deadline, said = loop.time() + BACKUP_NEWS, ""
+    while True:
+        try:
+            await api.post(f"sessions/{view.tsi}/start", typed)
+        except RefusedError as error:
+            if not str(error).startswith(NOT_BACKED_UP):
+                raise
+            captures = await api.get("captures", list[CaptureView])
+            is_running = any(each.is_open and each.is_backup and each.machine in machines for each in captures)
+            if not is_running and loop.time() >= deadline:
+                raise
+            if str(error) != said:
+                said = str(error)
+                click.echo(said, err=True)
+        else:
+            return
+        await asyncio.sleep(LOOK_AGAIN)
 
 
 async def _settled_plan(api: ConsoleApi, tsi: str, expected: int | None, wait: float) -> SessionView:

@@ -1,15 +1,23 @@
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+from broadcaster.host.backup_gate import NOT_BACKED_UP
+from dashboards.fleet.capture_view import CaptureView
+from protocol.capture import CaptureStep
 from protocol.errors import ConfigError, RefusedError
 from protocol.operators import SessionStep
 from slatecast.cli import session_planning as module
 from slatecast.cli.console_command import the_console
 from slatecast.cli.session_planning import image_order, judge_confirmation, plan_and_start
+from slatecast.console_api import ConsoleApi
+from tests.dashboards.fleet.news import TSI, session_view
 from tests.slatecast.played_console import ListeningConsole, listening_console
 
 
@@ -87,3 +95,63 @@ class TestPlans:
         assert isinstance(ended.exception, RefusedError)
         assert "seats can be overwritten, not 999: the table says why" in str(ended.exception)
         assert steps(console) == [SessionStep.ENDED]
+
+
+class HeldConsole:
+    """Refuses to start a plan this often, and says what is captured meanwhile."""
+
+    def __init__(self, refusals: list[str], captures: list[CaptureView]) -> None:
+        self.refusals = refusals
+        self.captures = captures
+        self.is_started = False
+
+    async def post(self, path: str, _body: object) -> None:
+        assert path == f"sessions/{TSI}/start"
+        if self.refusals:
+            raise RefusedError(self.refusals.pop(0))
+        self.is_started = True
+
+    async def get(self, path: str, _shape: object) -> list[CaptureView]:
+        assert path == "captures"
+        return self.captures
+
+
+def backup_of(machine: str, step: CaptureStep) -> CaptureView:
+    return CaptureView("c", machine, "pc-01", "b", True, step, "", 0, "", 0, 0, 0, 0, 0, 0, "")
+
+
+async def started(console: HeldConsole, machine: str) -> None:
+    view = session_view("planned")
+    (seat,) = view.seats
+    of_machine = replace(view, tsi=TSI, seats=(replace(seat, machine=machine),))
+    await module._start(cast("ConsoleApi", console), of_machine, {})
+
+
+@pytest.mark.asyncio
+async def test_a_start_waits_for_backups(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(module, "BACKUP_NEWS", 0.0)
+    refusals = [f"{NOT_BACKED_UP}: pc-01 ({share}%)" for share in (0, 0, 50)]
+    console = HeldConsole(list(refusals), [backup_of("m", CaptureStep.RUNNING)])
+    await started(console, "m")
+    assert console.is_started
+    assert capsys.readouterr().err == f"{refusals[0]}\n{refusals[2]}\n"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("refusal", "captures"),
+    [
+        (f"{NOT_BACKED_UP}: pc-01 (no room)", [backup_of("m", CaptureStep.FAILED)]),
+        (f"{NOT_BACKED_UP}: pc-01 (0%)", [backup_of("another", CaptureStep.RUNNING)]),
+        ("the plan has ended", [backup_of("m", CaptureStep.RUNNING)]),
+    ],
+)
+async def test_a_start_that_nothing_helps_is_refused(
+    monkeypatch: pytest.MonkeyPatch, refusal: str, captures: list[CaptureView]
+) -> None:
+    monkeypatch.setattr(module, "BACKUP_NEWS", 0.0)
+    console = HeldConsole([refusal], captures)
+    with pytest.raises(RefusedError, match=re.escape(refusal)):
+        await started(console, "m")
+    assert not console.is_started
