@@ -20,7 +20,8 @@ async def watch_target(rule: str, tell: Callable[[str, str, str], object], is_bu
     while True:
         if not is_busy():
             seen = await asyncio.to_thread(look_for_target, rule)
-            if seen != before:
+            # A session that began meanwhile holds the disk, which then looks like one in use by somebody else.
+            if not is_busy() and seen != before:
                 before = seen
                 tell(*seen)
         await asyncio.sleep(LOOK_SECONDS)

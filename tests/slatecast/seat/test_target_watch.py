@@ -45,7 +45,7 @@ def test_what_a_disk_is(found: TargetInfo, seen: tuple[str, str, str], monkeypat
 async def test_it_looks_again_unless_the_disk_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target_watch, "LOOK_SECONDS", 0.0)
     looks: list[TargetInfo | TargetError] = [TargetError("auto", "fits 2 disks"), DISK, DISK]
-    busy = iter([False, True, True, False, False])
+    busy = iter([False, False, True, True, False, False, False, False])
     told: list[tuple[str, str, str]] = []
     is_over = asyncio.Event()
 
@@ -66,3 +66,24 @@ async def test_it_looks_again_unless_the_disk_is_busy(monkeypatch: pytest.Monkey
     await is_over.wait()
     watching.cancel()
     assert told == [("auto", "", "fits 2 disks"), ("/dev/sda", str(DISK), "")]
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_a_session_took_meanwhile_is_not_one_in_use_by_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(target_watch, "LOOK_SECONDS", 0.0)
+    looks = [DISK, TargetInfo("/dev/sda", TargetKind.DISK, 10**9, use="in use by another program")]
+    told: list[tuple[str, str, str]] = []
+    is_over = asyncio.Event()
+
+    def is_busy() -> bool:
+        if not looks:
+            is_over.set()
+        return not looks
+
+    monkeypatch.setattr(target_watch, "resolve_target", lambda _rule: looks.pop(0))
+    watching = asyncio.create_task(watch_target("auto", lambda *seen: told.append(seen), is_busy))
+    await is_over.wait()
+    watching.cancel()
+    assert told == [("/dev/sda", str(DISK), "")]
