@@ -24,7 +24,7 @@ import msgspec
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from protocol.errors import LibraryError, SessionStateError
-from protocol.fields import UNPRINTABLE, Key, Signature
+from protocol.fields import Key, Signature, printable
 from protocol.link.whole_file import sync_folder
 from protocol.signing import Purpose, SigningKey
 
@@ -260,4 +260,4 @@ def _write_whole(descriptor: int, written: bytes, size: int) -> None:
 def _one_line(text: str) -> str:
     """Receivers, images and users name themselves; a log is read on a terminal, line by line."""
     encodable = text.encode(errors="backslashreplace").decode()[:MAX_TEXT]
-    return "".join(letter if letter.isprintable() else UNPRINTABLE for letter in encodable)
+    return printable(encodable)

@@ -14,7 +14,7 @@ import msgspec
 
 from protocol import signing
 from protocol.errors import MessageError, SignatureError
-from protocol.fields import UNPRINTABLE, Count, Digest, Key, Nonce, ShortText, Tsi
+from protocol.fields import Count, Digest, Key, Nonce, ShortText, Tsi, printable
 from protocol.messages import SignedCertificate
 from protocol.signing import Purpose, SigningKey
 from protocol.ticket import ReceiverKeys
@@ -65,7 +65,7 @@ _DECODER: Final = msgspec.json.Decoder(Certificate)
 def plain_text(text: str) -> str:
     """The end of a text of any origin as a certificate can carry it: encodable, printable, 64 characters at most."""
     encodable = text.encode(errors="backslashreplace").decode()[-_TEXT_LENGTH:]
-    return "".join(letter if letter.isprintable() else UNPRINTABLE for letter in encodable)
+    return printable(encodable)
 
 
 def sign_certificate(certificate: Certificate, key: SigningKey) -> SignedCertificate:

@@ -17,7 +17,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from protocol.errors import MessageError
-from protocol.fields import UNPRINTABLE, Count, LongText, ShortText, Tsi
+from protocol.fields import Count, LongText, ShortText, Tsi, printable
 
 MAX_CONFIGURATION_LENGTH: Final = 4 << 20
 """[bytes] of a SeatConfiguration: 10,000 files of drivers with paths of 200 characters."""
@@ -300,7 +300,7 @@ def decode_step_report(body: bytes) -> StepReport:
         MessageError: too long, no JSON, or out of bounds.
     """
     report = _decoded(body, StepReport, 8 * 1024)
-    return msgspec.structs.replace(report, name=_letters(report.name), text=_letters(report.text))
+    return msgspec.structs.replace(report, name=printable(report.name), text=printable(report.text))
 
 
 def beacon_datagram(token: str) -> bytes:
@@ -327,7 +327,3 @@ def _decoded(body: bytes, kind: type[Decoded], longest: int) -> Decoded:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"{kind.__name__}: {error}") from error
-
-
-def _letters(text: str) -> str:
-    return "".join(letter if letter.isprintable() else UNPRINTABLE for letter in text)

@@ -18,7 +18,7 @@ import msgspec
 
 from protocol import PROTOCOL_VERSION, signing
 from protocol.errors import MessageError
-from protocol.fields import UNPRINTABLE, Digest, Key, Nonce, Signature
+from protocol.fields import Digest, Key, Nonce, Signature, printable
 from protocol.pairing import PAIRING_MESSAGE_LENGTH, PROOF_LENGTH, RANDOM_LENGTH
 from protocol.signing import SIGNATURE_LENGTH, Purpose, SigningKey
 from protocol.ticket import ReceiverKeys
@@ -177,7 +177,7 @@ def decode_hello(body: bytes) -> Hello:
     hello = _decode(_HELLO, body, MAX_REQUEST_LENGTH, "hello")
     if hello.seat.isprintable():
         return hello
-    seat = "".join(letter if letter.isprintable() else UNPRINTABLE for letter in hello.seat)
+    seat = printable(hello.seat)
     return msgspec.structs.replace(hello, seat=seat)
 
 

@@ -62,6 +62,11 @@ def is_mac_address(text: str) -> bool:
     return re.match(_MAC_ADDRESS, text) is not None
 
 
+def printable(text: str) -> str:
+    """``text`` as it may stand on a terminal and in a log: in one line, and nothing in it is obeyed."""
+    return "".join(letter if letter.isprintable() else UNPRINTABLE for letter in text)
+
+
 def encode_tsi(tsi: int) -> str:
     """A transport session identifier as it stands in messages and topics: 16 hex digits."""
     return f"{tsi:016x}"

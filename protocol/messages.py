@@ -27,7 +27,6 @@ from protocol.fields import (
     MAX_MESSAGE_LENGTH,
     MAX_REPAIR_ENTRIES,
     MAX_SEATS,
-    UNPRINTABLE,
     Bitmap,
     BitmapBlocks,
     BlockNumber,
@@ -45,6 +44,7 @@ from protocol.fields import (
     SymbolCount,
     Toi,
     Tsi,
+    printable,
 )
 from protocol.firmware import Firmware
 from protocol.manifest import CHUNK_SIZE
@@ -395,5 +395,5 @@ def _printable(value: Shown) -> Shown:
         if isinstance(field, msgspec.Struct):
             changes[name] = _printable(field)
         elif isinstance(field, str) and not field.isprintable():
-            changes[name] = "".join(letter if letter.isprintable() else UNPRINTABLE for letter in field)
+            changes[name] = printable(field)
     return msgspec.structs.replace(value, **changes) if changes else value

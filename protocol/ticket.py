@@ -18,7 +18,7 @@ import msgspec
 
 from protocol import sealed_box, signing
 from protocol.errors import SealError, SignatureError, TicketError
-from protocol.fields import UNPRINTABLE, Count, Digest, Key, Nonce, Tsi
+from protocol.fields import Count, Digest, Key, Nonce, Tsi, printable
 from protocol.messages import Announcement, SignedTicket, encode_message
 from protocol.sealed_box import OpeningKey
 from protocol.signing import Purpose, SigningKey
@@ -196,7 +196,7 @@ def _decode(body: bytes) -> Ticket:
     try:
         ticket = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "".join(letter if letter.isprintable() else UNPRINTABLE for letter in str(error))
+        reason = printable(str(error))
         raise TicketError(f"the order to write is malformed: {reason}") from None
     if _ENCODER.encode(ticket) != body:  # what other readers of JSON make of it could be another order
         raise TicketError("the order to write is malformed: not in its one canonical form")

@@ -28,6 +28,7 @@ from protocol.capture import (
     decode_lacking,
 )
 from protocol.errors import ConfigError, IntegrityError, LibraryError, MessageError, RefusedError, TransportError
+from protocol.fields import printable
 from protocol.seat_api import (
     MAX_API_BODY,
     RESTORES_PATH,
@@ -234,7 +235,7 @@ class SeatApiLink:
         if status in expected:
             return
         said = (await _read(response, _MAX_COMPLAINT) or b"").decode(errors="replace").strip().partition("\n")[0]
-        words = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in said)[:300]
+        words = printable(said)[:300]
         if status in _AGAIN:
             raise TransportError(f"the broadcaster at {self._url} is busy (it answers {status})")
         if status == 507:

@@ -25,7 +25,7 @@ from protocol.capture import CapturedDisk
 from protocol.digests import StoredDigest
 from protocol.disk.parallel import parallel_map
 from protocol.errors import ManifestError
-from protocol.fields import UNPRINTABLE
+from protocol.fields import printable
 from protocol.manifest import (
     CHUNK_SIZE,
     Manifest,
@@ -220,7 +220,7 @@ def _header(record: CaptureRecord, disk: CapturedDisk, version: int, created: st
         name=record.image,
         version=version,
         created=created,
-        source=_printable(disk.source),
+        source=printable(disk.source),
         disk_size=disk.disk_size,
         logical_sector_size=disk.logical_sector_size,
         partition_table=disk.partition_table,
@@ -239,12 +239,8 @@ def _described(partition: PartitionInfo) -> PartitionInfo:
         number=partition.number,
         offset=partition.offset,
         length=partition.length,
-        type=_printable(partition.type),
-        filesystem=_printable(partition.filesystem),
-        label=_printable(partition.label),
+        type=printable(partition.type),
+        filesystem=printable(partition.filesystem),
+        label=printable(partition.label),
         used_bytes=partition.used_bytes,
     )
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else UNPRINTABLE for letter in text)

@@ -12,7 +12,7 @@ from broadcaster.captures.naming import checked_name
 from protocol.backup_names import backup_name
 from protocol.capture import CaptureStep, CaptureWish, Finding
 from protocol.errors import RefusedError
-from protocol.fields import MAX_SEATS, UNPRINTABLE
+from protocol.fields import MAX_SEATS, printable
 from protocol.operators import CaptureNews
 from protocol.seat_api import CaptureOrder
 
@@ -181,7 +181,7 @@ class CaptureRegister:
         """
         checked_name(wish.image)
         there = self._attending.get(receiver_id)
-        machine = _printable(wish.machine) if there is None else there.machine
+        machine = printable(wish.machine) if there is None else there.machine
         earlier = self._open_by(receiver_id) or self._open_of(machine)
         if earlier is not None:
             may_have_it = earlier.is_of(receiver_id, machine, when.now) or earlier.record.step is CaptureStep.ORDERED
@@ -196,11 +196,11 @@ class CaptureRegister:
             capture_id=self._draw_id(),
             receiver_id=receiver_id,
             machine=machine,
-            seat=_printable("" if there is None else there.seat),
+            seat=printable("" if there is None else there.seat),
             image=wish.image,
             is_backup=False,
             step=CaptureStep.ASKED,
-            target=_printable(wish.target),
+            target=printable(wish.target),
             disk_size=wish.disk_size,
             began_at=when.at,
         )
@@ -236,7 +236,7 @@ class CaptureRegister:
             capture_id=self._draw_id(),
             receiver_id=there.receiver_id,
             machine=there.machine,
-            seat=_printable(there.seat),
+            seat=printable(there.seat),
             image=image,
             is_backup=bool(kept),
             kept=kept,
@@ -273,7 +273,3 @@ class CaptureRegister:
     def _machine(self, receiver_id: str) -> str:
         there = self._attending.get(receiver_id)
         return "" if there is None else there.machine
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else UNPRINTABLE for letter in text)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from protocol.capture import MAX_FINDINGS, Finding, FindingKind
-from protocol.fields import MAX_LONG_TEXT
+from protocol.fields import MAX_LONG_TEXT, printable
 from receiver.capture import linux_findings, windows_findings
 from receiver.capture.disk_findings import disk_findings, place
 from receiver.capture.linux_findings import linux_traces
@@ -69,5 +69,5 @@ def _told(code: str, where: str, traces: list[Trace]) -> Finding:
 
 
 def _warning(code: str, where: str, text: str) -> Finding:
-    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    plain = printable(text)
     return Finding(kind=FindingKind.WARNING, code=code, where=where, text=plain[:MAX_LONG_TEXT])

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from protocol.fields import printable
+
 LONGEST_LINE: Final = 400
 """[characters] of one sentence: as long as a reason in a report may be; stops a peer from filling the screen."""
 
@@ -45,5 +47,4 @@ class ScreenModel:
 
 def plain(text: str, longest: int = LONGEST_LINE) -> str:
     """One line that does nothing to a terminal, whoever wrote it."""
-    cut = text[:longest]
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cut)
+    return printable(text[:longest])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import fields
-from protocol.fields import decode_tsi, encode_tsi
+from protocol.fields import decode_tsi, encode_tsi, printable
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,13 @@ def test_a_type_ends_at_its_bound(kind: Any, good: object, bad: object) -> None:
 def test_a_tsi_is_sixteen_digits_and_back(tsi: int) -> None:
     assert len(encode_tsi(tsi)) == 16
     assert decode_tsi(encode_tsi(tsi)) == tsi
+
+
+@given(st.text())
+def test_what_is_printable_is_one_line_of_the_same_length(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert len(shown) == len(text)
+    assert [letter for letter in shown if letter != fields.UNPRINTABLE] == [
+        letter for letter in text if letter.isprintable() and letter != fields.UNPRINTABLE
+    ]
