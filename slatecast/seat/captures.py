@@ -4,10 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from protocol.seat_api import CaptureOrder
-from slatecast.seat.events import CaptureEnded, CaptureProgressed, StartCapture
+from slatecast.seat.events import CaptureEnded, CaptureProgressed, RefuseCapture, StartCapture
 
 CAPTURE_RETRY: Final = 5.0
 """[s] Before a capture that was interrupted is begun again: a broadcaster that restarts is back by then, or soon."""
+
+DISK_PATIENCE: Final = 15.0
+"""[s] without a disk that could be captured, before an order is refused: disks may take that long to be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class CaptureDesk:
         self._over: set[str] = set()
         """captures that are not begun again"""
         self._not_before = 0.0
+        self._diskless_since: float | None = None
 
     def handle(self, event: CaptureProgressed | CaptureEnded, now: float) -> None:
         """Take what a capture says."""
@@ -49,11 +53,31 @@ class CaptureDesk:
 
     def next_start(self, now: float) -> StartCapture | None:
         """What to begin now; only to be asked while no session may write."""
+        order = self._wanted(now)
+        if order is None:
+            return None
+        self._diskless_since = None
+        self.running = RunningCapture(order)
+        return StartCapture(order)
+
+    def without_disk(self, fault: str, now: float) -> RefuseCapture | None:
+        """Instead of ``next_start`` while nobody knows which disk is meant: refuse what was ordered, after a while."""
+        order = self._wanted(now)
+        if order is None:
+            self._diskless_since = None
+            return None
+        self._diskless_since = now if self._diskless_since is None else self._diskless_since
+        if now - self._diskless_since < DISK_PATIENCE:
+            return None
+        self._diskless_since = None
+        self.running = RunningCapture(order, is_stopping=True)
+        return RefuseCapture(order.capture_id, fault)
+
+    def _wanted(self, now: float) -> CaptureOrder | None:
         order = self.order
         if order is None or self.running is not None or order.capture_id in self._over or now < self._not_before:
             return None
-        self.running = RunningCapture(order)
-        return StartCapture(order)
+        return order
 
     def must_yield(self) -> bool:
         """Somebody else is to have the disk: whether a capture is to be told to stop, which is said once."""

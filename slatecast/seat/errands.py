@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from protocol.capture import CaptureFailure
-from protocol.errors import SlatecastError
+from protocol.errors import SlatecastError, TransportError
+from protocol.fields import MAX_LONG_TEXT
 from protocol.link.tls import pinned_context
 from protocol.seat_api import WORK_INTERVAL, CaptureOrder, RestoreOffer, RestoreWish
 from receiver.enrolment import Enrolment
@@ -82,6 +83,19 @@ class Errands:
         self._stop_reason = reason
         if self._capturing is not None:
             self._capturing.stop()
+
+    def refuse_capture(self, capture_id: str, reason: str) -> None:
+        """Tell that it cannot be made here; how that went is told as its end."""
+        self._start(self._refuse_capture(capture_id, reason))
+
+    async def _refuse_capture(self, capture_id: str, reason: str) -> None:
+        if self._link is None:
+            return
+        is_told = False
+        with contextlib.suppress(TransportError):
+            await self._link.send_failure(capture_id, CaptureFailure(is_refused=True, reason=reason[:MAX_LONG_TEXT]))
+            is_told = True
+        self._tell(CaptureEnded(capture_id, reason, may_try_again=not is_told))
 
     async def _capture(self, order: CaptureOrder, capturing: Capturing) -> None:
         if self._link is None or not self._turn.take():

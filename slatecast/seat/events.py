@@ -262,6 +262,14 @@ class StopCapture:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseCapture:
+    """Tell the broadcaster that it cannot be begun, and why."""
+
+    capture_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskRestore:
     """Tell the broadcaster that somebody has chosen, and confirmed."""
 
@@ -279,5 +287,14 @@ class PowerOff:
 
 
 Action = (
-    Say | AnswerWords | AbortSession | BreakOffSession | StartCapture | StopCapture | AskRestore | Restart | PowerOff
+    Say
+    | AnswerWords
+    | AbortSession
+    | BreakOffSession
+    | StartCapture
+    | StopCapture
+    | RefuseCapture
+    | AskRestore
+    | Restart
+    | PowerOff
 )

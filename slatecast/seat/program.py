@@ -27,6 +27,7 @@ from slatecast.seat.events import (
     KeyPressed,
     NetworkSeen,
     PowerOff,
+    RefuseCapture,
     Restart,
     Say,
     StartCapture,
@@ -160,18 +161,20 @@ class SeatProgram:
                 life.abort()
             case BreakOffSession() if life is not None:
                 life.break_off()
-            case StartCapture() | StopCapture() | AskRestore() if life is not None and life.errands is not None:
+            case StartCapture() | StopCapture() | RefuseCapture() | AskRestore() if life and life.errands is not None:
                 self._run_errand(life, action)
             case _:
                 pass
 
-    def _run_errand(self, life: "Life", action: StartCapture | StopCapture | AskRestore) -> None:
+    def _run_errand(self, life: "Life", action: StartCapture | StopCapture | RefuseCapture | AskRestore) -> None:
         assert life.errands is not None
         match action:
             case StartCapture(order=order):
                 life.errands.start_capture(order, order.target or self._state.target.path)
             case StopCapture(reason=reason):
                 life.errands.stop_capture(reason)
+            case RefuseCapture(capture_id=capture_id, reason=reason):
+                life.errands.refuse_capture(capture_id, reason)
             case AskRestore(offer=offer):
                 life.errands.ask_restore(offer)
 

@@ -236,8 +236,11 @@ class SeatState:
         if self.may_write:
             if self.captures.must_yield():
                 self._actions.append(StopCapture())
-        elif self.is_joined and not self.target.fault and (start := self.captures.next_start(now)) is not None:
-            self._actions.append(start)
+        elif self.is_joined:
+            fault = f"{self.target.path}: {self.target.fault}" if self.target.fault else ""
+            action = self.captures.without_disk(fault, now) if fault else self.captures.next_start(now)
+            if action is not None:
+                self._actions.append(action)
 
     # --- keys --------------------------------------------------------------------------------------------------------
 

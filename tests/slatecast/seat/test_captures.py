@@ -1,5 +1,5 @@
-from slatecast.seat.captures import CAPTURE_RETRY, CaptureDesk
-from slatecast.seat.events import CaptureEnded, CaptureProgressed, StartCapture
+from slatecast.seat.captures import CAPTURE_RETRY, DISK_PATIENCE, CaptureDesk
+from slatecast.seat.events import CaptureEnded, CaptureProgressed, RefuseCapture, StartCapture
 from tests.slatecast.seat.facts import ORDER
 
 
@@ -21,6 +21,19 @@ def test_one_that_was_interrupted_comes_again_after_a_while() -> None:
     desk.handle(CaptureEnded(ORDER.capture_id, "interrupted", may_try_again=True), 2.0)
     assert desk.next_start(2.0 + CAPTURE_RETRY - 0.1) is None
     assert desk.next_start(2.0 + CAPTURE_RETRY) == StartCapture(ORDER)
+
+
+def test_without_a_disk_an_order_is_refused_after_a_while() -> None:
+    desk = CaptureDesk()
+    assert desk.without_disk("fits 2 disks", 0.0) is None
+    desk.order = ORDER
+    assert desk.without_disk("is being looked for", 1.0) is None
+    assert desk.without_disk("fits 2 disks", 1.0 + DISK_PATIENCE - 0.1) is None
+    assert desk.without_disk("fits 2 disks", 1.0 + DISK_PATIENCE) == RefuseCapture(ORDER.capture_id, "fits 2 disks")
+    assert desk.without_disk("fits 2 disks", 100.0) is None, "while that is told"
+    desk.handle(CaptureEnded(ORDER.capture_id, "fits 2 disks", may_try_again=True), 100.0)
+    assert desk.without_disk("fits 2 disks", 200.0) is None, "nobody heard it; its time begins anew"
+    assert desk.next_start(201.0) == StartCapture(ORDER), "somebody has pulled one out"
 
 
 def test_it_is_told_once_to_yield() -> None:

@@ -36,6 +36,7 @@ class SeatApi:
         self.answer: RestoreAnswer | Exception = RestoreAnswer(tsi=TSI)
         self.wishes: list[RestoreWish] = []
         self.failures: list[CaptureFailure] = []
+        self.is_away = False
 
     async def __aenter__(self) -> "SeatApi":
         return self
@@ -59,6 +60,8 @@ class SeatApi:
 
     async def send_failure(self, capture_id: str, failure: CaptureFailure) -> None:
         assert capture_id == ORDER.capture_id
+        if self.is_away:
+            raise TransportError("away")
         self.failures.append(failure)
 
 
@@ -204,3 +207,11 @@ async def test_a_broadcaster_without_a_seat_api_has_no_errands(monkeypatch: pyte
         assert (await seat.told.get()) == CaptureEnded(ORDER.capture_id, "the disk is in use", may_try_again=True)
         await seat.errands.configure(TSI, "/dev/sda")
         assert await seat.told.get() == ConfigurationEnded(Afterwards.RESTART, is_configured=False)
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_a_capture_that_cannot_be_made_is_refused_once_somebody_hears_it(seat: Seat, is_away: bool) -> None:
+    seat.api.is_away = is_away
+    seat.errands.refuse_capture(ORDER.capture_id, "auto: fits 2 disks")
+    assert await seat.told.get() == CaptureEnded(ORDER.capture_id, "auto: fits 2 disks", may_try_again=is_away)
+    assert seat.api.failures == ([] if is_away else [CaptureFailure(is_refused=True, reason="auto: fits 2 disks")])

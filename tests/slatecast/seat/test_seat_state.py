@@ -10,7 +10,7 @@ from protocol.configuration import StepState
 from protocol.messages import ReceiverState
 from protocol.seat_api import CaptureOrder
 from slatecast.seat.boot_arguments import SeatMode
-from slatecast.seat.captures import CAPTURE_RETRY
+from slatecast.seat.captures import CAPTURE_RETRY, DISK_PATIENCE
 from slatecast.seat.events import (
     AbortSession,
     Action,
@@ -29,6 +29,7 @@ from slatecast.seat.events import (
     KeyPressed,
     NetworkSeen,
     PowerOff,
+    RefuseCapture,
     Refused,
     Restart,
     RestoreAnswered,
@@ -125,6 +126,16 @@ def test_no_capture_while_nobody_knows_which_disk(seat: SeatState) -> None:
     assert actions(seat) == []
     seat.handle(TARGET, 2.0)
     assert actions(seat) == [StartCapture(ORDER)]
+
+
+def test_an_order_for_a_disk_that_stays_unknown_is_refused(seat: SeatState) -> None:
+    seat.handle(TargetSeen("auto", fault="fits 2 disks"), 1.0)
+    seat.handle(work(capture=ORDER), 1.0)
+    seat.tick(1.0 + DISK_PATIENCE)
+    assert actions(seat) == [RefuseCapture(ORDER.capture_id, "auto: fits 2 disks")]
+    seat.handle(CaptureEnded(ORDER.capture_id, "auto: fits 2 disks"), 30.0)
+    seat.handle(TARGET, 60.0)
+    assert actions(seat) == []
 
 
 def test_whoever_sits_there_may_stop_a_capture_for_good(seat: SeatState) -> None:
