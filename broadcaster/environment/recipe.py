@@ -179,7 +179,11 @@ LEFT_OUT: Final = (
     "usr/bin/dpkg*",
     "usr/games",
     "usr/include",
-    "usr/lib/*/gconv",
+    "usr/lib/*/gconv/IBM85[!0]*",  # mtools needs IBM850 for names on a FAT
+    "usr/lib/*/gconv/IBM8[!5]*",
+    "usr/lib/*/gconv/IBM[!8]*",
+    "usr/lib/*/gconv/I[!B]*",
+    "usr/lib/*/gconv/[!Ig]*",
     "usr/lib/*/perl*",
     "usr/lib/*/libapt-*",
     "usr/lib/*/libgnutls*",

@@ -7,11 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from protocol.errors import DiskError
 from receiver.configure.running import find, run, run_well
 from receiver.configure.target_disk import ESP_TYPES, DiskPartition, DiskTable, TargetDisk
 
 MAX_ENTRY: Final = 1 << 20
 """[bytes] of a file of it that is looked into."""
+
+_IS_MISSING: Final = "not found"
+"""what mdir says of a path that is not there"""
 
 
 class EfiPartition:
@@ -30,8 +34,14 @@ class EfiPartition:
         return None if found is None else cls(disk, found)
 
     def names(self, folder: str) -> list[str]:
-        """What lies in a folder; folders end with a slash. Nothing where there is none."""
+        """What lies in a folder; folders end with a slash. Nothing where there is none.
+
+        Raises:
+            DiskError: mdir cannot read the file system.
+        """
         ran = run(self._stopping, find("mdir"), "-b", "-i", self._image, f"::/{folder}")
+        if ran.code != 0 and _IS_MISSING not in ran.complaints:
+            raise DiskError(self._image, "mdir", ran.last_lines())
         if ran.code != 0:
             return []
         lines = (line.strip().removeprefix("::/") for line in ran.output.splitlines())

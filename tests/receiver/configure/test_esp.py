@@ -41,6 +41,12 @@ def test_copying_makes_the_folders_and_replaces_what_is_there(esp: EfiPartition)
     assert [name.upper() for name in esp.names("EFI/BOOT")] == ["BOOTX64.EFI"]
 
 
+def test_what_cannot_be_read_is_not_taken_for_empty(esp: EfiPartition) -> None:
+    run("dd", "if=/dev/zero", f"of={esp._image}", "bs=4096", "count=1", "conv=notrunc", "status=none")
+    with pytest.raises(DiskError, match="mdir"):
+        esp.names("EFI")
+
+
 def test_what_is_not_there_is_not_copied(esp: EfiPartition) -> None:
     with pytest.raises(DiskError, match="mcopy"):
         esp.copy("EFI/debian/none.efi", "EFI/BOOT/BOOTX64.EFI")
