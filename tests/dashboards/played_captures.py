@@ -18,6 +18,7 @@ from protocol.commands import (
     FetchFindings,
     StopCapture,
 )
+from protocol.errors import RefusedError
 from protocol.operators import PAGE_LENGTH, CaptureNews, CapturesNews
 from tests.dashboards.played_session import hex_digits
 
@@ -27,6 +28,9 @@ FINDING = {"kind": "refusal", "code": "bitlocker", "where": "partition 3", "text
 DISK_SIZE: Final = 500_107_862_016
 USED_SHARE: Final = 0.04
 """of a disk that is read"""
+
+MOST_OPEN: Final = 120
+"""[captures] that a play takes orders for: more than one page, and few enough to be told at once"""
 
 SECONDS: Final = 40.0
 """[s] that a capture takes"""
@@ -158,6 +162,8 @@ class PlayedOrders:
     def _begin(self, machine: str, image: str, operator: str, at: float, *, is_backup: bool = False) -> str:
         if self._captures is None:
             return RUNNING
+        if len(self._captures.all) >= MOST_OPEN:
+            raise RefusedError(f"{MOST_OPEN} captures are open already: wait until some have ended")
         return self._captures.begin(machine, image, operator, at, is_backup=is_backup)
 
     def _back_up(self, machines: Iterable[str], operator: str, at: float) -> list[str]:
