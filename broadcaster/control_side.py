@@ -129,14 +129,14 @@ class Control:
             yield door
 
     @asynccontextmanager
-    async def seat_api(self, captures: Captures) -> AsyncIterator[SeatApi]:
-        """The seat API, on its standard port if that is free.
+    async def seat_api(self, captures: Captures, earlier_port: int | None = None) -> AsyncIterator[SeatApi]:
+        """The seat API, on its standard port if that is free, else on the one where seats of before look for it.
 
         Raises:
             TransportError: it cannot listen.
         """
         async with _first_free(
-            (DEFAULT_SEAT_API_PORT, 0),
+            (DEFAULT_SEAT_API_PORT, 0) if earlier_port is None else (DEFAULT_SEAT_API_PORT, earlier_port, 0),
             lambda port: SeatApi(
                 ip_address(self._host),
                 port,

@@ -1,8 +1,12 @@
 """What a host offers to the seats beside its sessions: captures, and the seat API that they and others are asked by."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from broadcaster.audit import AUDIT_FILE, AuditEvent, AuditLog
 from broadcaster.captures.intake import CaptureIntake
@@ -12,6 +16,14 @@ from broadcaster.control_side import Control
 from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
 from broadcaster.seat_api.api import SeatApi
+from protocol.link.whole_file import replace_whole
+
+PORT_FILE: Final = "seat-api.port"
+"""In the folder of the library: seats that are at work while a host is killed go on with the one after it."""
+
+LARGEST_PORT: Final = 65_535
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +77,23 @@ async def open_seat_side(
             utc_now=lambda: utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
         await stack.enter_async_context(captures)
-        yield SeatSide(captures, await stack.enter_async_context(control.seat_api(captures)))
+        file = library.root / PORT_FILE
+        api = await stack.enter_async_context(control.seat_api(captures, await asyncio.to_thread(_kept_port, file)))
+        await asyncio.to_thread(_keep_port, file, api.port)
+        yield SeatSide(captures, api)
+
+
+def _kept_port(file: Path) -> int | None:
+    """Where the host before this one listened; None where nobody knows."""
+    try:
+        port = int(file.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port <= LARGEST_PORT else None
+
+
+def _keep_port(file: Path, port: int) -> None:
+    try:
+        replace_whole(file, str(port).encode(), 0o600)
+    except OSError as error:
+        _logger.warning("seats that are at work may not find the next host: %s: %s", file, error.strerror or error)

@@ -1,15 +1,20 @@
 """Captures under a host that is killed in the middle, over TLS, with a machine that only sends."""
 
+import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from broadcaster.host.seat_side import _kept_port
 from broadcaster.library.verifying import verify_image
 from protocol.capture import CaptureStep, CaptureWish
 from protocol.commands import DecideCapture
+from protocol.link.front_door_address import DEFAULT_SEAT_API_PORT
 from protocol.link.mqtt import BrokerAddress
 from protocol.link.tls import pinned_context
 from receiver.enrolment import enrol
@@ -94,3 +99,23 @@ async def test_a_host_that_is_killed_goes_on_with_what_has_arrived(hosted: Hoste
     audit = (hosted.library.root / "audit.jsonl").read_text()
     assert '"capture ordered"' in audit
     assert '"reference"' in audit
+
+
+async def test_who_is_at_work_while_a_host_is_killed_finds_the_next_one(hosted: HostedRoom) -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # the standard port is another one's anyway
+            stack.enter_context(socket.create_server(("127.0.0.1", DEFAULT_SEAT_API_PORT)))
+        process = start(hosted)
+        async with seat(hosted, ReceiverIdentity.draw()) as link:
+            await link.work()
+            process.kill()
+            process = start(hosted)
+            await link.work()
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.finish() == 0
+
+
+@pytest.mark.parametrize("content", ["", "port", "0", "65536", "\xff"])
+async def test_a_port_that_cannot_be_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "port").write_text(content, "latin-1")
+    assert _kept_port(tmp_path / "port") is None
