@@ -17,8 +17,9 @@ from rich.table import Table
 from tests.lab import reference_machine, virtual_machine
 from tests.lab.environment_folder import missing_for_environment
 from tests.lab.network import Lab, LabError, missing_requirement
-from tests.lab.site import Site
-from tests.lab.steps import PCS, STEPS, Bench
+from tests.lab.served_site import ServedSite
+from tests.lab.steps import PCS
+from tests.lab.whole_way import STEPS, Way
 
 
 def main() -> int:
@@ -41,9 +42,8 @@ def main() -> int:
     pcs = tuple(pc for pc in PCS if pc.seat in options.pcs)
     is_done = False
     try:
-        with Lab(0) as lab, Site(folder, lab) as site:
-            site.serve_addresses()
-            is_done = _run(Bench(site, pcs), console)
+        with Lab(0) as lab, ServedSite(folder, lab) as site:
+            is_done = _run(Way(site, pcs), console)
     finally:
         if is_done and not options.keep:
             shutil.rmtree(folder)
@@ -52,14 +52,14 @@ def main() -> int:
     return 0 if is_done else 1
 
 
-def _run(bench: Bench, console: Console) -> bool:
+def _run(way: Way, console: Console) -> bool:
     table = Table("step", "outcome", "time")
     is_done = True
     for title, step in STEPS.items():
         console.print(f"[bold]{title}[/bold]: {(step.__doc__ or title).splitlines()[0]}")
         began = time.monotonic()
         try:
-            outcome = step(bench)
+            outcome = step(way)
         except (LabError, AssertionError) as error:
             is_done, outcome = False, f"[red]failed[/red]: {str(error)[-600:]}"
         seconds = time.monotonic() - began
@@ -68,6 +68,9 @@ def _run(bench: Bench, console: Console) -> bool:
         if not is_done:
             break
     console.print(table)
+    for seat, times in way.times.items():
+        told = ", ".join(f"{what} {seconds:.0f}" for what, seconds in times.items() if what)
+        console.print(f"{seat}, seconds from power-on: {told}")
     return is_done
 
 

@@ -16,7 +16,7 @@ import random
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -166,6 +166,18 @@ def copy_disk(disk: Path, copy: Path, size: int | None = None) -> Path:
     if size is not None:
         with copy.open("r+b") as file:
             file.truncate(size)
+    return copy
+
+
+def changed_disk(disk: Path, copy: Path, files: Mapping[str, bytes], size: int | None = None) -> Path:
+    """As ``copy_disk``, with more files in the root file system, by their paths in it."""
+    copy_disk(disk, copy)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as cleanup:
+        root = cleanup.enter_context(_mounted(f"{cleanup.enter_context(_partitioned(copy))}p3", Path(folder)))
+        for name, content in files.items():
+            (root / name).write_bytes(content)
+    if size is not None:
+        os.truncate(copy, size)
     return copy
 
 

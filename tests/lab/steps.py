@@ -1,14 +1,13 @@
-"""The steps of ``make lab``, each a function of the lab as it stands: what it does, and what must hold afterwards.
+"""Steps of labs, each a function of the lab as it stands: what it does, and what must hold afterwards.
 
 A step takes a ``Bench``, which keeps what later steps go on with, and returns a line for the table; it raises LabError
 or AssertionError when its promise is broken. Those that stand alone are tests too (``test_lab``).
 
-To add one: write the function, put it into ``STEPS`` where it belongs. What is by hand now and has a command of its own
-later: the environment starts from its kernel (``Site.machine``), not over the network.
+Here the environment starts from its kernel, and ``slatecast cast`` writes: the shortest way to machines that start from
+disks that we wrote. The whole way, with all that happens in a room, is in ``whole_way``.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -92,7 +91,7 @@ def boot_reference(bench: Bench, firmware: Firmware = Firmware.BIOS) -> str:
     assert facts.hostname == HOSTNAME
     assert not facts.failed_units, facts.failed_units
     assert facts.swap_bytes, "the swap file is not in use"
-    _assert_firmware(facts, firmware)
+    assert_firmware(facts, firmware)
     bench.facts[HOSTNAME] = facts
     return f"{facts.hostname} is up, kernel {facts.kernel}"
 
@@ -132,29 +131,15 @@ def start_from_new_disks(bench: Bench) -> str:
         assert facts.files_sha256 == reference.files_sha256, pc.seat
         assert facts.disk_bytes == pc.disk_size
         assert not facts.failed_units, facts.failed_units
-        _assert_firmware(facts, pc.firmware)
+        assert_firmware(facts, pc.firmware)
         bench.facts[pc.seat] = facts
     return f"{len(bench.pcs)} machines have the reference machine's files"
 
 
-def _assert_firmware(facts: Facts, firmware: Firmware) -> None:
+def assert_firmware(facts: Facts, firmware: Firmware) -> None:
+    """Whether a machine says that it started with this firmware."""
     assert (facts.firmware, facts.secure_boot) == {
         Firmware.BIOS: ("bios", False),
         Firmware.UEFI: ("uefi", False),
         Firmware.SECURE_BOOT: ("uefi", True),
     }[firmware]
-
-
-Step = Callable[[Bench], str]
-
-STEPS: Final[dict[str, Step]] = {
-    "build the reference machine": build_reference,
-    "build the environment": build_environment,
-    "start the reference machine (BIOS)": boot_reference,
-    "start the reference machine (UEFI)": lambda bench: boot_reference(bench, Firmware.UEFI),
-    "start the reference machine (Secure Boot)": lambda bench: boot_reference(bench, Firmware.SECURE_BOOT),
-    "add its image to the library": add_image,
-    "cast to blank machines": cast_to_blank_machines,
-    "start from the new disks": start_from_new_disks,
-}
-"""In their order: a step uses what the ones before it have left on the bench."""
