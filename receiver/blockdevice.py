@@ -114,7 +114,9 @@ class DiskDevice:
 
     @classmethod
     def open_to_read(cls, path: str | Path) -> Self:
-        """Open the disk so that nothing can be written to it; everybody who wants to write is kept out meanwhile.
+        """Open the disk so that nothing can be written to it, while others may read it too.
+
+        Nobody has it to himself at this moment; later somebody may take a block device to write to it.
 
         Raises:
             TargetError: as ``open``.
@@ -295,16 +297,24 @@ def _open_alone(name: str, access: int) -> int:
         if _int_ioctl(fd, _BLKROGET):  # the kernel opens it all the same and refuses the first write
             os.close(fd)
             raise TargetError(name, _OPEN_REASONS[errno.EROFS])
-        return fd
+        return _shared(name, fd) if access == os.O_RDONLY else fd
     if not stat.S_ISREG(mode):
         raise TargetError(name, "is neither a disk nor a regular file")
     fd = os.open(name, access | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if access == os.O_RDONLY else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
         raise TargetError(name, "is in use: another receiver writes to it") from error
     return fd
+
+
+def _shared(name: str, fd: int) -> int:
+    """The same disk without the claim to it: a backup reads it while a plan looks at it."""
+    try:
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(fd)
 
 
 def _open_direct(fd: int) -> int:

@@ -9,6 +9,8 @@ from protocol.errors import DiskError, TargetError
 from receiver.blockdevice import DiskDevice
 from receiver.disk_layout import incomplete_marker
 from receiver.preview import preview
+from receiver.target import inspect_target
+from tests.receiver.loop_device import loop_device, needs_root
 from tests.receiver.memory_device import MemoryDevice
 from tests.simulator.image import draw_image
 
@@ -76,6 +78,7 @@ def test_through_the_descriptor_that_it_gets_nothing_can_be_written(tmp_path: Pa
             device.zero_range(0, 4096)
         with pytest.raises(TargetError, match="in use"):
             DiskDevice.open(path)
+        DiskDevice.open_to_read(path).close()
     assert path.read_bytes() == IMAGE.disk
     DiskDevice.open(path).close()
 
@@ -85,3 +88,16 @@ def test_a_disk_that_somebody_writes_to_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(4096))
     with DiskDevice.open(path), pytest.raises(TargetError, match="in use"):
         DiskDevice.open_to_read(path)
+
+
+@needs_root
+@pytest.mark.system
+def test_a_block_device_that_is_looked_at_is_not_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(1 << 20))
+    with loop_device(path) as node:
+        with DiskDevice.open_to_read(node):
+            assert not inspect_target(node).use
+            DiskDevice.open_to_read(node).close()
+        with DiskDevice.open(node), pytest.raises(TargetError, match="in use"):
+            DiskDevice.open_to_read(node)
