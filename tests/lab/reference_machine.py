@@ -262,7 +262,7 @@ def _partitioned(disk: Path) -> Iterator[str]:
     """A loop device over ``disk`` with a device for each of its partitions."""
     device = call(["losetup", "--find", "--show", str(disk)]).strip()
     try:
-        call(["partx", "--add", device])
+        call(["partx", "--update", device])  # whoever had the device before may have left partitions
         yield device
     finally:
         with suppress(LabError):
