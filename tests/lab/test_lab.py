@@ -1,13 +1,14 @@
-"""Machines that really boot: the reference machine by BIOS and by UEFI, and blank ones that got its image."""
+"""Machines that really boot: the reference machine, and blank ones that got its image, by BIOS and by UEFI."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.lab import reference_machine, steps, virtual_machine
+from tests.lab import reference_machine, steps, virtual_machine, whole_way
 from tests.lab.environment_folder import missing_for_environment
 from tests.lab.network import Lab, missing_requirement
+from tests.lab.served_site import ServedSite
 from tests.lab.site import Site
 
 MISSING = (
@@ -32,8 +33,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def test_blank_machines_start_from_the_disks_that_a_cast_wrote(site: Site) -> None:
-    bench = steps.Bench(site, pcs=steps.PCS[:2])
+def test_a_blank_machine_starts_by_uefi_from_the_disk_that_a_cast_wrote(site: Site) -> None:
+    bench = steps.Bench(site, pcs=steps.PCS[1:2])
     steps.build_reference(bench)
     steps.build_environment(bench)
     steps.boot_reference(bench)
@@ -41,3 +42,15 @@ def test_blank_machines_start_from_the_disks_that_a_cast_wrote(site: Site) -> No
     steps.cast_to_blank_machines(bench)
     steps.start_from_new_disks(bench)
     assert {facts.firmware for facts in bench.facts.values()} == {"bios", "uefi"}
+
+
+def test_a_blank_machine_goes_the_whole_way_from_the_network_to_its_own_disk_by_bios(tmp_path: Path) -> None:
+    with Lab(0) as lab, ServedSite(tmp_path / "site", lab) as site:
+        way = whole_way.Way(site, pcs=steps.PCS[:1], old_seats=frozenset())
+        whole_way.build_reference(way)
+        steps.build_environment(way)
+        steps.add_image(way)
+        whole_way.serve(way)
+        whole_way.reimage(way)
+        print(way.times)
+        whole_way.compare(way)
