@@ -44,6 +44,7 @@ class OnTerminal:
         os.close(written)
         self.log = Lines(os.fdopen(log))
         self.written = b""
+        self._grown = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -54,6 +55,11 @@ class OnTerminal:
     def until(self, pattern: str) -> re.Match[str]:
         """The line of the log of this form, which the documentation promises."""
         return self.log.until(f"^slatecast: {pattern}$")
+
+    def until_drawn(self, text: bytes) -> None:
+        """Wait for a picture with this text: lines of the log come before the picture that goes with them."""
+        with self._grown:
+            assert self._grown.wait_for(lambda: text in self.written, PATIENCE), (text, self.written)
 
     def finish(self) -> int:
         """Wait for its end; the exit code."""
@@ -75,6 +81,8 @@ class OnTerminal:
     def _read(self) -> None:
         try:
             while data := os.read(self._hands, 65536):
-                self.written += data
+                with self._grown:
+                    self.written += data
+                    self._grown.notify_all()
         except OSError:  # whoever had the terminal is gone
             os.close(self._hands)

@@ -112,10 +112,10 @@ def test_somebody_there_stops_the_countdown(place: Place, room: Room) -> None:
     seat = place.start("--countdown", "600", "--trust", "trust")
     place.operator.let_in(seat.until(r"words (\w+ \w+ \w+ \w+)")[1])
     seat.until("state arming")
+    seat.until_drawn(b"Overwriting this disk in")
     seat.type("a")
     seat.until("refused: stopped at the seat")
     assert set(place.target.read_bytes()) == {OLD_BYTE}
     seat.terminate()
     assert seat.finish() == 0
-    assert b"Overwriting this disk in" in seat.written
     assert seat.written.endswith(b"\x1b[H")

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import random
+import shlex
 import shutil
 import tempfile
 import uuid
@@ -213,7 +214,7 @@ def _install_debian(root: Path) -> None:
             *("mmdebstrap", "--quiet", "--mode=root", "--variant=essential", f"--include={','.join(_PACKAGES)}"),
             *(f"--dpkgopt={files}" for files in _FILES),
             '--aptopt=Acquire::Languages "none"',
-            f'--essential-hook=cp -rT --preserve=mode {_OVERLAY} "$1"',
+            f'--essential-hook=cp -rT --preserve=mode {shlex.quote(str(_OVERLAY))} "$1"',
             *(RELEASE, str(root), *_sources()),
         ]
     )
