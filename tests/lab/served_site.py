@@ -26,6 +26,8 @@ from broadcaster.environment.description import (
     read_description,
     write_description,
 )
+from dashboards.rooms.rooms import rooms_from
+from dashboards.rooms.rooms_file import rooms_to_toml
 from tests.lab.network import LabError
 from tests.lab.site import RATE, Command, Site
 from tests.lab.virtual_machine import PATIENCE
@@ -72,7 +74,7 @@ class ServedSite(Site):
         state = self.folder / "console"
         if not state.exists():
             state.mkdir(mode=0o700)
-            (state / "rooms.toml").write_bytes(msgspec.toml.encode(_rooms(rooms)))
+            (state / "rooms.toml").write_bytes(rooms_to_toml(rooms_from(_rooms(rooms))))
         settings = self.folder / "serve.toml"
         settings.write_text(
             f'[broadcaster]\ninterface = "eth0"\nlibrary = "{self.library}"\nkeys = "{self.folder / "keys"}"\n'
