@@ -19,7 +19,6 @@ from broadcaster.environment.recipe import CONSOLE_FONTS, FIRMWARE, LOADERS, PAC
 from protocol.disk.system_tools import find_tool, last_line, need_tool, run_tool, tool_environment
 from protocol.errors import ConfigError, TransportError
 
-DEFAULT_MIRRORS: Final = ("http://deb.debian.org/debian", "http://deb.debian.org/debian-security")
 COMPONENTS: Final = "main non-free-firmware"
 MERGED_USR: Final = "/usr/share/mmdebstrap/hooks/merged-usr"
 _SUITE: Final = re.compile(r"[a-z]{3,20}\Z")
@@ -28,7 +27,9 @@ _DEB_NAME: Final = re.compile(r"(?P<name>[a-z0-9.+-]+)_(?P<version>[^_]+)_[a-z0-
 
 
 def apt_sources(suite: str, mirrors: Sequence[str]) -> list[str]:
-    """Lines for apt: of the mirrors that are given, else those this machine uses for the same release, else Debian's.
+    """Lines for apt: of the mirrors that are given, else those this machine uses for the same release.
+
+    None where this machine has no such release: mmdebstrap then takes Debian's own, updates and security included.
 
     Raises:
         ConfigError: no release, or no address of a mirror.
@@ -37,11 +38,11 @@ def apt_sources(suite: str, mirrors: Sequence[str]) -> list[str]:
         raise ConfigError(f"{suite!r} is no release of Debian: give its name, such as bookworm")
     for mirror in mirrors:
         if not _MIRROR.match(mirror):
-            raise ConfigError(f"{mirror!r} is no address of a mirror: give one such as {DEFAULT_MIRRORS[0]}")
-    if not mirrors and (lines := _sources_here(suite)):
-        return lines
+            raise ConfigError(f"{mirror!r} is no address of a mirror: give one such as http://HOST/debian")
+    if not mirrors:
+        return _sources_here(suite)
     lines = []
-    for mirror in mirrors or DEFAULT_MIRRORS:
+    for mirror in mirrors:
         if mirror.rstrip("/").endswith("-security"):
             lines.append(f"deb {mirror} {suite}-security {COMPONENTS}")
         else:
@@ -75,6 +76,7 @@ def unpack_debian(
     mmdebstrap = need_tool("mmdebstrap")
     include = [*PACKAGES, *(f"?exact-name({name})" for name in FIRMWARE)]
     command = [mmdebstrap, "--variant=extract", "--mode=root", "--format=directory", "--architectures=amd64"]
+    command.append(f"--components={COMPONENTS.replace(' ', ',')}")
     command += [f"--include={','.join(include)}", f"--hook-dir={MERGED_USR}"]
     command += ['--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"']
     command += ['--aptopt=Acquire::Retries "2"', "--skip=cleanup/apt/cache,chroot/mount"]

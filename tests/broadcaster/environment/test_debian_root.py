@@ -55,9 +55,15 @@ def test_of_this_machines_sources_those_of_the_release_alone(tools: Path) -> Non
     ]
 
 
-def test_debians_own_mirrors_for_a_release_that_this_machine_does_not_have(tools: Path) -> None:
+def test_a_release_that_this_machine_does_not_have_is_left_to_mmdebstrap(tools: Path, tmp_path: Path) -> None:
     tool(tools, "apt-get", "echo http://here/debian/ bookworm")
-    assert apt_sources("trixie", [])[0] == "deb http://deb.debian.org/debian trixie main non-free-firmware"
+    assert apt_sources("trixie", []) == []
+    tool(tools, "mmdebstrap", f"printf '%s\\n' \"$@\" >{tmp_path}/asked; exit 25")
+    with pytest.raises(TransportError):
+        unpack_debian(tmp_path / "root", "trixie", [], tmp_path / "downloads", None)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert "--components=main,non-free-firmware" in asked
+    assert asked[-2:] == ["trixie", str(tmp_path / "root")]
 
 
 def test_a_failing_mirror_is_one_line(tools: Path, tmp_path: Path) -> None:
