@@ -21,13 +21,23 @@ PACKAGES: Final = {
     "e2fsck": "e2fsprogs",
     "findmnt": "util-linux",
     "losetup": "util-linux",
+    "lowntfs-3g": "ntfs-3g",
     "lsblk": "util-linux",
+    "mcopy": "mtools",
+    "mdir": "mtools",
+    "mmd": "mtools",
+    "mount": "mount",
+    "mtype": "mtools",
     "ntfsfix": "ntfs-3g",
     "ntfsresize": "ntfs-3g",
+    "partx": "util-linux",
     "qemu-img": "qemu-utils",
     "resize2fs": "e2fsprogs",
     "sfdisk": "fdisk",
+    "ssh-keygen": "openssh-client",
     "umount": "mount",
+    "unshare": "util-linux",
+    "xfs_growfs": "xfsprogs",
 }
 """Debian package of each tool that an operation cannot do without."""
 

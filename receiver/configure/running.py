@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from protocol.disk.system_tools import find_tool
+from protocol.disk.system_tools import PACKAGES, find_tool
 from protocol.errors import DiskError, RefusedError
 
 TOOL_SECONDS: Final = 600.0
@@ -34,25 +34,6 @@ _ENVIRONMENT: Final = {
     "HOME": "/",
     "DEBIAN_FRONTEND": "noninteractive",
     "MTOOLS_SKIP_CHECK": "1",
-}
-
-_PACKAGES: Final = {
-    "btrfs": "btrfs-progs",
-    "dumpe2fs": "e2fsprogs",
-    "lowntfs-3g": "ntfs-3g",
-    "mcopy": "mtools",
-    "mdir": "mtools",
-    "mmd": "mtools",
-    "mount": "mount",
-    "mtype": "mtools",
-    "ntfsresize": "ntfs-3g",
-    "partx": "util-linux",
-    "resize2fs": "e2fsprogs",
-    "sfdisk": "fdisk",
-    "ssh-keygen": "openssh-client",
-    "umount": "mount",
-    "unshare": "util-linux",
-    "xfs_growfs": "xfsprogs",
 }
 
 
@@ -105,7 +86,7 @@ def find(tool: str) -> str:
     """
     path = find_tool(tool)
     if path is None:
-        raise RefusedError(f"{tool} is not in this environment (package {_PACKAGES.get(tool, tool)})")
+        raise RefusedError(f"{tool} is not in this environment (package {PACKAGES.get(tool, tool)})")
     return path
 
 
