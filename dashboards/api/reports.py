@@ -16,6 +16,7 @@ from dashboards.desk import Desk
 from dashboards.pages.quantities import bytes_in_words, duration_in_words, loss_in_words, rate_in_words
 from dashboards.user import User
 from protocol.errors import RefusedError
+from protocol.fields import printable
 
 _templates: Final[Environment] = ImmutableSandboxedEnvironment(
     loader=PackageLoader("dashboards.api"), autoescape=select_autoescape(default=True), trim_blocks=True
@@ -25,9 +26,7 @@ _templates.filters |= {
     "duration": lambda value: duration_in_words(_number(value)),
     "loss": lambda value: loss_in_words(_number(value)),
     "rate": lambda value: rate_in_words(_number(value)),
-    "shown": lambda value: "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(value)
-    ),
+    "shown": lambda value: printable(str(value)),
 }
 
 

@@ -21,6 +21,7 @@ from dashboards.history.records import PastSession, SeatRun
 from dashboards.history.schema import Trouble, open_engine, trouble_of
 from dashboards.history.waiting import Task, Waiting
 from protocol.errors import RefusedError
+from protocol.fields import printable
 
 RETRY_INTERVAL: Final = 10.0
 """[s] Chosen: soon enough for whoever just made room on the disk, and no load on one that is broken."""
@@ -91,7 +92,7 @@ class History:
             told.append(f"The history has lost {self._waiting.dropped} sessions that could not be written in time")
         if unfit := self._unfit:
             told.append(f"The history could not keep something: {unfit}")
-        return tuple(f"{_one_line(text)}." for text in told)
+        return tuple(f"{printable(text)}." for text in told)
 
     def record(self, session: PastSession, report: dict[str, Any] | None = None) -> None:
         """Keep a session, in place of an earlier record of it; returns at once."""
@@ -322,7 +323,3 @@ def _bounded(limit: int) -> int:
 def _text(text: str) -> str:
     # What SQLite cannot even be asked for is not there.
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

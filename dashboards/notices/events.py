@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from protocol.fields import printable
+
 MAX_SEATS_NAMED: Final = 50
 """of one event; a mail with a thousand lines is not read"""
 MAX_TEXT: Final = 200
@@ -147,7 +149,7 @@ Event = SessionEnded | SeatFailed
 
 def clean(text: str) -> str:
     """One line of bounded length in which every character can be seen."""
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:MAX_TEXT])
+    shown = printable(text[:MAX_TEXT])
     return f"{shown}…" if len(text) > MAX_TEXT else shown
 
 

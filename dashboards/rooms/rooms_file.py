@@ -24,6 +24,7 @@ import tomlkit
 
 from dashboards.rooms.rooms import Rooms, check_rooms, rooms_from
 from protocol.errors import MessageError
+from protocol.fields import printable
 from protocol.link.whole_file import replace_whole
 
 MAX_LENGTH: Final = 8 << 20
@@ -69,7 +70,7 @@ def split(data: bytes) -> StoredRooms:
 
 def joined(origin: Origin, body: bytes) -> bytes:
     """The bytes of a file."""
-    by = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in origin.by)[:64] or "?"
+    by = printable(origin.by)[:64] or "?"
     saved_at = origin.saved_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"# revision {origin.revision}, saved {saved_at} by {by}\n".encode() + body
 
