@@ -24,6 +24,8 @@ class Bus(Enum):
     SATA = "ide-hd"
     USB = "usb-storage"
     """a removable stick"""
+    BAY = "scsi-hd"
+    """SCSI, in a bay of the case: can be pulled and put in while the machine runs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,25 @@ class Disk:
     """[bytes per second] of the fault ``slow``"""
 
 
+BAY_ARGUMENTS: Final = ("-device", "virtio-scsi-pci,id=bay")
+"""What disks of ``Bus.BAY`` are put into; a machine needs it once."""
+
+
 def disk_arguments(disk: Disk, number: int, boot_index: int) -> list[str]:
     """The arguments for disk ``number`` of a machine."""
+    argv = []
+    if disk.write_rate is not None:
+        argv += ["-object", json.dumps(disk_limit(disk, number))]
+    for node in disk_nodes(disk, number):
+        argv += ["-blockdev", json.dumps(node)]
+    if disk.bus is Bus.USB:
+        argv += ["-device", f"qemu-xhci,id=usb{number}"]
+    device = disk_device(disk, number) | {"bootindex": boot_index}
+    return [*argv, "-device", json.dumps(device)]
+
+
+def disk_nodes(disk: Disk, number: int) -> list[Node]:
+    """The nodes between the disk and its medium, from below, as QMP's ``blockdev-add`` takes them."""
     # Only a fault needs each flush to reach the medium: what QEMU has written outlives its machine.
     medium: Node = {
         "driver": "file",
@@ -59,24 +78,26 @@ def disk_arguments(disk: Disk, number: int, boot_index: int) -> list[str]:
     if disk.fault is not None:
         nodes.append({key: _own_name(key, value, number) for key, value in disk.fault.items()})
     top: Node = {"driver": "raw", "node-name": f"disk{number}", "file": nodes[-1]["node-name"]}
-    nodes.append(top | {"read-only": disk.is_read_only, "discard": "unmap", "detect-zeroes": "unmap"})
-    argv = []
-    if disk.write_rate is not None:
-        limit = f"x-bps-write={disk.write_rate},x-bps-write-max={disk.write_rate}"
-        argv += ["-object", f"throttle-group,id=disk{number}-limit,{limit}"]
-    for node in nodes:
-        argv += ["-blockdev", json.dumps(node)]
-    if disk.bus is Bus.USB:
-        argv += ["-device", f"qemu-xhci,id=usb{number}"]
-    return [*argv, "-device", _device(disk, number, boot_index)]
+    return [*nodes, top | {"read-only": disk.is_read_only, "discard": "unmap", "detect-zeroes": "unmap"}]
 
 
-def _device(disk: Disk, number: int, boot_index: int) -> str:
+def disk_limit(disk: Disk, number: int) -> dict[str, Any]:
+    """What keeps it to its ``write_rate``, as QMP's ``object-add`` takes it."""
+    limits = {"bps-write": disk.write_rate, "bps-write-max": disk.write_rate}
+    return {"qom-type": "throttle-group", "id": f"disk{number}-limit", "limits": limits}
+
+
+def disk_device(disk: Disk, number: int) -> dict[str, Any]:
+    """What the machine sees, as QMP's ``device_add`` takes it."""
+    device: dict[str, Any] = {"driver": disk.bus.value, "id": f"slot{number}", "drive": f"disk{number}"}
+    device |= {"logical_block_size": disk.sector_size, "physical_block_size": disk.sector_size}
     serial = disk.serial or (f"disk{number}" if disk.bus is Bus.NVME else "")
-    sizes = f"logical_block_size={disk.sector_size},physical_block_size={disk.sector_size}"
-    device = f"{disk.bus.value},drive=disk{number},bootindex={boot_index},{sizes}"
-    device += f",serial={serial}" if serial else ""
-    device += f",bus=usb{number}.0,removable=on" if disk.bus is Bus.USB else ""
+    if serial:
+        device["serial"] = serial
+    if disk.bus is Bus.USB:
+        device |= {"bus": f"usb{number}.0", "removable": True}
+    if disk.bus is Bus.BAY:
+        device["bus"] = "bay.0"
     return device
 
 

@@ -28,9 +28,13 @@ from broadcaster.environment.description import (
 )
 from dashboards.rooms.rooms import rooms_from
 from dashboards.rooms.rooms_file import rooms_to_toml
+from protocol.link.front_door_address import DEFAULT_FRONT_DOOR_PORT
 from tests.lab.network import LabError
 from tests.lab.site import RATE, Command, Site
 from tests.lab.virtual_machine import PATIENCE
+
+DOOR: Final = f"10.77.0.1:{DEFAULT_FRONT_DOOR_PORT}"
+"""where machines enrol"""
 
 ADDRESSES: Final = "10.77.100.1-10.77.100.250"
 

@@ -27,7 +27,7 @@ import pexpect
 from pexpect.popen_spawn import PopenSpawn
 from qemu.qmp import QMPClient, QMPError
 
-from tests.lab.disk_arguments import Disk, disk_arguments
+from tests.lab.disk_arguments import BAY_ARGUMENTS, Disk, disk_arguments, disk_device, disk_limit, disk_nodes
 from tests.lab.facts import FACTS, Facts, read_facts
 from tests.lab.network import Lab, LabError, call
 
@@ -66,6 +66,8 @@ class Hardware:
     firmware: Firmware
     disks: Sequence[Disk] = ()
     """in the order in which the firmware tries them"""
+    has_bay: bool = False
+    """disks of ``Bus.BAY`` can be put in while it runs"""
     mac: str | None = None
     """of its network card; None: no card"""
     boots_from_network: bool = False
@@ -111,6 +113,7 @@ class VirtualMachine:
         self.folder = folder
         self.name = name
         self._lab = lab
+        self._disks = len(hardware.disks)
         self._cleanup = ExitStack()
         self._process: PopenSpawn[str]
 
@@ -176,6 +179,20 @@ class VirtualMachine:
         """The button on the front."""
         self.execute("system_reset")
 
+    def put_in(self, disk: Disk) -> int:
+        """Put a disk into the bay of the running machine; returns the number by which it can be pulled."""
+        number, self._disks = self._disks, self._disks + 1
+        if disk.write_rate is not None:
+            self.execute("object-add", disk_limit(disk, number))
+        for node in disk_nodes(disk, number):
+            self.execute("blockdev-add", node)
+        self.execute("device_add", disk_device(disk, number))
+        return number
+
+    def pull(self, number: int) -> None:
+        """Pull a disk out of the bay, whatever the machine is doing with it."""
+        self.execute("device_del", {"id": f"slot{number}"})
+
     def cut_power(self) -> None:
         """No flush, no shutdown: what the disks were not told is lost."""
         self._end()
@@ -216,6 +233,7 @@ class VirtualMachine:
         if hardware.kernel:
             argv += ["-kernel", str(hardware.kernel), "-append", hardware.command_line]
             argv += ["-initrd", str(hardware.initrd)] if hardware.initrd else []
+        argv += BAY_ARGUMENTS if hardware.has_bay else ()
         for number, disk in enumerate(hardware.disks):
             argv += disk_arguments(disk, number, boot_index=number + 1)  # 0: the network, or a kernel
         return self._network_arguments(argv, cleanup)
