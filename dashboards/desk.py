@@ -7,8 +7,10 @@ sentence that says what to do; nothing is half-applied.
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from dashboards.backup_desk import BackupDesk
 from dashboards.capture_desk import CaptureDesk
 from dashboards.fleet.views import FleetView, SessionView
+from dashboards.plan_order import PlanOrder
 from dashboards.rooms.rooms import Rooms
 from dashboards.user import User
 
@@ -26,6 +28,10 @@ class Desk(Protocol):
     @property
     def captures(self) -> CaptureDesk:
         """What can be done about captures."""
+
+    @property
+    def backups(self) -> BackupDesk:
+        """Backups of seats, and what puts them back."""
 
     def fleet(self) -> FleetView:
         """The picture as it is now; cheap, made at most a few times a second."""
@@ -48,23 +54,8 @@ class Desk(Protocol):
     def restore_rooms(self, user: User, revision: int) -> Rooms:
         """Make the rooms of an earlier revision those in force, as a new one."""
 
-    async def plan(
-        self,
-        user: User,
-        room: str,
-        image: str,
-        version: int = 0,
-        rate_bits_per_second: int = 0,
-        *,
-        seats: tuple[str, ...] = (),
-        configuration: str | None = None,
-        backs_up: bool | None = None,
-    ) -> str:
-        """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written.
-
-        ``seats`` names those that are meant, none means all. ``configuration`` and ``backs_up`` are as the room's
-        policy says them, unless they are given.
-        """
+    async def plan(self, user: User, order: PlanOrder) -> str:
+        """Open a plan for the machines of the room that are there; returns its tsi. Nothing is written."""
 
     async def start(self, user: User, tsi: str, typed_room: str, typed_count: int) -> None:
         """Start a plan: its room's name and the number of seats to be overwritten have to be typed."""

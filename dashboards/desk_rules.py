@@ -25,6 +25,12 @@ NO_CONFIGURATION: Final = "none"
 SELF_SERVICE: Final = "self-service"
 """Who ordered a session that somebody at a seat wanted, where others name an operator; the broadcaster writes so."""
 
+NO_NETBOOT: Final = (
+    "nothing hands out the environment to machines that boot from the network: set [boot] enabled in the configuration "
+    "of the service, or run 'slatecast boot serve'"
+)
+"""Why no machine can be told to boot the environment, and what to do."""
+
 LARGEST_DISK: Final = 1 << 60
 """[bytes] more than any disk has"""
 
@@ -86,13 +92,18 @@ def judge_image(fleet: FleetView, name: str, version: int) -> None:
     if version < 0:
         raise MessageError("the version is a whole number; leave it out for the newest")
     versions = [image.version for image in fleet.images if image.name == name]
-    if not versions and not fleet.is_library_known:
-        raise RefusedError("the broadcaster has not yet told what its library holds: try again in a moment")
     if not versions:
+        judge_library(fleet)
         raise RefusedError(f"the library has no image '{name}': choose one of its images, or import it first")
     if version and version not in versions:
         known = ", ".join(map(str, sorted(versions)))
         raise RefusedError(f"the library has no version {version} of '{name}': choose one of {known}")
+
+
+def judge_library(fleet: FleetView) -> None:
+    """Raises RefusedError while nobody knows what the library holds."""
+    if not fleet.is_library_known:
+        raise RefusedError("the broadcaster has not yet told what its library holds: try again in a moment")
 
 
 def judge_version(fleet: FleetView, name: str, version: int) -> None:
@@ -256,6 +267,12 @@ def seats_to_boot(rooms: Rooms, name: str) -> tuple[BootedSeat, ...]:
     if not found:
         raise RefusedError(f"no seat of {room.name} has a MAC address to boot by: enter them in the room first")
     return found
+
+
+def judge_boot(fleet: FleetView, seconds: int) -> None:
+    """Raises RefusedError where nobody would hand out the environment; an order can always be taken back."""
+    if seconds and not fleet.can_boot:
+        raise RefusedError(NO_NETBOOT)
 
 
 def judge_configuration(fleet: FleetView, name: str) -> None:

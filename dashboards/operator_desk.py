@@ -12,12 +12,14 @@ from typing import Any, Final, Protocol
 
 from dashboards import desk_rules as rules
 from dashboards.aftercare_cache import AftercareCache
+from dashboards.backup_desk import BackupDesk
 from dashboards.capture_desk import CaptureDesk
 from dashboards.desk import Progress
 from dashboards.fleet.fold import Fleet
 from dashboards.fleet.views import FleetView, Health, SessionView
 from dashboards.history.records import PastSession, SeatRun
 from dashboards.history.store import History
+from dashboards.plan_order import PlanOrder
 from dashboards.rooms.book import RoomBook
 from dashboards.rooms.rooms import Rooms
 from dashboards.rooms.rooms_file import Origin
@@ -57,6 +59,10 @@ SHOWN_PATIENCE: Final = 2.0
 
 LIBRARY_PATIENCE: Final = 3.0
 """[s] The broadcaster tells of its library each 2 s; whoever plans right after the console's start waits for it."""
+
+
+NETBOOT_PATIENCE: Final = 3.0
+"""[s] The broadcaster looks each second for a netboot part; whoever boots a room right after the start waits for it."""
 
 
 class Orders(Protocol):
@@ -101,6 +107,7 @@ class OperatorDesk:
         self._planning: dict[str, str] = {}
         self._started_by: dict[str, str] = {}
         self.captures: Final = CaptureDesk(link, self._now)
+        self.backups: Final = BackupDesk(rooms.current, self._now, self.plan)
         self._aftercare = AftercareCache(lambda tsi, operator: link.order(FetchAftercare(tsi=tsi), operator), clock)
 
     # --- looking -----------------------------------------------------------------------------------------------------
@@ -208,47 +215,34 @@ class OperatorDesk:
         """Let the machines of a room boot the environment when they start next; 0 takes that back. How many."""
         rules.require(user, Role.OPERATOR, "let machines boot the environment")
         seats = rules.seats_to_boot(self._rooms.current(), room)
+        await self._link.until(lambda: not seconds or self._now().can_boot, NETBOOT_PATIENCE)
+        rules.judge_boot(self._now(), seconds)
         await self._link.order(BootMachines(seats=seats, seconds=seconds, mode=mode), user.name)
         return len(seats)
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
-    async def plan(
-        self,
-        user: User,
-        room: str,
-        image: str,
-        version: int = 0,
-        rate_bits_per_second: int = 0,
-        *,
-        seats: tuple[str, ...] = (),
-        configuration: str | None = None,
-        backs_up: bool | None = None,
-    ) -> str:
-        """Open a plan for the machines of ``room`` that are there; returns its tsi. Nothing is written.
-
-        ``seats`` names those that are meant, none means all. What is done to the disks afterwards, and whether they
-        are captured first, is as the room's policy says it, unless it is said here.
-        """
+    async def plan(self, user: User, order: PlanOrder) -> str:
+        """Open a plan for the machines of the room that are there; returns its tsi. Nothing is written."""
         rules.require(user, Role.OPERATOR, "plan sessions")
         await self._link.until(lambda: self._now().is_library_known, LIBRARY_PATIENCE)
         fleet = self._now()
-        found = rules.known_room(fleet, room)
-        rules.judge_image(fleet, image, version)
-        rules.judge_rate(rate_bits_per_second)
-        policy = rules.need_room(self._rooms.current(), room).policy
-        configuration = policy.configuration if configuration is None else configuration
+        found = rules.known_room(fleet, order.room)
+        rules.judge_image(fleet, order.image, order.version)
+        rules.judge_rate(order.rate_bits_per_second)
+        policy = rules.need_room(self._rooms.current(), order.room).policy
+        configuration = policy.configuration if order.configuration is None else order.configuration
         rules.judge_configuration(fleet, configuration)
-        planned = rules.seats_to_plan(fleet, found, self._planning, seats)
+        planned = rules.seats_to_plan(fleet, found, self._planning, order.seats)
         with self._taken(user, (seat.machine for seat in planned)):
             command = PlanSession(
                 room=found.name,
-                image=image,
-                version=version,
+                image=order.image,
+                version=order.version,
                 seats=planned,
-                rate_bits_per_second=rate_bits_per_second,
+                rate_bits_per_second=order.rate_bits_per_second,
                 configuration=configuration,
-                backs_up=policy.backs_up if backs_up is None else backs_up,
+                backs_up=policy.backs_up if order.backs_up is None else order.backs_up,
             )
             return await self._planned(command, user)
 

@@ -121,7 +121,7 @@ class HostNews(msgspec.Struct, frozen=True, kw_only=True, tag="host", forbid_unk
     configurations: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=256)]
     """names of those that a session can be planned with"""
     can_boot: bool
-    """it writes boot orders for a netboot part"""
+    """a netboot part serves its boot orders"""
     warnings: Annotated[tuple[LongText, ...], msgspec.Meta(max_length=32)]
     """what an operator should mend, one sentence each"""
 
@@ -267,6 +267,8 @@ class SessionNews(msgspec.Struct, frozen=True, kw_only=True, tag="session", forb
     end_reason: LongText
     happenings: Annotated[tuple[Happening, ...], msgspec.Meta(max_length=MAX_HAPPENINGS)]
     """newest last"""
+    backs_up: bool
+    """the disk of each seat is captured before it is overwritten; a plan cannot be started before that is done"""
 
 
 class SeatNews(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

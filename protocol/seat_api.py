@@ -71,7 +71,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     restore: RestoreOffer | None = None
     """None where self-service is not allowed"""
     notice: LongText = ""
-    """for the seat's screen, in one sentence"""
+    """for the seat's screen, in one sentence: what somebody has to mend about where it stands"""
 
 
 class RestoreWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

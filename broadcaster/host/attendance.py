@@ -90,6 +90,15 @@ class Attendance:
         claims = Counter(each.machine for each in self._there.values())
         return sorted(machine for machine, count in claims.items() if count > 1)
 
+    def is_claimed_by_another(self, receiver_id: str) -> bool:
+        """Whether another one that is there claims to be the same machine; not the one that it was before a restart."""
+        this = self._there.get(receiver_id)
+        return this is not None and any(
+            other.machine == this.machine and other.heard_at > this.came_at and this.heard_at > other.came_at
+            for other in self._there.values()
+            if other is not this
+        )
+
     def __len__(self) -> int:
         """How many are there."""
         return len(self._there)

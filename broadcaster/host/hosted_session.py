@@ -348,6 +348,7 @@ class HostedSession:
             bytes_on_wire=self.broadcast.bytes_sent,
             catch_up_bytes=self.broadcast.catch_up_bytes,
             earlier_seconds=self._record.earlier_seconds,
+            backs_up=self.hosting.backs_up,
             failure=self.failure,
         )
 

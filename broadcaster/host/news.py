@@ -56,6 +56,8 @@ class SessionFacts:
     catch_up_bytes: int
     earlier_seconds: float
     """that it ran before a restart"""
+    backs_up: bool = False
+    """whether each disk is captured before it is overwritten"""
     failure: str = ""
     """why it ended, where it did not end by itself"""
 
@@ -154,6 +156,7 @@ def session_news(
         pages=len(pages),
         end_reason=(facts.failure or session.end_reason)[:MAX_LONG_TEXT],
         happenings=tuple(happenings),
+        backs_up=facts.backs_up,
     )
     paged = [
         SeatsNews(generation=generation, tsi=announcement.tsi, sequence=sequence, page=number, seats=page)

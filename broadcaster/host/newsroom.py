@@ -48,7 +48,7 @@ class Place:
 
 
 class Newsroom:
-    """Tells what there is to tell; its owner keeps vitals, images, their faults and configurations up to date.
+    """Tells what there is to tell; its owner keeps what does not begin with an underscore up to date.
 
     Args:
         link: where the news go.
@@ -79,6 +79,7 @@ class Newsroom:
         self.images: list[ImageNews] = []
         self.image_faults: list[str] = []
         self.configurations: tuple[str, ...] = ()
+        self.can_boot = False
         self._link = link
         self._director = director
         self._place = place
@@ -158,7 +159,7 @@ class Newsroom:
             receiver_count=len(self._attendance),
             applicants=applicants,
             configurations=self.configurations,
-            can_boot=True,
+            can_boot=self.can_boot,
             warnings=self._warnings(),
         )
 

@@ -35,6 +35,10 @@ LOOK_PERIOD: Final = 0.2
 WISH_INTERVAL: Final = 30.0
 """[s] between two wishes of one machine: stops one that was taken over from opening sessions without end."""
 
+NO_PLACE: Final = "This PC stands on no seat of any room: an operator can place it on the page of its room"
+
+CLAIMED_TWICE: Final = "Another PC says that it is {machine} too: an operator must name one of them otherwise"
+
 BY_SEAT: Final = "self-service"
 """who ordered such a session, where others name an operator"""
 
@@ -107,7 +111,14 @@ class Restores:
             return _refused(str(error))
 
     def notice(self, receiver_id: str) -> str:
-        """Nothing: what happens at a seat its screen knows by itself."""
+        """What somebody has to mend about where this receiver stands; empty where all is well."""
+        there = self._attendance.get(receiver_id)
+        if there is None:
+            return ""
+        if self._attendance.is_claimed_by_another(receiver_id):
+            return CLAIMED_TWICE.format(machine=there.machine)
+        if self._policies.all() and self._policies.place_of(there.machine) is None:
+            return NO_PLACE
         return ""
 
     async def close(self) -> None:

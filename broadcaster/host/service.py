@@ -49,6 +49,7 @@ from broadcaster.keys import KeyStore
 from broadcaster.library.library import Library
 from broadcaster.metrics import BroadcasterMetrics
 from broadcaster.netboot.orders import ORDERS_FILE, write_orders
+from broadcaster.netboot.presence import is_served
 from broadcaster.saved_cast import CASTS_FOLDER, CastStore
 from broadcaster.service import Broadcast
 from broadcaster.waiting_room import RoomEvent
@@ -243,6 +244,7 @@ class SessionHost:
             tasks.create_task(self._listen())
             tasks.create_task(self._watch_library())
             tasks.create_task(self._watch_shelf())
+            tasks.create_task(self._watch_netboot())
             tasks.create_task(self._watch_machine())
             tasks.create_task(self._tell())
 
@@ -337,6 +339,15 @@ class SessionHost:
             names = await asyncio.to_thread(self._shelf.names)
             if names != self.newsroom.configurations:
                 self.newsroom.configurations = names
+                self._has_news.set()
+            await asyncio.sleep(NEWS_INTERVAL)
+
+    async def _watch_netboot(self) -> None:
+        """A netboot part comes and goes by itself, on this machine or where it reads the same library."""
+        while True:
+            can_boot = await asyncio.to_thread(is_served, self._library.root / ORDERS_FILE)
+            if can_boot != self.newsroom.can_boot:
+                self.newsroom.can_boot = can_boot
                 self._has_news.set()
             await asyncio.sleep(NEWS_INTERVAL)
 

@@ -66,6 +66,10 @@ class Decisions:
             return Decision(Boots.CHOICE, mode=BootMode.MENU)
         return OWN_DISK
 
+    def at_home(self) -> Set[str]:
+        """Machines of our rooms, whatever they boot."""
+        return self._orders().rooms
+
     def named(self) -> dict[str, Decision]:
         """Every machine that is named anywhere and does not simply boot its own disk."""
         orders = self._orders()

@@ -1,8 +1,8 @@
 """The private folder of one run: what TFTP and HTTP may hand out, and which machines dnsmasq answers.
 
-    tftp/                 loaders, iPXE's entry
+    tftp/                 loaders, iPXE's entry, the loader of the PCs' own disks
     tftp/grub/            GRUB's configuration, kernel and initrd
-    machines              addresses that dnsmasq knows, one a line
+    machines              addresses that dnsmasq answers, one a line
     dnsmasq.conf, leases  of dnsmasq
 
 Nothing else can be asked for. Kernel and initrd are links to the same files, or copies where they lie on another disk:
@@ -13,19 +13,23 @@ user without rights, so all of it is readable to everybody, and none of it is se
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from broadcaster.environment.description import INITRD, KERNEL, LOADER_FILES
 from broadcaster.netboot.decisions import Boots, Decision
-from broadcaster.netboot.scripts import Scripts
+from broadcaster.netboot.disk_loader import make_disk_loader
+from broadcaster.netboot.scripts import DISK_LOADER, Scripts, grub_own_disk
 from protocol.errors import ConfigError
 from protocol.link.whole_file import replace_whole
 
-KNOWN: Final = "ours"
-"""dnsmasq's tag of machines that we have something for"""
+ANSWERED: Final = "answered"
+"""dnsmasq's tag of machines that are told what to boot"""
+
+ORDERED: Final = "ordered"
+"""dnsmasq's tag of those among them that do not simply boot their own disks"""
 
 
 class Handouts:
@@ -35,7 +39,9 @@ class Handouts:
         self._environment = environment
         self._scripts = scripts
         self._everyone = everyone
-        self._published: dict[str, Decision] | None = None
+        self._published: tuple[dict[str, Decision], Set[str]] | None = None
+        self.has_disk_loader = False
+        """known when it has been entered"""
 
     def __enter__(self) -> Self:
         """Make the folder.
@@ -80,17 +86,24 @@ class Handouts:
         """What dnsmasq reads again when it is sent SIGHUP."""
         return self.folder / "machines"
 
-    def publish(self, decisions: Mapping[str, Decision]) -> bool:
-        """Write who boots something else than its own disk; whether that was not so before.
+    @property
+    def disk_loader(self) -> Path:
+        """For UEFI; not there without GRUB's tools."""
+        return self.tftp / DISK_LOADER
+
+    def publish(self, decisions: Mapping[str, Decision], answered: Set[str] = frozenset()) -> bool:
+        """Write who boots something else than its own disk, and who is told that it boots that; whether that changed.
 
         Raises:
             OSError: a part could not be written; what was said before still holds for its machine.
         """
-        wanted = dict(decisions)
+        wanted = dict(decisions), answered
         if wanted == self._published:
             return False
-        replace_whole(self.tftp / "grub/grub.cfg", self._scripts.grub(self._everyone, wanted).encode(), 0o644)
-        replace_whole(self.machines, "".join(f"{address},set:{KNOWN}\n" for address in wanted).encode(), 0o644)
+        replace_whole(self.tftp / "grub/grub.cfg", self._scripts.grub(self._everyone, wanted[0]).encode(), 0o644)
+        lines = [f"{address},set:{ANSWERED},set:{ORDERED}\n" for address in decisions]
+        lines += [f"{address},set:{ANSWERED}\n" for address in sorted(answered - decisions.keys())]
+        replace_whole(self.machines, "".join(lines).encode(), 0o644)
         self._published = wanted
         return True
 
@@ -104,6 +117,7 @@ class Handouts:
         for name, target in ((KERNEL, self.kernel), (INITRD, self.initrd)):
             _link(self._environment / name, target)
         replace_whole(self.tftp / "boot.ipxe", self._scripts.ipxe_entry().encode(), 0o644)
+        self.has_disk_loader = make_disk_loader(self.disk_loader, grub_own_disk())
         self.publish({})
 
     def _remove(self) -> None:

@@ -54,6 +54,8 @@ class BootOrders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """by the address of the interface that boots"""
     menu: Annotated[frozenset[MacAddress], msgspec.Meta(max_length=MAX_MACHINES)] = frozenset()
     """machines whose user may choose to restore them"""
+    rooms: Annotated[frozenset[MacAddress], msgspec.Meta(max_length=MAX_MACHINES)] = frozenset()
+    """machines that stand in our rooms: without an order they are sent to their own disks at once"""
 
     def order_for(self, address: str, now: float) -> BootOrder | None:
         """The order that holds at ``now``, in seconds since 1970."""

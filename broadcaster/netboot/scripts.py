@@ -45,6 +45,27 @@ OWN_LOADERS: Final = (
 fall-back path of the UEFI specification, section 3.5.1.1. GRUB cannot hand back to the firmware: UEFI takes its end for
 success and stops at the boot menu (section 3.1.2)."""
 
+DISK_LOADER: Final = "disk.efi"
+"""what UEFI gets to boot the PC's own disk, where nobody checks signatures"""
+
+_DISK: Final = f"""function disk {{
+    for loader in {" ".join(OWN_LOADERS)}; do
+        if search --no-floppy --file --set=root $loader; then
+            if chainloader $loader; then boot; fi
+        fi
+    done
+    echo "slatecast: no disk of this PC starts"
+    sleep {READING_SECONDS}
+    exit
+}}
+"""
+"""GRUB's"""
+
+
+def grub_own_disk() -> str:
+    """GRUB's configuration for who only boots the PC's own disk."""
+    return f"{_DISK}disk\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
@@ -72,9 +93,14 @@ class Scripts:
         return " ".join([*words, f"BOOTIF=01-{address.replace(':', '-')}"])
 
     def ipxe_entry(self) -> str:
-        """The first script of iPXE, by TFTP: asks for the machine's own, and boots the disk when none comes."""
+        """The first script of iPXE, by TFTP: asks for the machine's own, and boots the disk when none comes.
+
+        What boots the disk by UEFI comes first: later it may be too late.
+        """
         return f"""#!ipxe
 set tries:int32 0
+iseq ${{platform}} efi || goto ask
+imgfetch --timeout {ANSWER_SECONDS * 1000} --name {DISK_LOADER} {self.url}/{DISK_LOADER} ||
 :ask
 imgfetch --timeout {ANSWER_SECONDS * 1000} --name own {self.url}/boot.ipxe?mac=${{netX/mac:hexhyp}} && goto told ||
 inc tries
@@ -88,8 +114,12 @@ goto disk
 echo slatecast: {self.address} does not answer; this PC starts from its own disk
 sleep {READING_SECONDS}
 :disk
-iseq ${{platform}} efi && exit 1 ||
+iseq ${{platform}} efi && goto efi ||
 sanboot --no-describe --drive 0x80 ||
+goto none
+:efi
+imgexec {DISK_LOADER} ||
+:none
 echo slatecast: the first disk does not start
 sleep {READING_SECONDS}
 exit 1
@@ -110,7 +140,7 @@ iseq ${{chosen}} restore || exit
         return f"""#!ipxe
 {choice}set tries:int32 0
 :load
-imgfree
+iseq ${{platform}} efi || imgfree
 echo slatecast: loading the environment from {self.address}
 kernel --timeout {DOWNLOAD_SECONDS * 1000} {self.url}/vmlinuz initrd=initrd.img \
 {self.kernel_arguments(decision, address)} || goto failed
@@ -123,7 +153,7 @@ echo slatecast: kernel or initrd did not arrive; trying again
 sleep {RETRY_SECONDS}
 goto load
 :give_up
-imgfree
+iseq ${{platform}} efi || imgfree
 echo slatecast: kernel or initrd could not be loaded; this PC starts from its own disk
 sleep {READING_SECONDS}
 exit
@@ -143,17 +173,7 @@ exit
             f'if [ "$net_default_mac" = "{address}" ]; then {self._grub_decision(decision, address)}; fi\n'
             for address, decision in machines.items()
         )
-        return f"""function disk {{
-    for loader in {" ".join(OWN_LOADERS)}; do
-        if search --no-floppy --file --set=root $loader; then
-            if chainloader $loader; then boot; fi
-        fi
-    done
-    echo "slatecast: no disk of this PC starts"
-    sleep {READING_SECONDS}
-    exit
-}}
-function load {{
+        return f"""{_DISK}function load {{
     echo "slatecast: loading the environment from {self.address}"
     for try in {tries}; do
         if linux $prefix/vmlinuz $arguments; then

@@ -22,7 +22,8 @@ from broadcaster.netboot.http_service import BootFiles
 from broadcaster.netboot.orders import OrdersFile
 from broadcaster.netboot.other_servers import OtherServers
 from broadcaster.netboot.ports import check_ports
-from broadcaster.netboot.scripts import Scripts
+from broadcaster.netboot.presence import ServingMark
+from broadcaster.netboot.scripts import DISK_LOADER, Scripts
 from protocol.errors import SlatecastError
 from protocol.link.interfaces import resolve_interface
 
@@ -52,6 +53,8 @@ class Netboot:
         self._decisions = Decisions(
             OrdersFile(config.orders).read, clock, everyone=config.everyone, machines=frozenset(config.machines)
         )
+        self._mark = ServingMark(config.orders)
+        self._is_serving = False
         self._told: dict[str, Decision] = {}
 
     async def run(self, on_ready: Callable[[str], object]) -> None:
@@ -74,6 +77,8 @@ class Netboot:
         scripts = Scripts(str(network.ip), config.port, config.server)
         with Handouts(config.environment, scripts, everyones(config.everyone)) as handouts:
             files = {KERNEL: handouts.kernel, INITRD: handouts.initrd, "ipxe.efi": handouts.tftp / "ipxe.efi"}
+            if handouts.has_disk_loader:
+                files[DISK_LOADER] = handouts.disk_loader
             answers = BootFiles(scripts, self._decisions.of, files, self._tell)
             configuration = handouts.folder / "dnsmasq.conf"
             configuration.write_text(
@@ -85,15 +90,17 @@ class Netboot:
                     handouts.folder,
                     config.port,
                     config.uses_signed_loaders,
+                    handouts.has_disk_loader,
                     config.everyone or config.answers_all or config.dhcp is Dhcp.FULL,
+                    config.everyone,
                 ).text(),
                 encoding="ascii",
             )
-            handouts.publish(self._decisions.named())
+            handouts.publish(self._decisions.named(), self._decisions.at_home())
             dnsmasq = Dnsmasq(configuration, left_alone=self._left_alone, served=self._served)
             async with HttpListener(IPv4Address(network.ip), config.port, interface.index, answers.answer):
                 self._say(f"environment of {environment.suite} {environment.debian}, kernel {environment.kernel}")
-                self._warn()
+                self._warn(handouts)
                 where = f"{interface.name}, {network.ip}"
                 await self._serve(
                     dnsmasq, handouts, OtherServers(interface.name, config.dhcp, self._warning), where, on_ready
@@ -109,7 +116,7 @@ class Netboot:
     ) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(dnsmasq.keep(lambda: on_ready(where)))
+                tasks.create_task(dnsmasq.keep(lambda: self._serves(where, on_ready)))
                 tasks.create_task(self._follow(dnsmasq, handouts))
                 tasks.create_task(others.watch())
         except BaseExceptionGroup as group:
@@ -117,21 +124,35 @@ class Netboot:
             if ours is None or rest is not None:
                 raise
             raise _first(ours) from None
+        finally:
+            self._mark.close()
+
+    def _serves(self, where: str, on_ready: Callable[[str], object]) -> None:
+        self._is_serving = True
+        self._mark.hold()
+        on_ready(where)
 
     async def _follow(self, dnsmasq: Dnsmasq, handouts: Handouts) -> None:
         """Let dnsmasq know of orders as they come and go."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            if self._is_serving:
+                self._mark.hold()
             try:
-                has_changed = handouts.publish(self._decisions.named())
+                has_changed = handouts.publish(self._decisions.named(), self._decisions.at_home())
             except OSError as error:
                 _logger.warning("%s: %s; new boot orders wait", handouts.folder, error.strerror)
                 continue
             if has_changed:
                 dnsmasq.reload()
 
-    def _warn(self) -> None:
+    def _warn(self, handouts: Handouts) -> None:
         config = self._config
+        if not config.uses_signed_loaders and not handouts.has_disk_loader:
+            self._warning(
+                "PCs with UEFI and without an order wait for minutes until they boot their own disks: apt install "
+                "grub-common grub-efi-amd64-bin"
+            )
         if config.secure_boot and not config.uses_signed_loaders:
             self._warning(
                 "PCs with Secure Boot on boot their own disks: Debian's signed loaders need dhcp 'reserved' or 'full'; "

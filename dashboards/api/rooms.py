@@ -10,16 +10,18 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from dashboards.api.bounds import Body, OptionalText, Text
+from dashboards.api.bounds import Body, OptionalText, Text, Version
 from dashboards.api.errors import UnknownError
 from dashboards.api.roles import Operator, Viewer
+from dashboards.api.sessions import Planned
 from dashboards.api.shapes import Encoded, answers
 from dashboards.desk import Desk
 from dashboards.fleet.views import RoomView
 from dashboards.rooms.csv_form import rooms_from_csv, rooms_to_csv, with_policies
 from dashboards.rooms.rooms import Rooms, rooms_from, same_name
 from dashboards.rooms.rooms_file import rooms_from_toml, rooms_to_toml
-from protocol.errors import MessageError
+from protocol.errors import MessageError, RefusedError
+from protocol.operators import ImageNews
 
 _MAX_REVISION: Final = 1 << 31
 _SENT_ROOMS: Final[dict[str, Any]] = {
@@ -63,6 +65,15 @@ class Placement(Body):
     seat: Text
     machine: OptionalText
     """empty clears the seat"""
+
+
+class RestoreOrder(Body):
+    """Which seat gets which of its backups."""
+
+    room: Text
+    seat: Text
+    version: Version = 0
+    """0 for the newest"""
 
 
 class RoomChoice(Body):
@@ -117,6 +128,21 @@ def rooms_router(desk: Desk) -> APIRouter:
     @router.post("/place", summary="Put a machine on a seat, or clear it", **answers(Rooms, "the rooms now"))
     async def place(user: Operator, body: Placement) -> Encoded:
         return Encoded(await asyncio.to_thread(desk.place, user, body.room, body.seat, body.machine))
+
+    @router.get(
+        "/backups", summary="Backups of a seat, the newest first", **answers(ImageNews, "its backups", is_list=True)
+    )
+    async def show_backups(user: Viewer, room: Annotated[Text, Query()], seat: Annotated[Text, Query()]) -> Encoded:
+        try:
+            return Encoded(desk.backups.of(user, room, seat))
+        except RefusedError as error:
+            raise UnknownError(str(error)) from error
+
+    @router.post(
+        "/restore", status_code=201, summary="Plan to put a backup back on the disk of its seat; nothing is written"
+    )
+    async def restore(user: Operator, body: RestoreOrder) -> Planned:
+        return Planned(tsi=await desk.backups.restore(user, body.room, body.seat, body.version))
 
     @router.post("/wake", summary="Wake the machines of a room")
     async def wake(user: Operator, body: RoomChoice) -> Woken:

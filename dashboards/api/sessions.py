@@ -11,11 +11,12 @@ from dashboards.api.roles import Operator, Viewer
 from dashboards.api.shapes import Encoded, answers
 from dashboards.desk import Desk
 from dashboards.fleet.views import SessionView
+from dashboards.plan_order import PlanOrder
 from protocol.errors import RefusedError
 from protocol.fields import MAX_SEATS
 
 
-class PlanOrder(Body):
+class PlanBody(Body):
     """What to plan."""
 
     room: Text
@@ -97,18 +98,8 @@ def sessions_router(desk: Desk) -> APIRouter:
         return Encoded(desk.fleet().sessions)
 
     @router.post("", status_code=201, summary="Plan a session: seats look at their disks, and nothing is written")
-    async def plan(user: Operator, body: PlanOrder) -> Planned:
-        tsi = await desk.plan(
-            user,
-            body.room,
-            body.image,
-            body.version,
-            body.rate_bits_per_second,
-            seats=body.seats,
-            configuration=body.configuration,
-            backs_up=body.backs_up,
-        )
-        return Planned(tsi=tsi)
+    async def plan(user: Operator, body: PlanBody) -> Planned:
+        return Planned(tsi=await desk.plan(user, PlanOrder(**body.model_dump())))
 
     @router.get("/{tsi}", summary="One session with every seat", **answers(SessionView, "the session"))
     async def show_session(user: Viewer, tsi: Tsi) -> Encoded:

@@ -143,6 +143,7 @@ class SessionFold:
             happenings=tuple(sorted(self._happenings, key=lambda happening: happening.at)),
             samples=self._timeline.samples(),
             age_seconds=0.0,
+            backs_up=head.backs_up,
         )
 
     def _seen(self, course: Course) -> tuple[SeatView, ...]:

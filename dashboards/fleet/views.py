@@ -189,6 +189,8 @@ class SessionView:
     """oldest first, about one a second, thinned out when a session is long"""
     age_seconds: float
     """of this picture"""
+    backs_up: bool = False
+    """the disk of each seat is captured before it is overwritten"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How captures and what they found look and read: signs, and sentences about a disk on its way. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -111,12 +111,3 @@ def what_it_becomes(picture: FleetView, name: str) -> str:
     if versions:
         return f"It becomes version {max(versions) + 1} of {plain(name)}; the versions that are there stay."
     return f"It becomes the first version of {plain(name)}." if name else ""
-
-
-def backups_in_words(captures: Iterable[CaptureView]) -> str:
-    """How far backups are together: "3 of 20 backups are in the library, 1 failed"."""
-    found = list(captures)
-    done = sum(capture.step is CaptureStep.DONE for capture in found)
-    failed = sum(not capture.is_open and capture.step is not CaptureStep.DONE for capture in found)
-    words = f"{done} of {len(found)} backups are in the library"
-    return f"{words}, {failed} failed" if failed else words

@@ -15,6 +15,7 @@ from dashboards.pages.quantities import bytes_in_words, count_in_words
 from dashboards.pages.seat_words import plain, planned_in_words
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import section_title
+from dashboards.plan_order import PlanOrder
 from dashboards.rooms.rooms import room_named
 from protocol.operators import ImageNews, SessionStep, Severity
 
@@ -148,18 +149,18 @@ class NewPlan:
         self._button.enabled = room is not None and image is not None and wanted is not None
 
     async def _plan(self) -> None:
-        room, image, version = self._room.value, self._image.value, self._version.value
-        rate = int(self._rate.value or 0) * _MEGABIT
-        configuration, backs_up = self._configuration.value or "", bool(self._backs_up.value)
+        order = PlanOrder(
+            room=self._room.value,
+            image=self._image.value,
+            version=self._version.value,
+            rate_bits_per_second=int(self._rate.value or 0) * _MEGABIT,
+            configuration=self._configuration.value or "",
+            backs_up=bool(self._backs_up.value),
+        )
         self._refusal.clear()
         self._button.props("loading")
         try:
-            tsi = await self._visit.act(
-                lambda user: self._visit.desk.plan(
-                    user, room, image, version, rate, configuration=configuration, backs_up=backs_up
-                ),
-                refused=self._refuse,
-            )
+            tsi = await self._visit.act(lambda user: self._visit.desk.plan(user, order), refused=self._refuse)
         finally:
             self._button.props(remove="loading")
         if tsi:

@@ -1,7 +1,7 @@
 """Backups that a plan waits for: how far each seat's is, and why the start has to wait. Pure.
 
-A plan does not say whether it backs up; its seats' captures do. Once a capture is told no more, the library tells that
-there is a backup that is younger than the plan.
+The plan says whether it backs up, captures say how far each seat is. Once a capture is told no more, the library tells
+that there is a backup that is younger than the plan.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from typing import Final
 from dashboards.desk_rules import to_overwrite
 from dashboards.fleet.capture_view import CaptureView
 from dashboards.fleet.views import FleetView, SessionView
-from dashboards.pages.capture_words import CAPTURE_SIGNS, backups_in_words, name_of_backup
+from dashboards.pages.capture_words import CAPTURE_SIGNS, name_of_backup
 from dashboards.pages.moments import moment_of
-from dashboards.pages.quantities import NOTHING, share_in_words
+from dashboards.pages.quantities import NOTHING, count_in_words, share_in_words
 from dashboards.pages.seat_words import plain
 from protocol.capture import CaptureStep
 
@@ -32,20 +32,32 @@ class SeatBackup:
     """0 to 1; -1 for none that will come"""
 
 
+NONE_YET: Final = SeatBackup("none yet", 0.0)
+"""of a capture that is not told of yet, or failed too long ago to be told of"""
+
+
 def captures_of_plan(session: SessionView, picture: FleetView) -> dict[str, CaptureView]:
-    """By machine of the plan's seats: the last backup of it that is told of."""
+    """By machine of the plan's seats: the last backup that is told of, but none that was there before the plan."""
     machines = {seat.machine for seat in session.seats}
-    return {one.machine: one for one in picture.captures if one.is_backup and one.machine in machines}
+    return {
+        one.machine: one
+        for one in picture.captures
+        if one.is_backup
+        and one.machine in machines
+        and (one.step is not CaptureStep.DONE or one.began_at >= session.opened_at)
+    }
 
 
 def backups_of_plan(session: SessionView, picture: FleetView) -> dict[str, SeatBackup]:
-    """By machine: how far its backup is; machines of which nothing is known are left out."""
+    """By machine: how far its backup is; empty for a plan that makes none."""
+    if not session.backs_up:
+        return {}
     created = {(image.name, moment_of(image.created) or 0.0) for image in picture.images}
     kept = {name for name, at in created if at >= session.opened_at}
     found = {
-        seat.machine: SeatBackup(IN_LIBRARY, 1.0)
+        seat.machine: SeatBackup(IN_LIBRARY, 1.0) if name_of_backup(seat.machine) in kept else NONE_YET
         for seat in session.seats
-        if seat.machine and name_of_backup(seat.machine) in kept
+        if seat.machine
     }
     for machine, capture in captures_of_plan(session, picture).items():
         found[machine] = _backup(capture)
@@ -60,19 +72,23 @@ def words_of(backups: Mapping[str, SeatBackup], machine: str) -> str:
 
 def why_it_waits(session: SessionView, picture: FleetView) -> str:
     """Which backups the start waits for; empty when it need not wait."""
-    captures = captures_of_plan(session, picture)
-    seats = {seat.machine: seat.name for seat in to_overwrite(session)}
-    open_ones = [one for machine, one in captures.items() if machine in seats and one.is_open]
-    if not open_ones:
+    backups = backups_of_plan(session, picture)
+    mine = [(seat, backups[seat.machine]) for seat in to_overwrite(session) if seat.machine in backups]
+    waiting = [f"{plain(seat.name)} ({backup.words})" for seat, backup in mine if 0 <= backup.share < 1]
+    if not waiting:
         return ""
-    named = ", ".join(f"{plain(seats[one.machine])} ({_backup(one).words})" for one in open_ones[:MOST_NAMED])
-    rest = f" and {len(open_ones) - MOST_NAMED} more" if len(open_ones) > MOST_NAMED else ""
-    mine = [one for machine, one in captures.items() if machine in seats]
-    return f"The start waits until every disk is backed up: {backups_in_words(mine)}. Open: {named}{rest}."
+    rest = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
+    done = sum(backup.share == 1 for _, backup in mine)
+    return (
+        f"The start waits until every disk is backed up: {done} of {count_in_words(len(mine), 'backup')} in the "
+        f"library. Open: {', '.join(waiting[:MOST_NAMED])}{rest}."
+    )
 
 
 def why_it_cannot(session: SessionView, picture: FleetView) -> str:
     """Which backups will never come, and what to do; empty when all can."""
+    if not session.backs_up:
+        return ""
     seats = {seat.machine: seat.name for seat in to_overwrite(session)}
     failed = [
         one
@@ -86,8 +102,8 @@ def why_it_cannot(session: SessionView, picture: FleetView) -> str:
     )
     rest = f"; and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
     return (
-        f"No backup will come of {reasons}{rest}. A plan that backs up its seats cannot be started so: stop those "
-        "seats, or drop the plan and make another one."
+        f"No backup will come of {reasons}{rest}. The plan cannot be started so: stop those seats, or drop it and make "
+        "another one."
     )
 
 

@@ -51,7 +51,7 @@ PLAN_COLUMNS: Final = (
 ON_A_PHONE: Final = ("name", "state", "target", "backup", "reason")
 
 WITHOUT_BACKUPS: Final = frozenset({"backup"})
-"""Columns of which a plan has no use when none of its seats is backed up."""
+"""Columns of which a plan has no use that backs up nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class PlanReview:
         self._cannot.show(why_it_cannot(session, picture))
         self._show(session)
         self._shrink.show(session)
-        self._table.hide(frozenset() if self._backups else WITHOUT_BACKUPS)
+        self._table.hide(frozenset() if session.backs_up else WITHOUT_BACKUPS)
         self._table.show(self._shown)
         if self._dialog.is_open and (seat := self._seat(self._dialog.seat_name)):
             self._dialog.show(seat, session.tsi)

@@ -4,6 +4,7 @@ from typing import Final
 
 from nicegui import ui
 
+from dashboards.desk_rules import NO_NETBOOT
 from dashboards.fleet.views import FleetView, RoomView, SeatView
 from dashboards.pages.applicants import Applicants
 from dashboards.pages.dialogs import confirmed
@@ -61,6 +62,8 @@ class RoomPage:
             with ui.element("div").classes("words"):
                 page_title(self._name)
                 self._seats_in_words = ui.label().classes("muted")
+                self._no_boot = ui.label(f"{NO_NETBOOT[0].upper()}{NO_NETBOOT[1:]}.").classes("muted small wrap-text")
+                self._no_boot.visible = False
             self._step = SignChip(STEP_SIGNS[SessionStep.PLANNED])
             self._step_link = ui.link("Open the session", "").classes("session-link")
             with ui.element("div").classes("actions"):
@@ -112,7 +115,8 @@ class RoomPage:
             self._step.show(STEP_SIGNS[step])
             self._step_link.props["href"] = session_path(room.tsi)
         if self._visit.may(Role.OPERATOR):
-            self._boot_button.visible = picture.can_boot
+            self._boot_button.enabled = picture.can_boot
+            self._no_boot.visible = not picture.can_boot
         self._start.visible = self._visit.may(Role.OPERATOR) and (step is None or step is SessionStep.ENDED)
 
     def _seat(self, name: str) -> SeatView | None:

@@ -18,6 +18,7 @@ from dashboards.pages.quantities import (
     rate_in_words,
     share_in_words,
 )
+from dashboards.pages.seat_backups import SeatBackups
 from dashboards.pages.seat_words import SEAT_SIGNS, seat_sign
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import Words
@@ -61,7 +62,7 @@ def seat_facts(seat: SeatView) -> list[tuple[str, str]]:
 class SeatDialog:
     """Opened for one seat after the other; ``tsi`` is of the session that the room is in, or empty.
 
-    ``room`` is empty where seats are not of a room, so that there is nothing to clear.
+    ``room`` is empty where seats are not of a room, so that there is nothing to clear, and nothing to restore.
     """
 
     def __init__(self, visit: Visit, room: str = "") -> None:
@@ -78,6 +79,7 @@ class SeatDialog:
                 self._sign = SignChip(SEAT_SIGNS[SeatState.EMPTY])
             self._reason = ui.label().classes("reason wrap-text")
             self._list = Words("dl").classes("facts")
+            self._backups = SeatBackups(visit, room)
             self._buttons = ui.row().classes("dialog-actions")
 
     @property
@@ -105,6 +107,7 @@ class SeatDialog:
         self._reason.text = seat.reason
         self._reason.visible = bool(seat.reason)
         self._show_facts(seat_facts(seat))
+        self._backups.show(seat)
         self._show_actions(seat)
 
     def _show_facts(self, facts: list[tuple[str, str]]) -> None:

@@ -1,12 +1,13 @@
 """``slatecast restore``: put the backup of one machine back on its disk."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
+from dashboards.backup_desk import restore_order
 from dashboards.rooms.rooms import Room, Rooms, RoomSeat, same_name
-from protocol.backup_names import backup_name
-from protocol.errors import ConfigError, RefusedError
+from protocol.errors import ConfigError
 from protocol.operators import ImageNews
 from slatecast.cli.console_command import console_options, talk, the_console
 from slatecast.cli.session_planning import follow, judge_confirmation, plan_and_start
@@ -37,15 +38,7 @@ def restore(
     async def order(api: ConsoleApi) -> dict[str, object]:
         found, place = _place_of(await api.get("rooms", Rooms), seat, room)
         images = await api.get("images", list[ImageNews])
-        backup = _backup_of(images, place, version)
-        return {
-            "room": found.name,
-            "seats": [place.name],
-            "image": backup.name,
-            "version": backup.version,
-            "configuration": "",
-            "backs_up": False,
-        }
+        return asdict(restore_order(found, place, images, version or 0))
 
     tsi = plan_and_start(address, talk(address, order), expect=1, wait=wait, yes=yes)
     return talk(address, lambda api: follow(api, tsi)) if is_watched else 0
@@ -61,20 +54,4 @@ def _place_of(rooms: Rooms, name: str, room_name: str | None) -> tuple[Room, Roo
         raise ConfigError(f"there is no seat {name!r}: name one as its room does")
     if len(found) > 1:
         raise ConfigError(f"seat {name!r} is in {found[0][0].name} and in {found[1][0].name}: say which with --room")
-    if not found[0][1].machine:
-        raise RefusedError(f"no machine stands on seat {name}: put one there first")
     return found[0]
-
-
-def _backup_of(images: list[ImageNews], seat: RoomSeat, version: int | None) -> ImageNews:
-    """The backup that is meant. Raises RefusedError when there is none."""
-    backups = [image for image in images if image.name == backup_name(seat.machine)]
-    if not backups:
-        raise RefusedError(f"seat {seat.name} has no backup: nothing was captured of machine {seat.machine}")
-    versions = sorted(image.version for image in backups)
-    wanted = version or versions[-1]
-    for image in backups:
-        if image.version == wanted:
-            return image
-    known = ", ".join(map(str, versions))
-    raise RefusedError(f"seat {seat.name} has no backup of version {wanted}: choose one of {known}")

@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from dashboards import desk_rules as rules
+from dashboards.backup_desk import BackupDesk
 from dashboards.capture_desk import CaptureDesk
 from dashboards.desk import Progress
 from dashboards.fleet.fold import Fleet
 from dashboards.fleet.health import health_of
 from dashboards.fleet.views import FleetView, SeatState, SessionView
 from dashboards.history.records import PastSession, SeatRun, past_session
+from dashboards.plan_order import PlanOrder
 from dashboards.rooms.rooms import Rooms, check_rooms, room_named, same_name
 from dashboards.rooms.rooms_file import Origin
 from dashboards.user import Role, User
@@ -58,6 +60,7 @@ class PlayedDesk:
         self.aftercare_asked = 0
         self.capture_orders = PlayedOrders(self.played.captures, lambda: self._ordered().at, lambda: self._told(""))
         self.captures = CaptureDesk(self.capture_orders, self.fleet)
+        self.backups = BackupDesk(self.rooms, self.fleet, self.plan)
         self._clock = clock
         self._begun_at = clock() if clock else 0.0
         self._fold = Fleet()
@@ -137,42 +140,39 @@ class PlayedDesk:
         )
         return self.save_rooms(user, msgspec.structs.replace(self.played.rooms, rooms=rooms))
 
-    async def plan(
-        self,
-        user: User,
-        room: str,
-        image: str,
-        version: int = 0,
-        rate_bits_per_second: int = 0,
-        *,
-        seats: tuple[str, ...] = (),
-        configuration: str | None = None,
-        backs_up: bool | None = None,
-    ) -> str:
+    async def plan(self, user: User, order: PlanOrder) -> str:
         rules.require(user, Role.OPERATOR, "plan sessions")
         fleet = self._ordered()
-        found = rules.known_room(fleet, room)
-        rules.judge_image(fleet, image, version)
-        rules.judge_rate(rate_bits_per_second)
-        rules.judge_configuration(fleet, configuration or "")
-        planned = rules.seats_to_plan(fleet, found, {}, seats)
-        newest = max(each.version for each in fleet.images if each.name == image)
+        found = rules.known_room(fleet, order.room)
+        rules.judge_image(fleet, order.image, order.version)
+        rules.judge_rate(order.rate_bits_per_second)
+        rules.judge_configuration(fleet, order.configuration or "")
+        planned = rules.seats_to_plan(fleet, found, {}, order.seats)
+        version = order.version or max(each.version for each in fleet.images if each.name == order.image)
         machines = frozenset(seat.machine for seat in planned)
-        if backs_up:
+        if order.backs_up:
             await self.captures.back_up(user, tuple(sorted(machines)))
         return self._told(
-            self.played.plan(found.name, image, version or newest, ordered_by=user.name, machines=machines)
+            self.played.plan(
+                found.name,
+                order.image,
+                version,
+                ordered_by=user.name,
+                machines=machines,
+                backs_up=bool(order.backs_up),
+            )
         )
 
     async def boot(self, user: User, room: str, seconds: int, mode: str = "receive") -> int:
         rules.require(user, Role.OPERATOR, "let machines boot the environment")
+        rules.judge_boot(self._ordered(), seconds)
         return len(rules.seats_to_boot(self.rooms(), room))
 
     async def start(self, user: User, tsi: str, typed_room: str, typed_count: int) -> None:
         rules.require(user, Role.OPERATOR, "start sessions")
         session = rules.known_session(self._ordered(), tsi)
         rules.judge_start(session, typed_room, typed_count, "")
-        if any(one.is_open and one.is_backup for one in self.fleet().captures):
+        if session.backs_up and any(one.is_open and one.is_backup for one in self.fleet().captures):
             raise RefusedError("not backed up yet: wait until all are")
         self.played.start(tsi)
         self._told(tsi)

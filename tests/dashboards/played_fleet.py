@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from dashboards.rooms.rooms import Room, Rooms, RoomSeat
+from protocol.backup_names import backup_name
 from protocol.commands import PlannedSeat
 from protocol.firmware import Firmware
 from protocol.operators import (
@@ -75,6 +76,7 @@ class PlayedFleet:
         self.blocks = blocks
         self.is_orderly = orderly
         self.warnings: tuple[str, ...] = ()
+        self.can_boot = True
         self.library_bytes_free = 400 << 30
         self.sessions: dict[str, PlayedSession] = {}
         names = [f"Room {number}" for number in range(1, rooms + 1)] + ([HOSTILE_ROOM] if hostile else [])
@@ -112,6 +114,7 @@ class PlayedFleet:
         *,
         ordered_by: str = "anna",
         machines: frozenset[str] | None = None,
+        backs_up: bool = False,
     ) -> str:
         """Open a plan for the machines of a room that are there; its tsi."""
         there = [seat for seat in self.room(room).seats if self.is_there(seat)]
@@ -130,9 +133,16 @@ class PlayedFleet:
             blocks=self.blocks,
             cast_seconds=self.cast_seconds,
             now=self.now,
+            backs_up=backs_up,
         )
         self.sessions[tsi].say(Severity.INFO, f"{ordered_by} planned {image} for {room}")
         return tsi
+
+    def back_up(self, room: str, seat: str, *versions: int) -> str:
+        """Let the library hold backups of a seat's machine; their name."""
+        name = backup_name(next(each.machine for each in self.room(room).seats if each.name == seat))
+        self.images += [self._image(name, version) for version in versions]
+        return name
 
     def start(self, tsi: str) -> None:
         self.sessions[tsi].step = SessionStep.WAITING
@@ -200,7 +210,7 @@ class PlayedFleet:
             link_bits_per_second=1_000_000_000,
             is_link_up=True,
             configurations=("lab", "windows"),
-            can_boot=True,
+            can_boot=self.can_boot,
             library_path="/var/lib/slatecast",
             library_bytes_free=self.library_bytes_free,
             library_bytes_total=1 << 40,

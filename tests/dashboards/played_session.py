@@ -105,6 +105,7 @@ class PlayedSession:
     dismissed: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     is_end_told: bool = False
+    backs_up: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -155,6 +156,7 @@ class PlayedSession:
             pages=pages,
             end_reason=self.end_reason,
             happenings=tuple(self.happenings[-60:]),
+            backs_up=self.backs_up,
         )
         return [
             head,

@@ -20,13 +20,15 @@ from dashboards.fleet.views import Health, SeatState, SessionView
 from dashboards.history.records import past_session
 from dashboards.history.store import History
 from dashboards.link import ConsoleLink
-from dashboards.operator_desk import LIBRARY_PATIENCE, PICTURE_AGE, OperatorDesk
+from dashboards.operator_desk import LIBRARY_PATIENCE, NETBOOT_PATIENCE, PICTURE_AGE, OperatorDesk
+from dashboards.plan_order import PlanOrder
 from dashboards.record_keeper import RecordKeeper
 from dashboards.rooms.book import RoomBook
 from dashboards.user import User
 from protocol.commands import (
     AdmitReceivers,
     AnyCommand,
+    BootMachines,
     FetchReport,
     ImportImage,
     PlanSession,
@@ -117,7 +119,7 @@ class Console:
         self.broadcaster.tell()
 
     async def planned(self, room: str = "Room 1") -> str:
-        tsi = await self.desk.plan(OPERATOR, room, "lab-ubuntu")
+        tsi = await self.desk.plan(OPERATOR, PlanOrder(room=room, image="lab-ubuntu"))
         self.play(7)
         return tsi
 
@@ -162,7 +164,7 @@ async def test_what_was_typed_wrongly_is_never_ordered(console: Console) -> None
         with pytest.raises(RefusedError, match="type"):
             await console.desk.start(OPERATOR, tsi, room, count)
     with pytest.raises(MessageError):
-        await console.desk.plan(OPERATOR, "Room 2", "lab-ubuntu", rate_bits_per_second=-1)
+        await console.desk.plan(OPERATOR, PlanOrder(room="Room 2", image="lab-ubuntu", rate_bits_per_second=-1))
     assert len(console.broadcaster.given) == 1
 
 
@@ -177,19 +179,19 @@ async def test_a_plan_waits_for_a_library_that_has_not_been_told_of(console: Con
         return is_so()
 
     console.broadcaster.until = until  # type: ignore[method-assign] # tells as the link does meanwhile
-    assert await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+    assert await console.desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu"))
 
 
 async def test_two_operators_plan_the_same_seats_at_once(console: Console) -> None:
     console.broadcaster.held.clear()
-    first = asyncio.create_task(console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu"))
+    first = asyncio.create_task(console.desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu")))
     await asyncio.sleep(0)
     with pytest.raises(RefusedError, match="seat 01 is just being planned by otto"):
-        await console.desk.plan(ADMIN, "Room 1", "lab-ubuntu")
+        await console.desk.plan(ADMIN, PlanOrder(room="Room 1", image="lab-ubuntu"))
     console.broadcaster.held.set()
     await first
     with pytest.raises(RefusedError, match="takes part in the plan of otto in Room 1"):
-        await console.desk.plan(ADMIN, "Room 1", "lab-ubuntu")
+        await console.desk.plan(ADMIN, PlanOrder(room="Room 1", image="lab-ubuntu"))
     assert len(console.broadcaster.given) == 1
 
 
@@ -210,7 +212,7 @@ async def test_two_operators_start_the_same_plan_at_once(console: Console) -> No
 async def test_a_plan_or_start_that_failed_can_be_tried_again(console: Console) -> None:
     console.broadcaster.answers[PlanSession] = TransportError("nobody answers")
     with pytest.raises(TransportError):
-        await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+        await console.desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu"))
     del console.broadcaster.answers[PlanSession]
     tsi = await console.planned()
     console.broadcaster.answers[StartSession] = RefusedError("seat 02 is gone: look again")
@@ -262,7 +264,8 @@ def calls(desk: OperatorDesk, user: User) -> dict[str, Callable[[], Any]]:
     def ignore(share: float, text: str) -> None: ...
 
     return {
-        "plan": lambda: desk.plan(user, "Room 1", "lab-ubuntu"),
+        "plan": lambda: desk.plan(user, PlanOrder(room="Room 1", image="lab-ubuntu")),
+        "put back": lambda: desk.backups.restore(user, "Room 1", "01"),
         "start": lambda: desk.start(user, TSI, "Room 1", 1),
         "stop": lambda: desk.stop(user, TSI),
         "pause": lambda: desk.pause(user, TSI),
@@ -273,6 +276,7 @@ def calls(desk: OperatorDesk, user: User) -> dict[str, Callable[[], Any]]:
         "admit": lambda: desk.admit(user, (RECEIVER,)),
         "refuse": lambda: desk.refuse(user, (RECEIVER,)),
         "wake": lambda: desk.wake(user, "Room 1"),
+        "boot": lambda: desk.boot(user, "Room 1", 60),
         "verify": lambda: desk.verify_image(user, "lab-ubuntu", 1, ignore),
         "save": lambda: desk.save_rooms(user, desk.rooms()),
         "place": lambda: desk.place(user, "Room 1", "01", "m"),
@@ -358,6 +362,24 @@ async def test_receivers_and_images(console: Console) -> None:
         await desk.report(VIEWER, "../../x")
 
 
+async def test_a_room_is_booted_once_somebody_hands_out_the_environment(console: Console) -> None:
+    console.played.can_boot = False
+    console.broadcaster.tell()
+    with pytest.raises(RefusedError, match="nothing hands out the environment"):
+        await console.desk.boot(OPERATOR, "Room 1", 60)
+    assert await console.desk.boot(OPERATOR, "Room 1", 0) == 14
+
+    async def until(is_so: Callable[[], bool], patience: float) -> bool:
+        assert (is_so(), patience) == (False, NETBOOT_PATIENCE)
+        console.played.can_boot = True
+        console.broadcaster.tell()
+        return is_so()
+
+    console.broadcaster.until = until  # type: ignore[method-assign]  # tells as the link does meanwhile
+    assert await console.desk.boot(OPERATOR, "Room 1", 60) == 14
+    assert [command.seconds for command, _ in console.broadcaster.given if isinstance(command, BootMachines)] == [0, 60]
+
+
 async def test_reports_come_from_the_history_first(console: Console) -> None:
     tsi = await console.planned()
     session = console.desk.session(tsi)
@@ -411,7 +433,7 @@ async def test_over_a_real_broker(broker: RunningBroker, tmp_path: Path) -> None
         speaker.replies[FetchReport] = lambda command, operator: {"session": command.tsi}
         while not await link.until(lambda: bool(desk.fleet().rooms and desk.fleet().images), 0.3):
             speaker.tell()
-        tsi = await desk.plan(OPERATOR, "Room 1", "lab-ubuntu", 2)
+        tsi = await desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu", version=2))
         for _ in range(7):
             speaker.tell()
         assert await link.until(lambda: tally(desk, tsi) == 11, 5)

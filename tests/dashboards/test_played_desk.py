@@ -7,6 +7,7 @@ import pytest
 from dashboards.desk import Desk
 from dashboards.desk_rules import to_overwrite
 from dashboards.fleet.views import SeatState
+from dashboards.plan_order import PlanOrder
 from protocol.errors import RefusedError, TransportError
 from protocol.operators import News, SessionStep, news_topic, open_news, signed_news
 from protocol.signing import SigningKey
@@ -22,7 +23,7 @@ def test_it_is_a_desk() -> None:
 def test_every_seat_state_occurs() -> None:
     desk = PlayedDesk(PlayedFleet(seats=14))
     seen = {seat.state for seat in desk.fleet().rooms[0].seats}
-    tsi = asyncio.run(desk.plan(OPERATOR, "Room 1", "lab-ubuntu"))
+    tsi = asyncio.run(desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu")))
     for second in range(160):
         if second == 7:
             session = desk.session(tsi)
@@ -35,7 +36,7 @@ def test_every_seat_state_occurs() -> None:
 
 def test_a_plan_goes_on_to_verified() -> None:
     desk = PlayedDesk(PlayedFleet(seats=6, orderly=True))
-    tsi = asyncio.run(desk.plan(OPERATOR, "Room 1", "lab-ubuntu"))
+    tsi = asyncio.run(desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu")))
     with pytest.raises(RefusedError, match="type Room 1 to confirm"):
         asyncio.run(desk.start(OPERATOR, tsi, "Room 2", 6))
     asyncio.run(desk.start(OPERATOR, tsi, "Room 1", 6))
@@ -78,15 +79,15 @@ def test_orders_of_every_kind() -> None:
     assert asyncio.run(desk.import_image(ADMIN, "/srv/new.img", "new", lambda share, text: None)) == ("new", 1)
     assert asyncio.run(desk.remove_image(ADMIN, "new", 1)) > 0
     assert asyncio.run(desk.wake(OPERATOR, "Room 1")) == len(desk.woken)
-    tsi = asyncio.run(desk.plan(OPERATOR, "Room 1", "lab-ubuntu"))
+    tsi = asyncio.run(desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu")))
     with pytest.raises(RefusedError, match="takes part in the plan of otto"):
-        asyncio.run(desk.plan(ADMIN, "Room 1", "lab-ubuntu"))
+        asyncio.run(desk.plan(ADMIN, PlanOrder(room="Room 1", image="lab-ubuntu")))
     asyncio.run(desk.stop(OPERATOR, tsi))
     assert {seat.state for seat in desk.fleet().rooms[0].seats} == {SeatState.IDLE, SeatState.OFF, SeatState.EMPTY}
     with pytest.raises(RefusedError, match="may not plan sessions: it takes the role operator"):
-        asyncio.run(desk.plan(VIEWER, "Room 1", "lab-ubuntu"))
+        asyncio.run(desk.plan(VIEWER, PlanOrder(room="Room 1", image="lab-ubuntu")))
     desk.is_broadcaster_there = False
     desk.advance(6)
     assert not desk.fleet().health.is_broadcaster_heard
     with pytest.raises(TransportError):
-        asyncio.run(desk.plan(OPERATOR, "Room 1", "lab-ubuntu"))
+        asyncio.run(desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu")))

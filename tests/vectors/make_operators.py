@@ -168,6 +168,7 @@ NEWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
                 {"at": 1792999501.5, "severity": "error", "text": "seat 7 failed", "receiver_id": RECEIVERS[0]},
                 {"at": 1792999502.5, "severity": "info", "text": "paused by ada", "receiver_id": None},
             ],
+            "backs_up": True,
         },
     ),
     (

@@ -21,6 +21,7 @@ FACTS = SessionFacts(
     bytes_on_wire=5,
     catch_up_bytes=6,
     earlier_seconds=0.0,
+    backs_up=True,
 )
 
 
@@ -70,5 +71,6 @@ def session_news(step: SessionStep = SessionStep.RUNNING, **changes: Any) -> Ses
         pages=1,
         end_reason="",
         happenings=(),
+        backs_up=False,
     )
     return msgspec.structs.replace(plain, **changes)

@@ -73,3 +73,16 @@ def test_where_its_exporter_is_comes_with_it(room: Attendance) -> None:
     room.hear(presence(1, metrics="192.0.2.7:9101"), 0.0)
     (one,) = room.there()
     assert one.metrics == "192.0.2.7:9101"
+
+
+def test_a_machine_that_was_started_again_is_no_other_one() -> None:
+    attendance = Attendance()
+    attendance.hear(presence(1, machine="pc"), 0.0)
+    attendance.hear(presence(2, machine="pc"), 9.0)
+    attendance.hear(presence(2, machine="pc"), 14.0)
+    assert not attendance.is_claimed_by_another(presence(1).receiver_id)
+    assert not attendance.is_claimed_by_another(presence(2).receiver_id)
+    attendance.hear(presence(1, machine="pc"), 15.0)
+    assert attendance.is_claimed_by_another(presence(1).receiver_id)
+    assert attendance.is_claimed_by_another(presence(2).receiver_id)
+    assert not attendance.is_claimed_by_another(presence(3).receiver_id)

@@ -85,6 +85,7 @@ def test_a_running_session_in_numbers() -> None:
     assert (seat.silent_seconds, seat.settled_seconds) == (2.5, -1.0)
     assert (whole.elapsed_seconds, whole.bytes_on_wire, whole.catch_up_bytes) == (3.5, 5, 6)
     assert (whole.room, whole.ordered_by, whole.expected_seats, whole.block_count) == ("R1", "anna", 2, 4)
+    assert whole.backs_up
 
 
 def test_a_seat_that_fell_silent_is_lost_and_says_why() -> None:

@@ -226,3 +226,19 @@ async def test_a_seat_restores_itself_for_real(hosted: HostedRoom) -> None:
         await operator.until(lambda: operator.outcomes(answer.tsi) == {"seat a": "verified"}, "the restored disk")
         assert operator.sessions[answer.tsi].ordered_by == module.BY_SEAT
     assert hosted.targets["a"].read_bytes() == hosted.source.read_bytes()
+
+
+def test_a_seat_is_told_what_somebody_has_to_mend(room: Room) -> None:
+    assert room.restores.notice(room.receiver_id) == ""
+    room.attendance.hear(presence(2, machine="bb"), 1.0)
+    assert room.restores.notice(presence(2).receiver_id) == module.NO_PLACE
+    room.attendance.hear(presence(3, machine="aa"), 1.0)
+    room.attendance.hear(presence(1, machine="aa"), 2.0)
+    for number in (1, 3):
+        assert "Another PC says that it is aa too" in room.restores.notice(presence(number).receiver_id)
+    assert room.restores.notice(presence(4).receiver_id) == ""
+
+
+def test_where_no_room_was_ever_told_of_no_seat_is_missed(tmp_path: Any) -> None:
+    room = Room(Policies(tmp_path))
+    assert room.restores.notice(room.receiver_id) == ""

@@ -9,6 +9,8 @@ import pytest
 
 from broadcaster.audit import AUDIT_FILE, AuditEvent
 from broadcaster.audit_check import read_entries, verify_audit
+from broadcaster.netboot.orders import ORDERS_FILE
+from broadcaster.netboot.presence import ENDING, ServingMark
 from broadcaster.report_check import check_seats, check_whole, decode_report
 from broadcaster.saved_cast import CASTS_FOLDER
 from protocol.commands import (
@@ -222,3 +224,14 @@ async def test_what_was_started_goes_on_after_a_restart_and_a_plan_does_not(host
         (tsi, "bert", 0),
         (tsi, "bert", 1),
     ]
+
+
+async def test_a_netboot_part_that_serves_the_boot_orders_is_told_of(hosted: HostedRoom) -> None:
+    mark = ServingMark(hosted.library.root / ORDERS_FILE)
+    async with hosted.host() as (_, operator):
+        await operator.until(lambda: operator.host is not None and not operator.host.can_boot, "news of nobody")
+        await operator.until((hosted.library.root / f"{ORDERS_FILE}{ENDING}").exists, "what it would hold")
+        mark.hold()
+        await operator.until(lambda: operator.host is not None and operator.host.can_boot, "news of it")
+        mark.close()
+        await operator.until(lambda: operator.host is not None and not operator.host.can_boot, "news of its end")

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from dashboards.api.events import events_router
 from dashboards.desk import Desk
+from dashboards.plan_order import PlanOrder
 from dashboards.user import Role
 from tests.dashboards.access.console import PlayedConsole
 from tests.dashboards.api.conftest import Call
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_some_events(call: Call, console: PlayedConsole) -> None:
-    tsi = await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+    tsi = await console.desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu"))
     answer = await call("GET", "/events?limit=1", Role.VIEWER)
     assert answer.headers["content-type"].startswith("text/event-stream")
     name, data, *rest = answer.text.split("\n")
@@ -54,7 +55,7 @@ async def test_it_ends_when_the_login_does() -> None:
 
 async def test_it_ends_with_the_session() -> None:
     desk = PlayedDesk()
-    tsi = await desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+    tsi = await desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu"))
     answer = await listen(desk, lambda: True, "/events/sessions/{tsi}", tsi=tsi, limit=10)
     events = answer.body_iterator.__aiter__()
     assert str(tsi) in str(await events.__anext__())

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dashboards.history.records import past_session
+from dashboards.plan_order import PlanOrder
 from dashboards.user import Role
 from tests.dashboards.access.console import PlayedConsole
 from tests.dashboards.api.conftest import Call
@@ -14,7 +15,7 @@ from tests.dashboards.played_desk import OPERATOR
 
 @pytest.mark.asyncio
 async def test_history(call: Call, console: PlayedConsole) -> None:
-    tsi = await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+    tsi = await console.desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu"))
     session = console.desk.session(tsi)
     assert session is not None
     console.desk.past = [past_session(session, ended_at=5.0)]

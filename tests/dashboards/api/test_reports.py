@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from dashboards.plan_order import PlanOrder
 from dashboards.user import Role
 from tests.dashboards.access.console import PlayedConsole
 from tests.dashboards.api.conftest import Call
@@ -15,7 +16,7 @@ HOSTILE = "<script>alert(1)</script>\x1b[2J{{7*7}}"
 
 
 async def ended(console: PlayedConsole) -> str:
-    tsi = await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+    tsi = await console.desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu"))
     console.desk.advance(5)
     await console.desk.stop(OPERATOR, tsi)
     console.desk.advance(2)
@@ -59,6 +60,6 @@ async def test_hostile_and_strange_reports(call: Call, console: PlayedConsole, m
 
 
 async def test_no_report(call: Call, console: PlayedConsole) -> None:
-    running = await console.desk.plan(OPERATOR, "Room 1", "lab-ubuntu")
+    running = await console.desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu"))
     assert (await call("GET", f"/sessions/{running}/report.json")).status_code == 409
     assert (await call("GET", f"/sessions/{'0' * 16}/report.html")).status_code == 404

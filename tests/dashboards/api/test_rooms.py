@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from dashboards.user import Role
+from protocol.operators import SessionStep
 from tests.dashboards.access.console import PlayedConsole
 from tests.dashboards.api.conftest import Call
 
@@ -61,9 +62,42 @@ async def test_one_room(call: Call) -> None:
     assert (await call("GET", "/rooms/view?name=nowhere")).status_code == 404
 
 
+async def test_a_seat_is_restored_from_its_backup(call: Call, console: PlayedConsole) -> None:
+    played = console.desk.played
+    backups = played.back_up("Room 1", "01", 1, 2)
+    console.desk.advance(1)
+    shown = await call("GET", "/rooms/backups?room=room 1&seat=01", Role.VIEWER)
+    assert [(each["name"], each["version"]) for each in shown.json()] == [(backups, 2), (backups, 1)]
+    assert {"created", "stored_bytes", "disk_size"} <= set(shown.json()[0])
+    assert (await call("GET", "/rooms/backups?room=Room 1&seat=02", Role.VIEWER)).json() == []
+    assert (await call("GET", "/rooms/backups?room=Room 1&seat=nowhere", Role.VIEWER)).status_code == 404
+
+    wanted = {"room": "Room 1", "seat": "01", "version": 1}
+    assert (await call("POST", "/rooms/restore", Role.VIEWER, json=wanted)).status_code == 403
+    strange = await call("POST", "/rooms/restore", Role.OPERATOR, json={**wanted, "version": 7})
+    assert (strange.status_code, "choose one of 1, 2" in strange.json()["detail"]) == (409, True)
+    assert not played.sessions
+    answer = await call("POST", "/rooms/restore", Role.OPERATOR, json=wanted)
+    assert answer.status_code == 201, answer.text
+    plan = played.sessions[answer.json()["tsi"]]
+    assert (plan.image, plan.version, [seat.seat for seat in plan.seats]) == (backups, 1, ["01"])
+    assert (plan.step, plan.backs_up) == (SessionStep.PLANNED, False)
+
+
 async def test_wake(call: Call, console: PlayedConsole) -> None:
     assert (await call("POST", "/rooms/wake", json={"room": "Room 1"})).json() == {"machines": len(console.desk.woken)}
     assert console.desk.woken
+
+
+async def test_booting_needs_somebody_who_hands_out_the_environment(call: Call, console: PlayedConsole) -> None:
+    order = {"room": "Room 1", "seconds": 60}
+    assert (await call("POST", "/rooms/boot", Role.OPERATOR, json=order)).json() == {"machines": 24}
+    console.desk.played.can_boot = False
+    console.desk.advance(1)
+    refused = await call("POST", "/rooms/boot", Role.OPERATOR, json=order)
+    assert (refused.status_code, "[boot] enabled" in refused.json()["detail"]) == (409, True)
+    back = await call("POST", "/rooms/boot", Role.OPERATOR, json={**order, "seconds": 0})
+    assert back.status_code == 200
 
 
 @pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("toml", "application/toml")])

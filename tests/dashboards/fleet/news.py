@@ -74,6 +74,7 @@ def session(sequence: int = 1, generation: str = GENERATION, **fields: Any) -> S
         pages=1,
         end_reason="",
         happenings=(),
+        backs_up=False,
     )
     return msgspec.structs.replace(news, **fields)
 

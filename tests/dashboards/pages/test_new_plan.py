@@ -1,5 +1,4 @@
 import dataclasses
-from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +9,9 @@ from dashboards.fleet.views import FleetView
 from dashboards.pages.library_words import READING
 from dashboards.pages.new_plan import CONFIGURED_BY_IMAGE, NEWEST, NO_IMAGES, NOT_CONFIGURED
 from dashboards.pages.paths import start_path
+from dashboards.plan_order import PlanOrder
 from dashboards.rooms.rooms import RoomPolicy, Rooms
+from dashboards.user import User
 from tests.dashboards.pages.visitor import Visitor, visiting
 from tests.dashboards.played_desk import OPERATOR, PlayedDesk
 from tests.dashboards.played_fleet import HOSTILE_TEXT, PlayedFleet
@@ -121,12 +122,12 @@ async def test_a_plan_begins_with_the_policy_of_its_room() -> None:
     policy = RoomPolicy(image="lab-windows", configuration="windows", backs_up=True)
     first, second = desk.played.rooms.rooms
     desk.played.rooms = Rooms(rooms=(first, msgspec.structs.replace(second, policy=policy)))
-    asked: list[dict[str, object]] = []
+    asked: list[PlanOrder] = []
     plan = desk.plan
 
-    async def noted(*order: Any, **more: Any) -> str:
-        asked.append(more)
-        return await plan(*order, **more)
+    async def noted(user: User, order: PlanOrder) -> str:
+        asked.append(order)
+        return await plan(user, order)
 
     desk.plan = noted  # type: ignore[method-assign]  # to see what the page orders
     async with visiting(desk, OPERATOR) as visitor:
@@ -137,7 +138,7 @@ async def test_a_plan_begins_with_the_policy_of_its_room() -> None:
         assert choice(visitor, "Done to each disk afterwards").value == "windows"
         opened(visitor)
         await visitor.press("Make the plan")
-        assert asked == [{"configuration": "windows", "backs_up": True}]
+        assert asked == [PlanOrder(room="Room 2", image="lab-windows", configuration="windows", backs_up=True)]
 
 
 async def test_the_address_may_name_image_and_version() -> None:

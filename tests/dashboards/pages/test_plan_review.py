@@ -3,6 +3,7 @@ from nicegui import ui
 
 from dashboards.pages.paths import session_path, start_path
 from dashboards.pages.plan_review import GONE, LEFT, LEFT_OUT, OVERWRITTEN, outlook_of
+from dashboards.plan_order import PlanOrder
 from protocol.operators import SessionStep
 from tests.dashboards.pages.test_new_plan import opened
 from tests.dashboards.pages.visitor import Visitor, visiting
@@ -121,14 +122,14 @@ async def test_dropping_is_asked_for_once() -> None:
 
 async def test_the_start_waits_for_backups() -> None:
     desk = PlayedDesk()
-    tsi = await desk.plan(OPERATOR, "Room 1", "lab-ubuntu", backs_up=True)
+    tsi = await desk.plan(OPERATOR, PlanOrder(room="Room 1", image="lab-ubuntu", backs_up=True))
     desk.advance(15)
     async with visiting(desk, OPERATOR) as visitor:
         await visitor.open(start_path(tsi=tsi))
         (table,) = visitor.all(ui.table)
         assert {row["name"]: row["backup"] for row in table.rows}["01"].endswith("%")
         assert "backup" in table.props[":visible-columns"]
-        assert visitor.says("The start waits until every disk is backed up: 0 of 18 backups are in the library.")
+        assert visitor.says("The start waits until every disk is backed up: 0 of 18 backups in the library.")
         (button,) = visitor.all_buttons("Start and overwrite")
         assert not button.enabled
         await visitor.after(60)

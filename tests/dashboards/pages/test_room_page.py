@@ -142,3 +142,18 @@ async def test_machines_are_let_into_the_environment_after_a_question() -> None:
         await visitor.press("Boot")
         assert visitor.browser.notify.contains("24 machines may boot the environment for an hour.")
         assert visitor.browser.notify.contains("24 machines told to wake up.")
+
+
+async def test_no_room_is_booted_where_nothing_hands_out_the_environment() -> None:
+    desk = PlayedDesk()
+    desk.played.can_boot = False
+    desk.advance(1)
+    async with visiting(desk, OPERATOR) as visitor:
+        await visitor.open(ROOM)
+        (button,) = visitor.all_buttons("Boot the environment")
+        assert not button.enabled
+        assert visitor.says("run 'slatecast boot serve'")
+        desk.played.can_boot = True
+        await visitor.after(1)
+        assert button.enabled
+        assert not visitor.says("run 'slatecast boot serve'")

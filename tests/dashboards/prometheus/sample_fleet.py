@@ -53,6 +53,7 @@ def session(seats: Sequence[SeatView], tsi: str = TSI, room: str = "lab", **valu
         "end_reason": "",
         "spread": Spread(0.1, 0.5, 0.9),
         "happenings": (),
+        "backs_up": False,
         "samples": (sample(),),
         "age_seconds": 0.4,
     }
