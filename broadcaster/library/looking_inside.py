@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from broadcaster.library.library import Library, describe
-from broadcaster.library.private_mounts import MOUNTABLE, Check, in_private_mounts, mounted
 from broadcaster.library.served_disk import served_disk
 from protocol.disk.in_root import open_in_root
+from protocol.disk.mounts import MOUNTABLE, mounted
+from protocol.disk.private_mounts import Check, in_private_mounts
 from protocol.disk.source import Progress
 from protocol.disk.system_tools import loop_device
 from protocol.errors import DiskError, RefusedError, TargetError

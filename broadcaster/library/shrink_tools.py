@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final
 
-from broadcaster.library.private_mounts import Check, in_private_mounts, mounted
 from protocol.disk.clean_checks import why_not_clean
+from protocol.disk.mounts import mounted
+from protocol.disk.private_mounts import Check, in_private_mounts
 from protocol.disk.system_tools import last_line, need_tool, run_tool
 from protocol.errors import RefusedError
 

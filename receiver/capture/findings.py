@@ -10,14 +10,18 @@ from typing import Final
 import msgspec
 
 from protocol.capture import MAX_FINDINGS, Finding, FindingKind
+from protocol.disk.mounts import MOUNTABLE
 from protocol.fields import MAX_LONG_TEXT, printable
 from receiver.capture import linux_findings, windows_findings
 from receiver.capture.disk_findings import disk_findings, place
 from receiver.capture.linux_findings import linux_traces
 from receiver.capture.reading import Survey
 from receiver.capture.traces import Trace
-from receiver.capture.tree import MOUNTABLE, mounted_tree
+from receiver.capture.tree import mounted_tree
 from receiver.capture.windows_findings import windows_traces
+
+_SEARCHED: Final = frozenset(MOUNTABLE) - {"vfat", "exfat"}
+"""File systems that are looked into: nobody's identity lies on a FAT, but every UEFI disk has one."""
 
 _SHOWN_PATHS: Final = 3
 
@@ -45,7 +49,7 @@ def refusals(findings: Collection[Finding], accepts: Collection[str]) -> list[Fi
 def _lint(survey: Survey) -> Iterator[Finding]:
     """Look into every file system that can be mounted, for what must not be on two machines."""
     for partition in survey.table.partitions:
-        if partition.filesystem not in MOUNTABLE:
+        if partition.filesystem not in _SEARCHED:
             continue
         where = place(partition)
         try:

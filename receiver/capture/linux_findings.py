@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from protocol.disk.mounts import ROOT_SUBVOLUMES
 from receiver.capture.traces import Rule, Trace, find_traces
 from receiver.capture.tree import Tree
 
@@ -23,8 +24,11 @@ WORDS: Final = {
 }
 """Per code, what it means and what to do; the paths are put before it."""
 
-_ROOTS: Final = ("", "@rootfs/", "@/", "root/")
+ROOTS: Final = tuple(f"{each}/".lstrip("/") for each in ROOT_SUBVOLUMES)
 """Where a system may begin in a file system: btrfs keeps it in a subvolume of one of these names."""
+
+_MARKS: Final = frozenset({"etc", ".snapshots"})
+"""What lies where a system begins, or, as openSUSE has it, beside the snapshot of one: the rest of that system."""
 
 _MACHINE_ID: Final = re.compile(r"^(?!uninitialized\s*$)\S")
 _WIFI_KEY: Final = re.compile(
@@ -66,14 +70,16 @@ _SYSTEM: Final = (
 _HOMES: Final = (
     Rule("ssh-private-keys", "*/.ssh/*", PRIVATE_KEY),
     Rule("ssh-private-keys", "@home/*/.ssh/*", PRIVATE_KEY),
+    Rule("ssh-private-keys", "home/*/.ssh/*", PRIVATE_KEY),
 )
-"""Of a file system that is mounted at /home."""
+"""Of a file system that is mounted at /home, or has the homes in a subvolume of one of these names."""
 
 
 def linux_traces(tree: Tree) -> Iterator[Trace]:
     """What is found on one file system; it may hold a system, only the homes, or nothing of the kind."""
-    root = next((root for root in _ROOTS if "etc" in tree.names(root)), None)
-    if root is not None:
-        yield from find_traces(tree, _SYSTEM, root)
-    if root != "":
-        yield from find_traces(tree, _HOMES)
+    traces = [
+        trace for root in ROOTS if not _MARKS.isdisjoint(tree.names(root)) for trace in find_traces(tree, _SYSTEM, root)
+    ]
+    if "etc" not in tree.names():
+        traces += find_traces(tree, _HOMES)
+    yield from dict.fromkeys(traces)

@@ -14,6 +14,7 @@ from protocol.disk.partitions import Partition
 from protocol.disk.source import Source
 from protocol.disk.system_tools import find_tool, run_tool
 from protocol.ranges import RangeSet
+from receiver.capture.linux_findings import ROOTS
 from receiver.capture.tree import Tree, mounted_tree, partition_device
 
 WINDOWS_PAGE_FILES: Final = ("pagefile.sys", "swapfile.sys", "hiberfil.sys")
@@ -141,10 +142,11 @@ def _swap_files(tree: Tree) -> Iterator[str]:
 
 
 def _named_in_fstab(tree: Tree) -> Iterator[str]:
-    for line in (tree.read("etc/fstab") or b"").decode(errors="replace").splitlines():
-        fields = line.split()
-        if len(fields) >= 3 and fields[2] == "swap" and fields[0].startswith("/") and not fields[0].startswith("/dev/"):
-            yield fields[0].lstrip("/")
+    for root in ROOTS:
+        for line in (tree.read(f"{root}etc/fstab") or b"").decode(errors="replace").splitlines():
+            name, *rest = line.split() or [""]
+            if rest[1:2] == ["swap"] and name.startswith("/") and not name.startswith("/dev/"):
+                yield root + name.lstrip("/")
 
 
 def _is_swap(descriptor: int) -> bool:

@@ -26,6 +26,7 @@ from protocol.capture import (
     Finding,
     encode_disk,
 )
+from protocol.disk.private_mounts import Check, in_private_mounts
 from protocol.disk.source import open_source
 from protocol.errors import LibraryError, RefusedError, SourceError, TargetError, TransportError
 from protocol.fields import MAX_LONG_TEXT
@@ -264,8 +265,13 @@ def _look(stack: ExitStack, target: Path, is_backup: bool, progress: Callable[[s
     check_disk(target)
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slatecast-capture-", dir=_roomy())))
     source = stack.enter_context(open_source(target, scratch, progress))
-    found = survey(source, scratch)
-    return _Look(found, find_all(found, is_backup=is_backup))
+
+    def look(_check: Check) -> _Look:
+        found = survey(source, scratch)
+        return _Look(found, find_all(found, is_backup=is_backup))
+
+    # A disk can be captured without being looked into, which is then one of its findings.
+    return in_private_mounts(look, is_needed=False)
 
 
 def _roomy() -> str | None:

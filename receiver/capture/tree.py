@@ -1,22 +1,23 @@
 """One file system of the disk that is captured, mounted read-only to be looked into.
 
-Somebody else wrote it, so it is hostile input: no link in it is followed, nothing in it can be run or be a device, what
-is read of a file or a folder is bounded, and no journal is replayed. The device below is a loop device that cannot be
+Somebody else wrote it, so it is hostile input: no link in it is followed, what is read of a file or a folder is
+bounded, and it is mounted as ``protocol.disk.mounts`` mounts such. The device below is a loop device that cannot be
 written, whatever a driver would like.
 """
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from protocol.disk.mounts import mounted
 from protocol.disk.partitions import Partition
 from protocol.disk.source import Source
-from protocol.disk.system_tools import last_line, loop_device, need_tool, run_tool
+from protocol.disk.system_tools import loop_device
+from protocol.errors import RefusedError
 
 MAX_READ: Final = 1 << 20
 """[bytes] that are looked at of one file; a seat's configuration files have a few thousand."""
@@ -24,18 +25,6 @@ MAX_READ: Final = 1 << 20
 MAX_NAMES: Final = 4096
 """[names] that are looked at in one folder."""
 
-_HARMLESS: Final = "ro,nodev,nosuid,noexec"
-_MOUNT_OPTIONS: Final = {
-    "ext2": ("ext4", f"{_HARMLESS},noload"),
-    "ext3": ("ext4", f"{_HARMLESS},noload"),
-    "ext4": ("ext4", f"{_HARMLESS},noload"),
-    "xfs": ("xfs", f"{_HARMLESS},norecovery,nouuid"),
-    "btrfs": ("btrfs", f"{_HARMLESS},rescue=nologreplay"),
-    "ntfs": ("ntfs-3g", f"{_HARMLESS},norecover"),
-}
-"""blkid's name of a file system: the driver that reads it, and how. NTFS is read by a program, not by the kernel."""
-
-MOUNTABLE: Final = frozenset(_MOUNT_OPTIONS)
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -118,27 +107,21 @@ def partition_device(source: Source, partition: Partition) -> Iterator[Path]:
 
 @contextmanager
 def mounted_tree(source: Source, partition: Partition) -> Iterator[Tree]:
-    """The file system of a partition, of a kind in MOUNTABLE, for as long as this is entered.
+    """The file system of a partition, of a kind that is mountable, for as long as this is entered.
+
+    Of btrfs it is the volume that holds all others.
 
     Raises:
         OSError: it cannot be mounted; the text says why.
-        LibraryError: there is no mount.
+        LibraryError: a tool is missing.
     """
-    kind, options = _MOUNT_OPTIONS[partition.filesystem]
-    with (
-        partition_device(source, partition) as device,
-        tempfile.TemporaryDirectory(prefix="slatecast-look-") as folder,
-    ):
-        mounted = run_tool(need_tool("mount"), "-t", kind, "-o", options, str(device), folder)
-        if mounted.returncode != 0:
-            raise OSError(last_line(mounted.stderr))
+    with ExitStack() as stack:
+        device = stack.enter_context(partition_device(source, partition))
         try:
-            yield Tree(Path(folder), device, ignores_case=partition.filesystem == "ntfs")
-        finally:
-            if (
-                run_tool(need_tool("umount"), folder).returncode != 0
-            ):  # the kernel may still be writing down who read it
-                run_tool(need_tool("umount"), "--lazy", folder)
+            folder = stack.enter_context(mounted(device, partition.filesystem))
+        except RefusedError as error:
+            raise OSError(str(error)) from error
+        yield Tree(folder, device, ignores_case=partition.filesystem == "ntfs")
 
 
 def _listed(folder: int) -> list[str]:

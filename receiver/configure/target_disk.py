@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from protocol.disk.mounts import ROOT_SUBVOLUMES
 from protocol.errors import DiskError, RefusedError
 from receiver.configure.running import Stopping, find, run, run_well
 from receiver.configure.target_root import TargetRoot
@@ -22,9 +23,6 @@ LINUX_FILESYSTEMS: Final = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 ESP_TYPES: Final = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ef")
 RECOVERY_TYPES: Final = ("de94bba4-06d1-4d40-a16a-bfd50179d6ac", "27")
 EXTENDED_TYPES: Final = ("5", "f", "85")
-
-_ROOT_SUBVOLUMES: Final = ("", "@", "@rootfs", "root", "@/.snapshots/1/snapshot")
-"""Where btrfs has the root: by default, as Ubuntu, Debian, Fedora and openSUSE install it."""
 
 _UNMOUNT_ATTEMPTS: Final = 3
 _ALL_PARTITIONS: Final = "1:256"
@@ -211,7 +209,7 @@ class TargetDisk:
             return ()
         if partition.filesystem != "btrfs":
             return ("",)
-        return tuple(each and f"subvol={each}" for each in _ROOT_SUBVOLUMES)
+        return tuple(each and f"subvol={each}" for each in ROOT_SUBVOLUMES)
 
 
 _READ_ONLY: Final = (

@@ -80,6 +80,7 @@ def test_fog_cve_2024_39914_every_process_is_started_from_a_list() -> None:
         "broadcaster/library/served_disk.py",
         "broadcaster/library/shrink_table.py",
         "broadcaster/netboot/dnsmasq.py",
+        "protocol/disk/ntfs_mount.py",
         "protocol/disk/source.py",
         "protocol/disk/system_tools.py",
         "receiver/configure/running.py",

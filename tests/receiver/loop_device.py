@@ -2,11 +2,14 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+FREE_PATIENCE = 10.0
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for loop devices and mounts")
 
@@ -40,6 +43,14 @@ def mounted(source: str, folder: Path, *options: str) -> Iterator[Path]:
         yield folder
     finally:
         run("umount", str(folder))
+
+
+def wait_until_free(backing_file: Path) -> None:
+    """Until no loop device has the file: the kernel lets go a moment after the last process that used it has ended."""
+    end = time.monotonic() + FREE_PATIENCE
+    while holders := run("losetup", "--associated", str(backing_file)):
+        assert time.monotonic() < end, f"still there: {holders}"
+        time.sleep(0.02)
 
 
 def run(*command: str) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from broadcaster.library.adding import add_image
 from broadcaster.library.library import Library
-from broadcaster.library.private_mounts import Check, in_private_mounts
 from broadcaster.library.removing import is_in_use
 from broadcaster.library.served_disk import served_disk
+from protocol.disk.private_mounts import Check, in_private_mounts
 from protocol.errors import LibraryError
 from protocol.manifest import CHUNK_SIZE
 from tests.broadcaster.library.disks import needs_root, noise, sparse_file
@@ -81,7 +81,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from broadcaster.library.library import Library
-from broadcaster.library.private_mounts import in_private_mounts
+from protocol.disk.private_mounts import in_private_mounts
 from broadcaster.library.removing import is_in_use
 from broadcaster.library.served_disk import served_disk
 from protocol.disk.system_tools import loop_device

@@ -8,8 +8,8 @@ from receiver.capture import findings as module
 from receiver.capture.findings import find_all, refusals
 from receiver.capture.reading import survey
 from receiver.capture.traces import Trace
-from tests.receiver.capture.reference_disk import MIB, ext4_file, filled, needs, ntfs_file, opened, put
-from tests.receiver.loop_device import needs_root
+from tests.receiver.capture.reference_disk import MIB, ext4_file, filled, needs, ntfs_file, opened, put, run
+from tests.receiver.loop_device import needs_root, sparse_file
 
 SECRET = "tell-nobody"
 
@@ -36,6 +36,29 @@ def test_a_linux_that_was_used(tmp_path: Path) -> None:
     assert "0123456789abcdef" not in texts
     assert "and 1 more: every machine would have these SSH host keys" in texts
     assert not found(image, tmp_path, is_backup=True), "in a backup they belong"
+
+
+@needs_root
+@pytest.mark.system
+@needs("mkfs.btrfs", "btrfs-progs")
+@pytest.mark.parametrize("default", ["", "@home"])
+def test_a_linux_in_a_named_subvolume(tmp_path: Path, default: str) -> None:
+    image = sparse_file(tmp_path / "btrfs.img", 130 * MIB)
+    run("mkfs.btrfs", "-q", image)
+    with filled(image, tmp_path / "root") as root:
+        for name in ("@", "@home"):
+            run("btrfs", "subvolume", "create", root / name)
+        put(root, "@/etc/machine-id", "0123456789abcdef0123456789abcdef\n")
+        put(root, "@/etc/ssh/ssh_host_rsa_key", SECRET)
+        put(root, "@home/ann/.ssh/id", "-----BEGIN RSA PRIVATE KEY-----\n")
+        if default:  # as an installer leaves it that lets the boot loader name no subvolume
+            run("btrfs", "subvolume", "set-default", root / default)
+    findings = found(image, tmp_path)
+    assert {each.code: each.text.partition(":")[0] for each in findings} == {
+        "machine-id": "/@/etc/machine-id",
+        "ssh-host-keys": "/@/etc/ssh/ssh_host_rsa_key",
+        "ssh-private-keys": "/@home/ann/.ssh/id",
+    }
 
 
 @needs_root

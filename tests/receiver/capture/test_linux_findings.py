@@ -31,7 +31,7 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret"
         ("var/lib/systemd/random-seed", "seed", "random-seed"),
     ],
 )
-@pytest.mark.parametrize("root", ["", "@rootfs/", "@/"])
+@pytest.mark.parametrize("root", ["", "@rootfs/", "@/", "root/", "@/.snapshots/1/snapshot/"])
 def test_found(tmp_path: Path, root: str, path: str, content: str, code: str) -> None:
     put(tmp_path, f"{root}etc/hostname", "pc")
     put(tmp_path, root + path, content)
@@ -61,3 +61,25 @@ def test_not_found(tmp_path: Path, path: str, content: str) -> None:
 def test_homes_on_their_own(tmp_path: Path) -> None:
     put(tmp_path, "ann/.ssh/id_rsa", KEY)
     assert [trace.code for trace in linux_traces(Tree(tmp_path))] == ["ssh-private-keys"]
+
+
+def test_more_than_one_system_and_what_lies_beside_a_snapshot(tmp_path: Path) -> None:
+    put(tmp_path, "@/.snapshots/1/snapshot/etc/machine-id", "0123456789abcdef0123456789abcdef\n")
+    put(tmp_path, "@/var/lib/systemd/random-seed", "seed")
+    put(tmp_path, "@/home/ann/.ssh/id_rsa", KEY)
+    put(tmp_path, "@rootfs/etc/krb5.keytab", "keys")
+    put(tmp_path, "home/ben/.ssh/id_rsa", KEY)
+    assert {trace.path for trace in linux_traces(Tree(tmp_path))} == {
+        "@/.snapshots/1/snapshot/etc/machine-id",
+        "@/var/lib/systemd/random-seed",
+        "@/home/ann/.ssh/id_rsa",
+        "@rootfs/etc/krb5.keytab",
+        "home/ben/.ssh/id_rsa",
+    }
+
+
+def test_nothing_is_told_twice(tmp_path: Path) -> None:
+    put(tmp_path, "etc/hostname", "pc")
+    put(tmp_path, "root/etc/hostname", "a copy")
+    put(tmp_path, "root/preseed.cfg", "rootpw secret")
+    assert [trace.path for trace in linux_traces(Tree(tmp_path))] == ["root/preseed.cfg"]

@@ -1,14 +1,16 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from protocol.capture import CaptureState, CaptureStep
+from protocol.capture import CaptureState, CaptureStep, Finding
 from protocol.errors import LibraryError, TargetError, TransportError
 from protocol.manifest import CHUNK_SIZE
 from receiver.capture import patience, run, sending
+from receiver.capture.findings import find_all
 from receiver.capture.run import CaptureNews, check_disk, inspect, run_capture
 from tests.receiver.capture.fake_library import CAPTURE_ID, ORDER, FakeLibrary
 from tests.receiver.capture.reference_disk import MIB, ext4_file, filled, noise, put
@@ -210,3 +212,17 @@ def test_a_disk_in_use_is_refused(tmp_path: Path) -> None:
         with pytest.raises(TargetError, match="free it first"):
             inspect(image)
     assert not inspect(image)
+
+
+@needs_root
+def test_a_disk_is_looked_into_where_nobody_else_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = find_all
+    spaces: set[str] = set()
+
+    def looking(*arguments: Any, **named: Any) -> tuple[Finding, ...]:
+        spaces.add(str(Path("/proc/thread-self/ns/mnt").readlink()))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(run, "find_all", looking)
+    assert not inspect(ext4_file(tmp_path / "ext4.img", 16 * MIB))
+    assert spaces.isdisjoint({str(Path("/proc/self/ns/mnt").readlink())})
