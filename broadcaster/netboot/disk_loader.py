@@ -13,7 +13,7 @@ from typing import Final
 from protocol.disk.system_tools import find_tool, run_tool
 from protocol.errors import ConfigError
 
-_MODULES: Final = "chain search_fs_file part_gpt part_msdos fat echo sleep test"
+_MODULES: Final = "chain search search_fs_file part_gpt part_msdos fat echo sleep test minicmd"
 """what a configuration needs that looks for loaders on EFI partitions"""
 
 _FROM_PACKAGE: Final = Path("/usr/lib/grub/x86_64-efi/moddep.lst")
