@@ -74,11 +74,16 @@ class BootDesk:
         """Publish what holds now. Raises LibraryError."""
         with self._lock:
             self._machines = self._holding()
-            self._publish(BootOrders(machines=dict(self._machines), menu=self._may_choose()))
+            self._publish(BootOrders(machines=dict(self._machines), menu=self._may_choose(), rooms=self._in_rooms()))
 
     def _holding(self) -> dict[str, BootOrder]:
         now = self._clock()
         return {address: order for address, order in self._machines.items() if order.until > now}
+
+    def _in_rooms(self) -> frozenset[str]:
+        return frozenset(
+            seat.machine for policy in self._policies.all() for seat in policy.seats if is_mac_address(seat.machine)
+        )
 
     def _may_choose(self) -> frozenset[str]:
         """Machines are named by their addresses, unless somebody gave them another name."""

@@ -6,8 +6,9 @@ Whoever is not known, has no order or one that is over boots its own disk; there
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
-from broadcaster.netboot.orders import BootMode, BootOrders
+from broadcaster.netboot.orders import MAX_MACHINES, BootMode, BootOrders
 
 
 class Boots(Enum):
@@ -52,6 +53,7 @@ class Decisions:
         self._orders = orders
         self._clock = clock
         self._machines = machines
+        self._met: set[str] = set()
         self.everyone = everyone
 
     def of(self, address: str) -> Decision:
@@ -66,9 +68,14 @@ class Decisions:
             return Decision(Boots.CHOICE, mode=BootMode.MENU)
         return OWN_DISK
 
-    def at_home(self) -> Set[str]:
-        """Machines of our rooms, whatever they boot."""
-        return self._orders().rooms
+    def answered(self) -> Set[str]:
+        """Machines that are told what to boot, even if that is their own disk.
+
+        Those of our rooms, and all that have had an order since this began: they start from their disks next.
+        """
+        orders = self._orders()
+        self._met.update(islice(orders.machines.keys() - self._met, MAX_MACHINES - len(self._met)))
+        return orders.rooms | self._met
 
     def named(self) -> dict[str, Decision]:
         """Every machine that is named anywhere and does not simply boot its own disk."""

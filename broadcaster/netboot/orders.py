@@ -55,7 +55,7 @@ class BootOrders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     menu: Annotated[frozenset[MacAddress], msgspec.Meta(max_length=MAX_MACHINES)] = frozenset()
     """machines whose user may choose to restore them"""
     rooms: Annotated[frozenset[MacAddress], msgspec.Meta(max_length=MAX_MACHINES)] = frozenset()
-    """machines that stand in our rooms: without an order they are sent to their own disks at once"""
+    """machines that stand in our rooms: without an order they are told at once to boot their own disks"""
 
     def order_for(self, address: str, now: float) -> BootOrder | None:
         """The order that holds at ``now``, in seconds since 1970."""

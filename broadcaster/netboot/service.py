@@ -96,7 +96,7 @@ class Netboot:
                 ).text(),
                 encoding="ascii",
             )
-            handouts.publish(self._decisions.named(), self._decisions.at_home())
+            handouts.publish(self._decisions.named(), self._decisions.answered())
             dnsmasq = Dnsmasq(configuration, left_alone=self._left_alone, served=self._served)
             async with HttpListener(IPv4Address(network.ip), config.port, interface.index, answers.answer):
                 self._say(f"environment of {environment.suite} {environment.debian}, kernel {environment.kernel}")
@@ -139,7 +139,7 @@ class Netboot:
             if self._is_serving:
                 self._mark.hold()
             try:
-                has_changed = handouts.publish(self._decisions.named(), self._decisions.at_home())
+                has_changed = handouts.publish(self._decisions.named(), self._decisions.answered())
             except OSError as error:
                 _logger.warning("%s: %s; new boot orders wait", handouts.folder, error.strerror)
                 continue

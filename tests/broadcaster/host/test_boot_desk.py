@@ -71,6 +71,7 @@ def test_seats_of_rooms_that_allow_it_may_choose(site: Site) -> None:
     site.policies.hold(SetRoomPolicy(room="R2", image="lab", seats=(PlannedSeat(machine=B.address, seat="1"),)))
     site.desk.write()
     assert site.orders.menu == {A.address}
+    assert site.orders.rooms == {A.address, B.address}
 
 
 def test_orders_are_bounded_and_old_ones_make_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

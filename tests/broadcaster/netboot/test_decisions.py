@@ -37,3 +37,16 @@ def test_in_a_closed_room_everyone_boots_the_environment() -> None:
 def test_only_those_are_named_who_boot_something_else_than_their_disks() -> None:
     named = Decisions(lambda: ORDERS, lambda: 100.0, machines={NAMED}).named()
     assert list(named) == [ORDERED, CHOOSING, NAMED]
+
+
+def test_machines_of_rooms_are_answered_and_those_that_had_an_order() -> None:
+    written = ORDERS
+    decisions = Decisions(lambda: written, lambda: 100.0)
+    assert decisions.answered() == {ORDERED, LATE}
+    written = BootOrders(rooms=frozenset({UNKNOWN}))
+    assert decisions.answered() == {UNKNOWN, ORDERED, LATE}
+
+
+def test_machines_that_had_an_order_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcaster.netboot.decisions.MAX_MACHINES", 1)
+    assert len(Decisions(lambda: ORDERS, lambda: 100.0).answered()) == 1

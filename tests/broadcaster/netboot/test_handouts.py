@@ -32,6 +32,7 @@ def handouts(environment: Path) -> Iterator[Handouts]:
 def test_all_of_it_can_be_read_without_rights_and_nothing_else_is_there(handouts: Handouts) -> None:
     files = {str(path.relative_to(handouts.tftp)) for path in handouts.tftp.rglob("*") if path.is_file()}
     loaders = {"undionly.kpxe", "ipxe.efi", "shimx64.efi", "grubx64.efi", "boot.ipxe"}
+    loaders |= {"disk.efi"} if handouts.has_disk_loader else set()
     assert files == loaders | {"grub/grub.cfg", "grub/vmlinuz", "grub/initrd.img"}
     for path in (handouts.folder, *handouts.folder.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -56,13 +57,23 @@ def test_machines_come_and_go(handouts: Handouts) -> None:
     part = handouts.tftp / "grub/grub.cfg"
     assert handouts.publish({MAC: Decision(Boots.ENVIRONMENT, "PC-01")})
     assert not handouts.publish({MAC: Decision(Boots.ENVIRONMENT, "PC-01")})
-    assert handouts.machines.read_text() == f"{MAC},set:ours\n"
+    assert handouts.machines.read_text() == f"{MAC},set:answered,set:ordered\n"
     assert "slatecast.seat=PC-01" in part.read_text()
     assert handouts.publish({MAC: Decision(Boots.ENVIRONMENT, "PC-02")})
     assert "slatecast.seat=PC-02" in part.read_text()
     assert handouts.publish({})
     assert MAC not in part.read_text()
     assert not handouts.machines.read_text()
+
+
+def test_machines_of_rooms_are_answered_without_an_order(handouts: Handouts) -> None:
+    other = "52:54:00:00:00:01"
+    assert handouts.publish({}, {MAC, other})
+    assert not handouts.publish({}, frozenset({MAC, other}))
+    assert handouts.machines.read_text() == f"{other},set:answered\n{MAC},set:answered\n"
+    assert handouts.publish({MAC: Decision(Boots.ENVIRONMENT)}, {MAC, other})
+    assert handouts.machines.read_text() == f"{MAC},set:answered,set:ordered\n{other},set:answered\n"
+    assert other not in (handouts.tftp / "grub/grub.cfg").read_text()
 
 
 def test_it_is_gone_afterwards_and_when_it_could_not_be_made(

@@ -6,7 +6,7 @@ import pytest
 
 from broadcaster.netboot.decisions import OWN_DISK, Boots, Decision
 from broadcaster.netboot.orders import BootMode
-from broadcaster.netboot.scripts import OWN_LOADERS, Scripts
+from broadcaster.netboot.scripts import DISK_LOADER, OWN_LOADERS, Scripts, grub_own_disk
 
 MAC = "52:54:00:12:34:56"
 SCRIPTS = Scripts("10.0.4.2", 8886, "10.0.4.2:8884")
@@ -52,6 +52,14 @@ def test_ipxe_waits_for_nothing_without_end() -> None:
             assert "--timeout" in line
 
 
+def test_by_uefi_what_boots_the_disk_is_there_before_anything_can_fail() -> None:
+    entry = SCRIPTS.ipxe_entry()
+    assert entry.index(f"/{DISK_LOADER} ||") < entry.index(":ask\n")
+    assert entry.index(":efi\n") < entry.index(f"imgexec {DISK_LOADER} ||") < entry.index(":none\n")
+    for line in SCRIPTS.ipxe(ENVIRONMENT, MAC).splitlines():
+        assert "imgfree" not in line or line.startswith("iseq ${platform} efi || "), "it would be lost"
+
+
 def test_a_machine_without_an_order_is_told_nothing_but_to_go_on() -> None:
     assert SCRIPTS.ipxe(OWN_DISK, MAC) == "#!ipxe\nexit\n"
 
@@ -72,7 +80,7 @@ def test_a_choice_defaults_to_the_own_disk() -> None:
 @pytest.mark.parametrize("boots", Boots)
 def test_grub_can_read_it(boots: Boots) -> None:
     decision = Decision(boots, HOSTILE)
-    for text in (SCRIPTS.grub(decision, {}), SCRIPTS.grub(OWN_DISK, {MAC: decision})):
+    for text in (SCRIPTS.grub(decision, {}), SCRIPTS.grub(OWN_DISK, {MAC: decision}), grub_own_disk()):
         subprocess.run(["grub-script-check"], input=text.encode(), check=True, capture_output=True)
 
 
