@@ -4,9 +4,10 @@
     /dev     null, zero, full, random, urandom, tty; or the machine's own, where the step wants its disks
     /proc    of the namespace alone          /sys  read-only          /run, /tmp  empty, in memory
 
-When the program ends, is stopped or meets its limit, every process that it has started is killed with the namespace.
-There is no network unless the step wants it. ``unshare`` rather than a container tool, since the environment lies in an
-initramfs, from which pivot_root(2) does not lead away. It keeps accidents in, not an attacker: the image is signed.
+When the program ends, is stopped or meets its limit, and when we are killed, every process that it has started is
+killed with the namespace. There is no network unless the step wants it. ``unshare`` rather than a container tool, since
+the environment lies in an initramfs, from which pivot_root(2) does not lead away. It keeps accidents in, not an
+attacker: the image is signed.
 """
 
 import os
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from protocol.disk.private_mounts import bound_to_us
 from receiver.configure.running import Ran, Stopping, find, run, run_well
 from receiver.configure.target_root import TargetRoot
 
@@ -40,7 +42,8 @@ class Enclosure:
         if not self.has_network:
             spaces.append("--net")
         enter = ("--root", str(self.root), "--wd", "/", "--mount-proc=/proc")
-        return run(self.stopping, find("unshare"), *spaces, *enter, "--", *command, limit=limit, is_tool=False)
+        ours = bound_to_us(find("unshare"), *spaces, *enter, "--", *command)
+        return run(self.stopping, *ours, limit=limit, is_tool=False)
 
 
 @contextmanager

@@ -3,8 +3,8 @@
     fetch the step's files -> run it in a thread -> report done, skipped or failed -> the next one, or stop
 
 A step that fails leaves its file systems unmounted and its files whole; whether the steps behind it are run it says
-itself. Cancelling ends the running step, with the programs that it has started, before it returns. A report that does
-not arrive changes nothing for the disk.
+itself. Cancelling ends the running step, with the programs that it has started, before it returns; killed, it leaves no
+mount, no loop device and no script. A report that does not arrive changes nothing for the disk.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ from protocol.configuration import (
     files_of,
     name_of,
 )
+from protocol.disk.private_mounts import Check, in_private_mounts
 from protocol.errors import SlatecastError
 from protocol.fields import MAX_LONG_TEXT
 from receiver.configure.beacon import place_beacon
@@ -150,9 +151,12 @@ class _Runner:
                 raise
 
     def _run(self, step: AnyStep, files: dict[str, Path], stopping: Stopping) -> Outcome:
-        with TargetDisk.opened(self._disk, stopping) as disk:
-            place = Place(disk, self._configuration.seat, self._machine, self._configuration.beacon, files)
-            return _carry_out(step, place)
+        def work(_check: Check) -> Outcome:
+            with TargetDisk.opened(self._disk, stopping) as disk:
+                place = Place(disk, self._configuration.seat, self._machine, self._configuration.beacon, files)
+                return _carry_out(step, place)
+
+        return in_private_mounts(work)
 
     async def _fetched(self, step: AnyStep, folder: Path) -> dict[str, Path]:
         """The files of a step, by digest; of drivers, those of this machine."""

@@ -2,7 +2,8 @@
 
 The kernel is told of the partitions by ``partx``, which reads the table itself: so the nodes are there without udev,
 and for a file, by way of a loop device, as for a disk. File systems are mounted nodev, nosuid and, unless a program of
-theirs is to be run, noexec, in a folder that nobody else may enter; all are unmounted before a step ends.
+theirs is to be run, noexec, in a folder that nobody else may enter; all are unmounted before a step ends. Whoever runs
+the steps does so within ``in_private_mounts``, so that all of it is gone too when the process is killed.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from protocol.disk.mounts import ROOT_SUBVOLUMES
+from protocol.disk.ntfs_mount import serving_ntfs
 from protocol.errors import DiskError, RefusedError
 from receiver.configure.running import Stopping, find, run, run_well
 from receiver.configure.target_root import TargetRoot
@@ -84,8 +86,9 @@ class TargetDisk:
         with ExitStack() as stack:
             device = path
             if not Path(path).is_block_device():
-                device = run_well(stopping, "losetup", "--find", "--show", "--nooverlap", path).strip()
-                stack.callback(_detach, device)
+                options = ("--find", "--show", "--nooverlap", "--partscan")
+                device = run_well(stopping, "losetup", *options, path).strip()
+                stack.enter_context(_held(device))
             disk = cls(device, stopping)
             disk.tell_kernel()
             yield disk
@@ -143,17 +146,18 @@ class TargetDisk:
     ) -> Iterator[Path]:
         """The same, but perhaps only readable, as ntfs-3g mounts a hibernated Windows."""
         flags = ",".join(filter(None, ("nodev", "nosuid", "" if executable else "noexec", options)))
-        kind = "ntfs-3g" if partition.filesystem == "ntfs" else partition.filesystem
-        folder = Path(tempfile.mkdtemp(prefix="slatecast-target-"))
-        try:
-            run_well(self.stopping, "mount", "-t", kind, "-o", flags, partition.node, str(folder))
-            try:
-                yield folder
-            finally:
-                _unmount(folder, partition)
-        finally:
-            with suppress(OSError):
-                folder.rmdir()
+        with ExitStack() as stack:
+            folder = Path(tempfile.mkdtemp(prefix="slatecast-target-"))
+            stack.callback(_remove, folder)
+            if partition.filesystem == "ntfs":
+                try:
+                    stack.enter_context(serving_ntfs(Path(partition.node), folder, flags))
+                except RefusedError as error:
+                    raise DiskError(_words(partition), "mounting", str(error)) from error
+            else:
+                run_well(self.stopping, "mount", "-t", partition.filesystem, "-o", flags, partition.node, str(folder))
+            stack.callback(_unmount, folder, partition)
+            yield folder
 
     @contextmanager
     def linux_root(self, *, executable: bool = False) -> Iterator[TargetRoot]:
@@ -222,6 +226,11 @@ def _words(partition: DiskPartition) -> str:
     return f"partition {partition.number} ({partition.filesystem})"
 
 
+def _remove(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def _unmount(folder: Path, partition: DiskPartition) -> None:
     """Unmount it even if the steps were stopped; what a hung program holds is let go as soon as that ends."""
     never = Stopping()
@@ -233,7 +242,17 @@ def _unmount(folder: Path, partition: DiskPartition) -> None:
     raise DiskError(_words(partition), "unmounting", ran.last_lines(1))
 
 
-def _detach(device: str) -> None:
-    never = Stopping()
-    run(never, find("partx"), "--delete", "--nr", _ALL_PARTITIONS, device)
-    run(never, find("losetup"), "--detach", device)
+@contextmanager
+def _held(device: str) -> Iterator[None]:
+    """A loop device and its partitions are there for as long as this is entered, or a mount uses them."""
+    try:
+        descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise DiskError(device, "opening", error.strerror or str(error)) from error
+    finally:
+        # Detaching one that is open makes the kernel do that after the last use, even if we are killed.
+        run(Stopping(), find("losetup"), "--detach", device)
+    try:
+        yield
+    finally:
+        os.close(descriptor)

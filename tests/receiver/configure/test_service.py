@@ -1,4 +1,7 @@
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from protocol.digests import raw_digest
 from protocol.errors import IntegrityError, TransportError
 from receiver.configure.service import ConfigureOutcome, configure
 from tests.receiver.configure.written_disk import BEACON, PC, SEED, WrittenDisk, real_disk, run
+from tests.receiver.loop_device import wait_until_free
 
 pytestmark = [*real_disk, pytest.mark.asyncio]
 
@@ -152,3 +156,64 @@ async def test_cancelling_ends_a_script_and_leaves_nothing(linux: WrittenDisk, r
     with pytest.raises(asyncio.CancelledError):
         await work
     assert run("losetup", "--associated", str(linux.path)) == ""
+
+
+KILLED = """
+import asyncio, os, shutil, sys, time
+from pathlib import Path
+from protocol.configuration import ConfiguredFile, ScriptStep, SeatConfiguration
+from protocol.digests import raw_digest
+from receiver.configure import running
+from receiver.configure.service import configure
+
+disk, script = map(Path, sys.argv[1:])
+wait = running._waited
+
+def waited(child, output, *rest):
+    while "setpriv" in child.args[0] and not os.fstat(output.fileno()).st_size:
+        time.sleep(0.01)
+    if "setpriv" in child.args[0]:
+        print("begun", flush=True)
+    return wait(child, output, *rest)
+
+async def fetch(digest, destination):
+    shutil.copyfile(script, destination)
+
+async def report(step):
+    pass
+
+running._waited = waited
+content = script.read_bytes()
+file = ConfiguredFile(path="hang.sh", digest=raw_digest(content).hex(), length=len(content), mode=0o755)
+configuration = SeatConfiguration(tsi="01" * 8, seat="lab-07", steps=(ScriptStep(file=file),))
+asyncio.run(configure(disk, configuration, fetch, report))
+"""
+
+
+async def test_killed_it_leaves_no_mount_no_loop_device_and_no_script(linux: WrittenDisk, tmp_path: Path) -> None:
+    script = tmp_path / "hang.sh"
+    script.write_text("#!/bin/sh\necho begun\nsleep 600\n")
+    before, during = await asyncio.to_thread(killed_while_it_runs, linux, script)
+    assert during == before, "nobody else sees them"
+    wait_until_free(linux.path)
+    assert mounts() == before
+    with linux.opened() as disk:
+        assert disk.table().partitions
+
+
+def killed_while_it_runs(disk: WrittenDisk, script: Path) -> tuple[str, str]:
+    """What is mounted before and during a script, in the middle of which everything is killed."""
+    before = mounts()
+    command = [sys.executable, "-c", KILLED, str(disk.path), str(script)]
+    environment = {**os.environ, "TMPDIR": str(script.parent)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        assert run("losetup", "--associated", str(disk.path)) != ""
+        during = mounts()
+        process.kill()
+    return before, during
+
+
+def mounts() -> str:
+    return Path("/proc/self/mounts").read_text()
