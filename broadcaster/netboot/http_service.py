@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from broadcaster.http_listener import PRODUCT
 from broadcaster.netboot.decisions import Boots, Decision
@@ -61,7 +62,7 @@ class BootFiles:
         file = self._files.get(request.path)
         if file is None:
             return _refusal(HTTPStatus.NOT_FOUND)
-        return web.FileResponse(file, headers=PRODUCT)
+        return _File(file, headers=PRODUCT)
 
     def _script(self, asked: str) -> str:
         address = machine_address(asked)
@@ -71,6 +72,16 @@ class BootFiles:
         decision = self._decide(address)
         self._told(address, decision)
         return self._scripts.ipxe(decision, address)
+
+
+class _File(web.FileResponse):
+    """Ends quietly when its reader is gone without a word, as PCs go that are switched off."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        try:
+            return await super().prepare(request)
+        except TimeoutError as error:
+            raise ConnectionResetError(str(error)) from None  # the only kind that the library takes for a reader's end
 
 
 def machine_address(text: str) -> str | None:

@@ -154,7 +154,7 @@ sleep {RETRY_SECONDS}
 goto load
 :give_up
 iseq ${{platform}} efi || imgfree
-echo slatecast: kernel or initrd could not be loaded; this PC starts from its own disk
+echo slatecast: kernel or initrd did not arrive; this PC starts from its own disk
 sleep {READING_SECONDS}
 exit
 """
@@ -181,7 +181,7 @@ exit
         fi
         sleep {RETRY_SECONDS}
     done
-    echo "slatecast: kernel or initrd could not be loaded; this PC starts from its own disk"
+    echo "slatecast: kernel or initrd did not arrive; this PC starts from its own disk"
     sleep {READING_SECONDS}
     disk
 }}

@@ -196,6 +196,14 @@ def serving(lab: Lab, environment: Path, orders: Path, *options: str) -> Iterato
         service.stop()
 
 
+def break_downloads(host: Host, port: int, length: int) -> None:
+    """Let each TCP connection to this port be reset once it has answered so many bytes."""
+    host.run(["sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1"])
+    rule = f"tcp dport {port} ct reply bytes > {length} reject with tcp reset"
+    chain = "{ type filter hook input priority 0; }"
+    host.run(["nft", f"add table inet breaks; add chain inet breaks all {chain}; add rule inet breaks all {rule}"])
+
+
 def site_dhcp(lab: Lab, folder: Path) -> None:
     """Let the first receiver be the site's DHCP server; it ends with the lab."""
     host = lab.receivers[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from broadcaster.http_listener import HttpListener
 from broadcaster.netboot.decisions import OWN_DISK, Boots, Decision
@@ -65,6 +66,22 @@ def test_a_download_can_be_resumed(tmp_path: Path) -> None:
             assert await answer.read() == (bytes(range(256)) * 4096)[1_000_000:]
 
     served(tmp_path, ask)
+
+
+@pytest.mark.system
+def test_a_pc_that_is_switched_off_meanwhile_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def prepare(_response: web.FileResponse, _request: web.BaseRequest) -> None:
+        raise TimeoutError(110, "Connection timed out")  # as sendfile does when nobody acknowledges any more
+
+    async def ask(session: aiohttp.ClientSession) -> None:
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await session.get("/vmlinuz")
+
+    monkeypatch.setattr(web.FileResponse, "prepare", prepare)
+    served(tmp_path, ask)
+    assert not caplog.records
 
 
 @pytest.mark.system

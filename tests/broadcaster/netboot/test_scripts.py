@@ -60,6 +60,14 @@ def test_by_uefi_what_boots_the_disk_is_there_before_anything_can_fail() -> None
         assert "imgfree" not in line or line.startswith("iseq ${platform} efi || "), "it would be lost"
 
 
+def test_every_line_fits_on_the_screen() -> None:
+    scripts = Scripts("192.168.100.200", 65535, "")
+    for text in (scripts.ipxe_entry(), scripts.ipxe(ENVIRONMENT, MAC), scripts.grub(OWN_DISK, {})):
+        said = re.findall(r'^ *echo "?(slatecast: [^"\n]*)', text, re.M)
+        assert said
+        assert max(map(len, said)) < 80
+
+
 def test_a_machine_without_an_order_is_told_nothing_but_to_go_on() -> None:
     assert SCRIPTS.ipxe(OWN_DISK, MAC) == "#!ipxe\nexit\n"
 

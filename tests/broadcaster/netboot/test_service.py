@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from broadcaster.netboot.config import DEFAULT_BOOT_PORT
 from broadcaster.netboot.orders import BootOrder, BootOrders, write_orders
+from broadcaster.netboot.scripts import MOST_TRIES
 from tests.broadcaster.netboot import boot_room
 from tests.broadcaster.netboot.boot_room import ENVIRONMENT, MAC, OWN_DISK, RANGE, Service, serving, site_dhcp
 from tests.lab.disk_arguments import Disk
 from tests.lab.network import Lab
-from tests.lab.virtual_machine import Firmware, Hardware, VirtualMachine
+from tests.lab.virtual_machine import PATIENCE, Firmware, Hardware, VirtualMachine
 
 _MISSING = boot_room.missing()
 pytestmark = [
@@ -23,6 +25,10 @@ pytestmark = [
 
 FAR_AWAY = 1e10
 """seconds since 1970: after any test"""
+
+
+PROMPTLY = 100.0
+"""[s] for a start that takes 15 to 40; firmware that is not answered goes on for 275"""
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +42,12 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
-def booted(lab: Lab, folder: Path, firmware: Firmware) -> str:
-    """What a PC says that starts from the network, with a disk of its own behind."""
+def booted(lab: Lab, folder: Path, firmware: Firmware, timeout: float = PATIENCE) -> str:
+    """What a PC says that starts from the network, with a disk of its own behind; ``timeout`` in seconds."""
     make = boot_room.bios_disk if firmware is Firmware.BIOS else boot_room.uefi_disk
     hardware = Hardware(firmware, [Disk(make(folder / "disk.img"))], mac=MAC, boots_from_network=True, memory=512)
     with VirtualMachine(hardware, folder / "machine", lab) as machine:
-        return machine.until(f"{ENVIRONMENT}|{OWN_DISK}")[0].strip()
+        return machine.until(f"{ENVIRONMENT}|{OWN_DISK}", timeout)[0].strip()
 
 
 def ended(lab: Lab, environment: Path, orders: Path, *options: str) -> tuple[int, str]:
@@ -77,6 +83,30 @@ def test_a_pc_whose_order_is_over_boots_its_own_disk(lab: Lab, tmp_path: Path, e
     with serving(lab, environment, orders, "--answer-all") as service:
         assert booted(lab, tmp_path, Firmware.BIOS) == OWN_DISK
         service.until(f"{MAC}: boots its own disk")
+
+
+def test_a_pc_of_a_room_without_an_order_is_at_its_own_disk_promptly(
+    lab: Lab, tmp_path: Path, environment: Path
+) -> None:
+    orders = tmp_path / "orders.json"
+    write_orders(orders, BootOrders(rooms=frozenset({MAC})))
+    site_dhcp(lab, tmp_path)
+    with serving(lab, environment, orders) as service:
+        assert booted(lab, tmp_path, Firmware.UEFI, PROMPTLY) == OWN_DISK
+        service.until(f"{MAC}: boots its own disk")
+
+
+def test_a_pc_boots_its_own_disk_when_downloads_break_off(lab: Lab, tmp_path: Path, environment: Path) -> None:
+    orders = tmp_path / "orders.json"
+    write_orders(orders, BootOrders(machines={MAC: BootOrder(until=FAR_AWAY)}))
+    site_dhcp(lab, tmp_path)
+    boot_room.break_downloads(lab.broadcaster, DEFAULT_BOOT_PORT, length=(environment / "vmlinuz").stat().st_size // 4)
+    with serving(lab, environment, orders) as service:
+        assert booted(lab, tmp_path, Firmware.UEFI, PROMPTLY) == OWN_DISK
+        service.until(f"{MAC}: boots into the environment")
+    said = (tmp_path / "machine" / "console.log").read_text(encoding="utf-8", errors="replace")
+    assert said.count("kernel or initrd did not arrive") == MOST_TRIES
+    assert said.count("did not arrive; this PC starts from its own disk") == 1
 
 
 def test_another_boot_server_is_told(lab: Lab, tmp_path: Path, environment: Path) -> None:
