@@ -1,4 +1,4 @@
-"""How a step ended that did not fail."""
+"""How a step ended that could be carried out."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ class Outcome(NamedTuple):
     """What is reported of it."""
 
     state: StepState
-    """DONE or SKIPPED"""
+    """DONE, SKIPPED or FAILED"""
     text: str
 
 
@@ -21,3 +21,8 @@ def done(text: str) -> Outcome:
 def skipped(text: str) -> Outcome:
     """There was nothing to do."""
     return Outcome(StepState.SKIPPED, text)
+
+
+def failed(text: str) -> Outcome:
+    """What the step is for went wrong by itself; ``text`` says how, and leaves out what the step is called."""
+    return Outcome(StepState.FAILED, text)

@@ -228,7 +228,7 @@ def test_what_a_configuration_cannot_do_is_said_in_a_line(room: LivedRoom) -> No
     tsi = room.call("sessions", {"room": "Lab", "image": "lab"})["tsi"]
     looked(room, tsi)
     room.call(f"sessions/{tsi}/start", START)
-    hangs = "hangs: script failed: killed after 1 s, its limit; last said: waiting for godot"
+    hangs = "killed after 1 s, its limit; last said: waiting for godot"
     seat.until(f"not configured: script hangs: {hangs}")
     done = room.seen(
         f"sessions/{tsi}/aftercare",
@@ -237,7 +237,7 @@ def test_what_a_configuration_cannot_do_is_said_in_a_line(room: LivedRoom) -> No
     )
     *others, fails, last = [(step["name"], step["is_done"], step["text"]) for step in done]
     assert all(is_done for _, is_done, _ in others)
-    assert fails == ("script fails", False, "fails: script failed: ended with code 3; last said: no licence")
+    assert fails == ("script fails", False, "ended with code 3; last said: no licence")
     assert last == ("script hangs", False, hangs)
     seat.terminate()
     assert seat.finish() == 0, "it was not restarted: somebody has to look"

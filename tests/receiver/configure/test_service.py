@@ -122,6 +122,14 @@ async def test_or_it_lets_them_go_on(linux: WrittenDisk, room: Broadcaster) -> N
     assert outcome.failure.startswith("grow: ")
 
 
+async def test_a_script_that_fails_is_named_once(linux: WrittenDisk, room: Broadcaster) -> None:
+    script = ScriptStep(file=room.file("fails", b"#!/bin/sh\necho no licence\nexit 3\n"))
+    outcome = await room.configure(linux, script, HostnameStep(name="lab-07"))
+    assert (outcome.is_complete, outcome.restart) == (False, Restart.STAY)
+    assert outcome.failure == "script fails: ended with code 3; last said: no licence"
+    assert room.reports[-1].text == "ended with code 3; last said: no licence"
+
+
 async def test_where_it_stopped_is_told_before_what_it_passed_over(linux: WrittenDisk, room: Broadcaster) -> None:
     passed_over = msgspec.structs.replace(FAILING, partition=201, on_error=OnError.CONTINUE)
     outcome = await room.configure(linux, passed_over, FAILING)
