@@ -9,13 +9,20 @@ import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from protocol.capture import CaptureStep
+from protocol.capture import CaptureState, CaptureStep
 from protocol.errors import LibraryError, SlatecastError, TransportError
 from protocol.seat_api import CaptureOrder
 from receiver.capture.run import CaptureNews, run_capture
 from receiver.seat_api_link import SeatApiLink
-from slatecast.seat.events import CaptureEnded, CaptureProgressed
+from slatecast.seat.events import INTERRUPTED, CaptureEnded, CaptureProgressed
+
+LAST_LOOK: Final = 2.0
+"""[s] for asking once more what became of a capture that was stopped: a session waits for the disk meanwhile."""
+
+
+_OVER: Final = (CaptureStep.DONE, CaptureStep.REFUSED, CaptureStep.FAILED)
 
 
 class Capturing:
@@ -51,8 +58,8 @@ class Capturing:
     def stop(self) -> None:
         """Let it end soon; as often as one likes."""
         with self._lock:
-            self._is_stopped = True
-            if self._inner is not None:
+            was_stopped, self._is_stopped = self._is_stopped, True
+            if self._inner is not None and not was_stopped:
                 loop, task = self._inner
                 loop.call_soon_threadsafe(task.cancel)
 
@@ -65,7 +72,12 @@ class Capturing:
                 return self._interrupted()
         try:
             async with SeatApiLink(self._url, self._tls) as link:
-                state = await run_capture(link, self._order, Path(self._target), self._progress, machine=self._machine)
+                try:
+                    state = await run_capture(
+                        link, self._order, Path(self._target), self._progress, machine=self._machine
+                    )
+                except asyncio.CancelledError:
+                    return await self._stopped(link)
         except asyncio.CancelledError:
             return self._interrupted()
         except SlatecastError as error:
@@ -74,11 +86,23 @@ class Capturing:
         finally:
             with self._lock:
                 self._inner = None
+        return self._ended(state)
+
+    async def _stopped(self, link: SeatApiLink) -> CaptureEnded:
+        """A backup lets its session begin before this seat has heard that it is done: so that is asked for."""
+        try:
+            async with asyncio.timeout(LAST_LOOK):
+                state = await link.capture_state(self._order.capture_id)
+        except (SlatecastError, TimeoutError):
+            return self._interrupted()
+        return self._ended(state) if state.step in _OVER else self._interrupted()
+
+    def _ended(self, state: CaptureState) -> CaptureEnded:
         fault = "" if state.step is CaptureStep.DONE else state.reason or f"the broadcaster says that it {state.step}"
         return CaptureEnded(self._order.capture_id, fault)
 
     def _interrupted(self) -> CaptureEnded:
-        return CaptureEnded(self._order.capture_id, "interrupted", may_try_again=True)
+        return CaptureEnded(self._order.capture_id, INTERRUPTED, may_try_again=True)
 
     def _progress(self, news: CaptureNews) -> None:
         """In the capture's loop."""

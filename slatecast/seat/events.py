@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from protocol.configuration import StepState
 from protocol.messages import ReceiverState
@@ -137,6 +138,10 @@ class CaptureProgressed:
     """what it does"""
     waits_for: str = ""
     """why it does not go on for the moment"""
+
+
+INTERRUPTED: Final = "interrupted"
+"""The fault of a capture that was told to stop, since something else needs the disk, or this program ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Final
 
 from protocol.messages import ReceiverState
 from slatecast.seat.events import (
+    INTERRUPTED,
     BroadcasterSeen,
     CaptureEnded,
     CaptureProgressed,
@@ -101,6 +102,8 @@ def _line(event: Event) -> tuple[str, str]:  # noqa: PLR0911, PLR0912  # one cas
             return "capture", f"capture waits: {reason}"
         case CaptureProgressed(done=done):
             return "capture", f"capture {int(100 * done)} %"
+        case CaptureEnded(fault=fault) if fault == INTERRUPTED:
+            return "capture", "capture interrupted"
         case CaptureEnded(fault=fault):
             return "capture", f"capture failed: {fault}" if fault else "capture done"
         case StepReported(name=name, state=state, text=text):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from protocol.messages import ReceiverState
 from slatecast.cli.words import rate_in_words, seconds_in_words
 from slatecast.seat.boot_arguments import SeatMode
-from slatecast.seat.events import SessionEnded, SessionView
+from slatecast.seat.events import INTERRUPTED, SessionEnded, SessionView
 from slatecast.seat.pace import Pace
 from slatecast.seat.questions import QuestionKind
 from slatecast.seat.screen_model import ScreenModel, Tone, plain
@@ -171,10 +171,15 @@ def _notes(state: SeatState) -> Iterator[str]:
     if state.restore_refusal:
         yield f"Not restored: {state.restore_refusal}"
     if state.captures.running is None and state.captures.last is not None:
-        fault = state.captures.last.fault
-        yield f"Not captured: {fault}" if fault else "The disk was read into the library"
+        yield _captured(state.captures.last.fault)
     if state.is_joined and state.trouble:
         yield state.trouble
+
+
+def _captured(fault: str) -> str:
+    if fault == INTERRUPTED:
+        return "The capture was interrupted: it goes on when the disk is free, if it is still wanted"
+    return f"Not captured: {fault}" if fault else "The disk was read into the library"
 
 
 def _last_step(state: SeatState) -> str:

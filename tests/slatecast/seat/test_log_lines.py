@@ -6,6 +6,7 @@ import pytest
 from protocol.configuration import StepState
 from protocol.messages import ReceiverState
 from slatecast.seat.events import (
+    INTERRUPTED,
     Afterwards,
     BroadcasterSeen,
     CaptureEnded,
@@ -65,6 +66,7 @@ LINES: list[tuple[Event, str]] = [
     (CaptureProgressed(0.421, "sending", "the library is full"), "capture waits: the library is full"),
     (CaptureEnded("1" * 16), "capture done"),
     (CaptureEnded("1" * 16, "the library is full"), "capture failed: the library is full"),
+    (CaptureEnded("1" * 16, INTERRUPTED, may_try_again=True), "capture interrupted"),
     (StepReported("hostname", StepState.DONE, "pc-14"), "step hostname done: pc-14"),
     (StepReported("grow", StepState.RUNNING), "step grow running"),
     (ConfigurationEnded(Afterwards.RESTART), "configured"),

@@ -6,6 +6,7 @@ from protocol.configuration import StepState
 from protocol.messages import ReceiverState
 from slatecast.seat.boot_arguments import SeatMode
 from slatecast.seat.events import (
+    INTERRUPTED,
     Afterwards,
     BroadcasterSeen,
     CaptureEnded,
@@ -218,6 +219,8 @@ def test_a_capture_and_its_end() -> None:
     assert shown(state).question == "Stop the capture of this disk? Y yes, any other key no"
     state.handle(CaptureEnded(ORDER.capture_id, "the library is full"), 2.0)
     assert "Not captured: the library is full" in shown(state).lines
+    state.handle(CaptureEnded(ORDER.capture_id, INTERRUPTED, may_try_again=True), 3.0)
+    assert any(line.startswith("The capture was interrupted: it goes on") for line in shown(state).lines)
 
 
 def test_a_restore_shows_what_it_would_bring() -> None:
