@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from dashboards.fleet.capture_view import CaptureView
-from dashboards.fleet.views import FleetView, SeatView
+from dashboards.fleet.views import FleetView, SeatView, SessionView
 from dashboards.pages.quantities import bytes_in_words, share_in_words
 from dashboards.pages.seat_words import Sign, Tone, plain
 from protocol.backup_names import backup_name, is_backup
@@ -60,6 +60,13 @@ def backed_up_machines(picture: FleetView) -> dict[str, str]:
     return {name: place for machine, place in places(picture).items() if (name := name_of_backup(machine))}
 
 
+def image_in_words(picture: FleetView, session: SessionView) -> str:
+    """What a session is of: "lab-ubuntu version 2", "Backup of 07 in Lab 1, version 3"."""
+    place = backed_up_machines(picture).get(session.image) if is_backup(session.image) else None
+    what = f"Backup of {place}," if place else plain(session.image)
+    return f"{what} version {session.version}"
+
+
 @lru_cache(maxsize=8192)
 def name_of_backup(machine: str) -> str:
     """The image of a machine's backups; empty for what is no machine."""
@@ -90,7 +97,8 @@ def figures_in_words(capture: CaptureView) -> str:
 def outcome_in_words(capture: CaptureView) -> str:
     """Why it was refused or failed, what it has become, or what was found first."""
     if capture.step is CaptureStep.DONE:
-        words = f"It is version {capture.version} of {plain(capture.image)}."
+        what = "its backup" if capture.is_backup else plain(capture.image)
+        words = f"It is version {capture.version} of {what}."
         return f"{words} {plain(capture.reason)}" if capture.reason else words
     return plain(capture.reason)
 

@@ -93,7 +93,7 @@ class CaptureList:
         self._rows: dict[str, CaptureRow] = {}
         with ui.element("section").classes("panel") as self._panel:
             section_title(title)
-            self._list = ui.element("ul").classes("plain-list").props(f'aria-label="{title}"')
+            self._list = ui.element("ul").classes("plain-list captures").props(f'aria-label="{title}"')
             self._rest = ui.label().classes("muted small")
         self._panel.visible = False
 

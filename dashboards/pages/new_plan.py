@@ -1,13 +1,12 @@
 """The form of a new plan: which image, which version, which room; and the plans that wait already."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from nicegui import ui
 
 from dashboards.desk_rules import NO_CONFIGURATION
-from dashboards.fleet.views import FleetView, RoomView, SessionView
-from dashboards.pages.capture_words import image_names
+from dashboards.fleet.views import FleetView, RoomView
+from dashboards.pages.capture_words import image_in_words, image_names
 from dashboards.pages.library_words import why_no_images
 from dashboards.pages.notes import Note
 from dashboards.pages.paths import start_path
@@ -22,7 +21,7 @@ from protocol.operators import ImageNews, SessionStep, Severity
 NEWEST: Final = 0
 """stands for the newest version, also one that comes while the page is open"""
 
-CONFIGURED_BY_IMAGE: Final = "what is called as the image, if anything is"
+CONFIGURED_BY_IMAGE: Final = "the image's own, if any"
 NOT_CONFIGURED: Final = "nothing"
 
 NO_IMAGES: Final = "The library holds no image yet. Import one under Library."
@@ -69,7 +68,7 @@ class NewPlan:
             ui.label("Nothing is written by a plan.").classes("muted")
 
     def _look(self, picture: FleetView) -> None:
-        self._show_plans([one for one in picture.sessions if one.step is SessionStep.PLANNED])
+        self._show_plans(picture)
         self._library.show(why_no_images(picture, NO_IMAGES))
         self._no_rooms.show("" if picture.rooms else NO_ROOMS)
         self._rooms = picture.rooms
@@ -98,20 +97,28 @@ class NewPlan:
         if wanted in self._version.options:
             self._version.value = wanted
 
-    def _show_plans(self, plans: Sequence[SessionView]) -> None:
+    def _show_plans(self, picture: FleetView) -> None:
+        plans = [one for one in picture.sessions if one.step is SessionStep.PLANNED]
         self._open_plans.visible = bool(plans)
-        waiting = [(plan.tsi, plan.room, plan.image, plan.version, plan.ordered_by, len(plan.seats)) for plan in plans]
+        waiting = [
+            (
+                plan.tsi,
+                f"{image_in_words(picture, plan)} for {plain(plan.room)}",
+                plan.ordered_by,
+                count_in_words(len(plan.seats), "machine"),
+            )
+            for plan in plans
+        ]
         if waiting == self._waiting:
             return
         self._waiting = waiting
         self._list.clear()
         with self._list:
-            for plan in plans:
+            for tsi, words, ordered_by, seats in waiting:
                 with ui.element("li").classes("tray-item"), ui.element("div").classes("tray-words"):
-                    with ui.link(target=start_path(tsi=plan.tsi)).classes("session-link"):
-                        ui.label(f"{plain(plan.image)} version {plan.version} in {plain(plan.room)}")
-                    seats = count_in_words(len(plan.seats), "machine")
-                    ui.label(f"{seats}, {planned_in_words(plan.ordered_by)}").classes("muted small wrap-text")
+                    with ui.link(target=start_path(tsi=tsi)).classes("session-link"):
+                        ui.label(words)
+                    ui.label(f"{seats}, {planned_in_words(ordered_by)}").classes("muted small wrap-text")
 
     def _room_chosen(self) -> None:
         """A plan begins with what its room's policy says."""

@@ -71,10 +71,13 @@ def words_of(backups: Mapping[str, SeatBackup], machine: str) -> str:
 
 
 def why_it_waits(session: SessionView, picture: FleetView) -> str:
-    """Which backups the start waits for; empty when it need not wait."""
+    """Which backups the start waits for; empty when it need not wait.
+
+    It tells no shares: whoever listens would be told anew each second.
+    """
     backups = backups_of_plan(session, picture)
     mine = [(seat, backups[seat.machine]) for seat in to_overwrite(session) if seat.machine in backups]
-    waiting = [f"{plain(seat.name)} ({backup.words})" for seat, backup in mine if 0 <= backup.share < 1]
+    waiting = [plain(seat.name) for seat, backup in mine if 0 <= backup.share < 1]
     if not waiting:
         return ""
     rest = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""

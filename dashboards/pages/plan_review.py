@@ -7,6 +7,7 @@ from nicegui import ui
 
 from dashboards.desk_rules import is_overwritten, to_overwrite
 from dashboards.fleet.views import FleetView, RoomView, SeatState, SeatView, SessionView
+from dashboards.pages.capture_words import image_in_words
 from dashboards.pages.dialogs import confirmed
 from dashboards.pages.figures import Figure, SignChip, StateCounts, counts_of
 from dashboards.pages.local_time import LocalTime
@@ -180,6 +181,7 @@ class PlanReview:
         self._backups = backups_of_plan(session, picture)
         self._waits.show(why_it_waits(session, picture))
         self._cannot.show(why_it_cannot(session, picture))
+        self._title.text = f"{image_in_words(picture, session)} for {plain(session.room)}"
         self._show(session)
         self._shrink.show(session)
         self._table.hide(frozenset() if session.backs_up else WITHOUT_BACKUPS)
@@ -190,7 +192,6 @@ class PlanReview:
     def _show(self, session: SessionView) -> None:
         outlook = outlook_of(session)
         count = len(to_overwrite(session))
-        self._title.text = f"{plain(session.image)} version {session.version} for {plain(session.room)}"
         self._ordered.text = planned_in_words(session.ordered_by)
         self._opened.show(session.opened_at)
         self._count.show(str(count))

@@ -62,8 +62,6 @@ class RoomPage:
             with ui.element("div").classes("words"):
                 page_title(self._name)
                 self._seats_in_words = ui.label().classes("muted")
-                self._no_boot = ui.label(f"{NO_NETBOOT[0].upper()}{NO_NETBOOT[1:]}.").classes("muted small wrap-text")
-                self._no_boot.visible = False
             self._step = SignChip(STEP_SIGNS[SessionStep.PLANNED])
             self._step_link = ui.link("Open the session", "").classes("session-link")
             with ui.element("div").classes("actions"):
@@ -73,6 +71,8 @@ class RoomPage:
                     self._boot_button.on_click(self._visit.handler(self._boot)).props("outline no-caps")
                 self._start = ui.button("Start a session", icon="play_arrow").props("unelevated no-caps")
                 self._start.on_click(lambda _: ui.navigate.to(start_path(self._name)))
+            self._no_boot = ui.label(f"{NO_NETBOOT[0].upper()}{NO_NETBOOT[1:]}.").classes("muted small why-not")
+            self._no_boot.visible = False
 
     def _summary(self) -> None:
         with ui.element("section").classes("panel") as self._progress:

@@ -53,6 +53,8 @@ class RoomPolicyPanel:
             self._kept.value = policy.backups_kept
             self._backs_up.value = policy.backs_up
             self._allows.value = policy.allows_restore
+            self._version.enabled = bool(policy.image)
+            self._allows.enabled = bool(policy.image) or policy.allows_restore
         finally:
             self._is_showing = False
 
@@ -80,4 +82,6 @@ class RoomPolicyPanel:
         changed = msgspec.structs.replace(self._policy, **changes)
         if changed != self._policy:
             self._policy = changed
+            self._version.enabled = bool(changed.image)
+            self._allows.enabled = bool(changed.image) or changed.allows_restore
             self._on_change(changed)

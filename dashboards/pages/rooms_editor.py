@@ -80,7 +80,7 @@ class RoomsEditor:
         return self._draft.rooms != self._base.rooms
 
     def _head(self) -> None:
-        with ui.element("div").classes("page-head"):
+        with ui.element("div").classes("page-head stays"):
             with ui.element("div").classes("words"):
                 page_title("Edit rooms")
                 self._revision = ui.label().classes("muted")

@@ -6,7 +6,7 @@ from typing import Final
 from nicegui import ui
 
 from dashboards.backup_desk import backups_of
-from dashboards.fleet.views import SeatView
+from dashboards.fleet.views import SeatState, SeatView
 from dashboards.pages.dialogs import confirmed
 from dashboards.pages.local_time import LocalTime
 from dashboards.pages.moments import moment_of
@@ -20,6 +20,7 @@ from protocol.operators import ImageNews
 
 NONE: Final = 'None yet. "Back up seats" under Captures makes one.'
 OFF: Final = "To restore one, boot the machine into the environment first."
+BUSY: Final = "To restore one, wait until its session has ended, or stop this seat first."
 
 
 class SeatBackups:
@@ -41,12 +42,12 @@ class SeatBackups:
         if not self._element.visible:
             return
         backups = backups_of(self._visit.picture().images, seat.machine)
-        if self._shown == (seat.name, seat.receiver_id, backups):
+        words = why_not(seat) if backups and self._visit.may(Role.OPERATOR) else "" if backups else NONE
+        if self._shown == (seat.name, words, backups):
             return
-        self._shown = seat.name, seat.receiver_id, backups
-        is_off = not seat.receiver_id and self._visit.may(Role.OPERATOR)
-        self._words.text = NONE if not backups else OFF if is_off else ""
-        self._words.visible = bool(self._words.text)
+        self._shown = seat.name, words, backups
+        self._words.text = words
+        self._words.visible = bool(words)
         self._list.visible = bool(backups)
         self._list.clear()
         with self._list:
@@ -65,7 +66,7 @@ class SeatBackups:
                 button.on_click(self._visit.handler(partial(self._restore, seat, backup)))
                 button.props("outline dense no-caps")
                 button.props["aria-label"] = f"Restore seat {plain(seat.name)} from version {backup.version}"
-                button.enabled = bool(seat.receiver_id)
+                button.enabled = not why_not(seat)
 
     async def _restore(self, seat: SeatView, backup: ImageNews) -> None:
         if not await confirmed(
@@ -81,6 +82,14 @@ class SeatBackups:
         )
         if plan:
             ui.navigate.to(start_path(tsi=plan))
+
+
+def why_not(seat: SeatView) -> str:
+    """Why nothing can be put back on its disk now, and what to do; empty when it can."""
+    if not seat.receiver_id:
+        return OFF
+    is_busy = seat.state not in {SeatState.IDLE, SeatState.VERIFIED} and not seat.state.is_trouble
+    return BUSY if is_busy else ""
 
 
 def size_in_words(backup: ImageNews) -> str:

@@ -4,6 +4,7 @@ from nicegui import background_tasks, ui
 
 from dashboards.fleet.views import FleetView, SeatState, SeatView, SessionView
 from dashboards.pages.aftercare_panel import AftercarePanel
+from dashboards.pages.capture_words import image_in_words
 from dashboards.pages.figures import Figure, SignChip, SpreadBar, StateCounts, counts_of
 from dashboards.pages.happenings import HappeningList
 from dashboards.pages.local_time import LocalTime
@@ -88,6 +89,7 @@ class SessionPage:
         if session is None:
             return
         self._session = session
+        self._title.text = image_in_words(picture, session)
         self._show_head(session)
         self._show_figures(session)
         self._summary.element.visible = session.step is SessionStep.ENDED
@@ -102,7 +104,6 @@ class SessionPage:
             self._dialog.show(seat, session.tsi)
 
     def _show_head(self, session: SessionView) -> None:
-        self._title.text = f"{plain(session.image)} version {session.version}"
         self._room.text = session.room
         self._room.visible = bool(session.room)
         self._room.props["href"] = room_path(session.room)

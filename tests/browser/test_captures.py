@@ -59,3 +59,43 @@ def test_a_machine_is_captured_with_the_page_alone(operator: Operator, console: 
     exported = console.start("image", "export", "lab", copy, "--library", console.library)
     assert exported.finish() == 0, exported.errors.text
     assert filecmp.cmp(disk, copy, shallow=False)
+
+
+def test_a_seat_is_put_back_from_its_backup_with_the_page_alone(operator: Operator, console: ServedConsole) -> None:
+    page, press = operator.page, operator.page.keyboard.press
+    disk = console.source(size=SIZE)
+    before = disk.read_bytes()
+    told = f"slatecast.server={console.door} slatecast.seat=pc-01 slatecast.target={disk}"
+    seat = OnTerminal(console, f"{told}\n", "--countdown", "0", name="pc-01")
+    try:
+        seat.until(r"words (\w+ \w+ \w+ \w+)")
+        seat.type("y")  # somebody has compared them
+        operator.open("/rooms/Lab", "Lab")
+        operator.button("Admit pc-01").click()
+        seat.until("enrolled")
+
+        operator.sees_seat("pc-01", "idle")
+        operator.seat_card("pc-01").press("Enter")
+        dialog = operator.dialog("Seat pc-01")
+        expect(dialog).to_contain_text("None yet.")
+        operator.open("/captures", "Captures")
+        operator.button("Back up seats").click()
+        operator.button("Back up 1 seat").click()
+        expect(page.get_by_role("listitem").filter(has_text="Backup of pc-01 in Lab")).to_contain_text("its backup")
+        with disk.open("r+b") as written:
+            written.write(b"a student's mischief" * 1000)
+
+        operator.open("/rooms/Lab", "Lab")
+        operator.seat_card("pc-01").press("Enter")
+        tab_to(page, "Restore seat pc-01 from version 1")
+        press("Enter")
+        operator.dialog("Restore seat pc-01?")
+        press("Enter")
+        expect(page.get_by_role("heading", name="Backup of pc-01 in Lab, version 1")).to_be_visible()
+        page.get_by_label("Name of the room").fill("Lab")
+        page.get_by_label("Number of machines").fill("1")
+        operator.button("Start and overwrite").click()
+        seat.until("verified")
+    finally:
+        seat.kill()
+    assert disk.read_bytes() == before

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from dashboards.pages.capture_words import (
     FINDING_SIGNS,
     backed_up_machines,
     figures_in_words,
+    image_in_words,
     image_names,
     machines_there,
     name_of_backup,
@@ -77,3 +79,16 @@ def test_what_a_name_becomes() -> None:
 def test_what_is_no_machine_has_no_backup() -> None:
     assert name_of_backup("") == ""
     assert name_of_backup(HOSTILE_TEXT[:64]).startswith("backup-")
+
+
+def test_a_session_of_a_backup_says_whose_it_is() -> None:
+    desk = PlayedDesk()
+    desk.played.back_up("Room 1", "01", 3)
+    plan = desk.played.plan("Room 1", desk.played.back_up("Room 1", "01"), 3)
+    desk.advance(1)
+    session = desk.session(plan)
+    assert session is not None
+    assert image_in_words(desk.fleet(), session) == "Backup of 01 in Room 1, version 3"
+    elsewhere = dataclasses.replace(session, image="backup-gone")
+    assert image_in_words(desk.fleet(), elsewhere) == "backup-gone version 3"
+    assert image_in_words(desk.fleet(), dataclasses.replace(session, image="lab")) == "lab version 3"

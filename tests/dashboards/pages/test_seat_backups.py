@@ -3,7 +3,7 @@ from nicegui import ui
 
 from dashboards.pages.local_time import LocalTime
 from dashboards.pages.paths import room_path, session_path, start_path
-from dashboards.pages.seat_backups import NONE, OFF, size_in_words
+from dashboards.pages.seat_backups import BUSY, NONE, OFF, size_in_words
 from protocol.operators import SessionStep
 from tests.dashboards.pages.visitor import Visitor, visiting
 from tests.dashboards.played_desk import OPERATOR, VIEWER, PlayedDesk
@@ -68,6 +68,19 @@ async def test_a_machine_that_is_off_cannot_be_restored() -> None:
         await opened(visitor, off)
         assert visitor.says(OFF)
         assert not restores(visitor)[0].enabled
+
+
+async def test_a_machine_in_a_session_waits_for_its_end() -> None:
+    desk = backed_up(1)
+    desk.played.start(desk.played.plan("Room 1"))
+    desk.advance(30)
+    async with visiting(desk, OPERATOR) as visitor:
+        await opened(visitor, "01")
+        assert visitor.says(BUSY)
+        assert not restores(visitor)[0].enabled
+        await visitor.after(400)
+        assert not visitor.says(BUSY)
+        assert restores(visitor)[0].enabled
 
 
 async def test_a_viewer_looks_and_an_empty_seat_has_nothing() -> None:
