@@ -153,6 +153,10 @@ class CaptureProgress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     done: Ratio
     read_bytes: Count
     sent_bytes: Count
+    target: ShortText = ""
+    """the disk, in words; empty before it is known"""
+    disk_size: Count = 0
+    """bytes; 0 before it is known"""
 
 
 class CaptureAddress(NamedTuple):

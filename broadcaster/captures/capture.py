@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from protocol.capture import CaptureFailure, CaptureProgress, CaptureState, CaptureStep, Finding
 from protocol.errors import RefusedError, SessionStateError
-from protocol.fields import MAX_LONG_TEXT, Count, LongText, Ratio, ReceiverId, ShortText
+from protocol.fields import MAX_LONG_TEXT, Count, LongText, Ratio, ReceiverId, ShortText, printable
 from protocol.operators import CaptureNews, UnixTime
 from protocol.seat_api import CaptureId, CaptureOrder
 
@@ -169,15 +169,20 @@ class Capture:
         else:
             self._end(CaptureStep.REFUSED, f"{operator} has refused it", now)
 
-    def progressed(self, progress: CaptureProgress) -> None:
-        """How far the machine says that it is; counters never fall."""
-        if self.is_taking:
-            self.record = replace(
-                self.record,
-                done=max(self.record.done, progress.done),
-                read_bytes=max(self.record.read_bytes, progress.read_bytes),
-                sent_bytes=max(self.record.sent_bytes, progress.sent_bytes),
-            )
+    def progressed(self, progress: CaptureProgress) -> bool:
+        """How far the machine says that it is; counters never fall. Whether it has told now which disk it is."""
+        record = self.record
+        if not self.is_taking:
+            return False
+        self.record = replace(
+            record,
+            target=record.target or printable(progress.target),
+            disk_size=record.disk_size or progress.disk_size,
+            done=max(record.done, progress.done),
+            read_bytes=max(record.read_bytes, progress.read_bytes),
+            sent_bytes=max(record.sent_bytes, progress.sent_bytes),
+        )
+        return (record.target, record.disk_size) != (self.record.target, self.record.disk_size)
 
     def trouble(self, reason: str) -> bool:
         """Why it does not go on for the moment, or that it does again (empty); whether that is new."""

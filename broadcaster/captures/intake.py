@@ -191,7 +191,8 @@ class CaptureIntake:
             return None
         if capture.is_taking:
             self._run(capture)
-            capture.progressed(progress)
+            if capture.progressed(progress):
+                self._keep(capture)
         return capture.state
 
     async def failure(self, receiver_id: str, capture_id: str, failure: CaptureFailure) -> CaptureState | None:

@@ -29,14 +29,14 @@ from protocol.capture import (
 from protocol.disk.private_mounts import Check, in_private_mounts
 from protocol.disk.source import open_source
 from protocol.errors import LibraryError, RefusedError, SourceError, TargetError, TransportError
-from protocol.fields import MAX_LONG_TEXT
+from protocol.fields import MAX_LONG_TEXT, MAX_SHORT_TEXT
 from protocol.seat_api import CaptureOrder
 from receiver.capture.findings import find_all, refusals
 from receiver.capture.patience import patiently
 from receiver.capture.reading import Survey, describe, survey
 from receiver.capture.sending import ChunkSender
 from receiver.seat_api_link import SeatApiLink
-from receiver.target import TargetKind, inspect_target
+from receiver.target import TargetInfo, TargetKind, inspect_target
 
 PROGRESS_INTERVAL: Final = 1.0
 """[s] between two reports of progress, and two questions whether the capture is still wanted."""
@@ -77,8 +77,8 @@ class _Look:
     findings: tuple[Finding, ...]
 
 
-def check_disk(target: Path) -> None:
-    """Refuse a disk that cannot be captured because something uses it.
+def check_disk(target: Path) -> TargetInfo:
+    """The disk; one that cannot be captured because something uses it is refused.
 
     Raises:
         TargetError: in use, or no disk and no file.
@@ -86,6 +86,7 @@ def check_disk(target: Path) -> None:
     info = inspect_target(target)
     if info.use and (info.kind is TargetKind.FILE or not info.use.startswith("what this system was booted from")):
         raise TargetError(info.path, f"is {info.use}; what changes while it is read is no image: free it first")
+    return info
 
 
 def inspect(target: Path, *, is_backup: bool = False) -> tuple[Finding, ...]:
@@ -95,6 +96,7 @@ def inspect(target: Path, *, is_backup: bool = False) -> tuple[Finding, ...]:
         TargetError, SourceError: it cannot be captured at all.
         LibraryError: a tool is missing.
     """
+    check_disk(target)
     with ExitStack() as stack:
         return _look(stack, target, is_backup, lambda _what, _done, _total: None).findings
 
@@ -130,6 +132,8 @@ class _Run:
         self._machine = machine
         self._news = CaptureNews("looking")
         self._sender: ChunkSender | None = None
+        self._disk: TargetInfo | None = None
+        """once it is known to be free"""
 
     async def run(self) -> CaptureState:
         state = await patiently(lambda: self._api.capture_state(self._order.capture_id), self._waits)
@@ -149,6 +153,7 @@ class _Run:
         try:
             with ExitStack() as stack:
                 self._tell()
+                self._disk = await asyncio.to_thread(check_disk, self._target)
                 look = await asyncio.to_thread(_look, stack, self._target, self._order.is_backup, self._unfolds())
                 self._tell(findings=look.findings, total_bytes=look.survey.bytes_to_read)
                 if refused := refusals(look.findings, self._order.accepts):
@@ -201,27 +206,36 @@ class _Run:
         while True:
             await asyncio.sleep(PROGRESS_INTERVAL)
             self._tell()
-            news = self._news
-            progress = CaptureProgress(
-                done=min(1.0, news.read_bytes / news.total_bytes) if news.total_bytes else 0.0,
-                read_bytes=news.read_bytes,
-                sent_bytes=news.sent_bytes,
-            )
             try:
-                state = await self._api.send_progress(self._order.capture_id, progress)
+                state = await self._report()
             except (TransportError, LibraryError):
                 continue  # whoever sends chunks waits, and says why
             if state.step in _OVER:
                 return state
 
+    async def _report(self) -> CaptureState:
+        news, disk = self._news, self._disk
+        progress = CaptureProgress(
+            done=min(1.0, news.read_bytes / news.total_bytes) if news.total_bytes else 0.0,
+            read_bytes=news.read_bytes,
+            sent_bytes=news.sent_bytes,
+            target="" if disk is None else str(disk)[:MAX_SHORT_TEXT],
+            disk_size=0 if disk is None else disk.size,
+        )
+        return await self._api.send_progress(self._order.capture_id, progress)
+
     async def _give_up(self, reason: str, findings: tuple[Finding, ...], *, is_refused: bool) -> CaptureState:
         failure = CaptureFailure(is_refused=is_refused, reason=reason[:MAX_LONG_TEXT], findings=findings)
         step = CaptureStep.REFUSED if is_refused else CaptureStep.FAILED
         order = self._order
+
+        async def tell() -> CaptureState:
+            if self._disk is not None:  # which may not have been told yet
+                await self._report()
+            return await self._api.send_failure(order.capture_id, failure)
+
         try:
-            state = await patiently(
-                lambda: self._api.send_failure(order.capture_id, failure), self._waits, PARTING_PATIENCE
-            )
+            state = await patiently(tell, self._waits, PARTING_PATIENCE)
         except (TransportError, LibraryError):
             state = CaptureState(capture_id=order.capture_id, step=step, image=order.image)
         return state if state.reason else msgspec.structs.replace(state, reason=failure.reason)
@@ -262,7 +276,6 @@ class _Run:
 
 def _look(stack: ExitStack, target: Path, is_backup: bool, progress: Callable[[str, int, int], None]) -> _Look:
     """Open the disk for as long as ``stack`` is, and look at it."""
-    check_disk(target)
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slatecast-capture-", dir=_roomy())))
     source = stack.enter_context(open_source(target, scratch, progress))
 

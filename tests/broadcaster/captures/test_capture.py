@@ -37,6 +37,19 @@ def test_the_way_of_a_capture() -> None:
     assert (one.is_open, one.ended_at, one.news.reason) == (False, 2.0, FINDING.text)
 
 
+def test_the_machine_tells_once_which_disk_it_is() -> None:
+    def told(target: str = "", disk_size: int = 0) -> CaptureProgress:
+        return CaptureProgress(done=0.0, read_bytes=0, sent_bytes=0, target=target, disk_size=disk_size)
+
+    one = capture()
+    assert not one.progressed(told())
+    assert one.progressed(told("/dev/sda \x1b[31mSAMSUNG", 1 << 30))
+    assert not one.progressed(told("/dev/sdb", 1 << 40))
+    assert (one.news.target, one.news.disk_size) == ("/dev/sda \N{REPLACEMENT CHARACTER}[31mSAMSUNG", 1 << 30)
+    one.fail("stopped", 1.0)
+    assert not one.progressed(told("/dev/sdc", 1))
+
+
 def test_an_operator_refuses() -> None:
     one = capture(CaptureStep.ASKED)
     one.decide("anna", (), 1.0, is_allowed=False)

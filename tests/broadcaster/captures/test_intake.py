@@ -71,6 +71,15 @@ async def test_from_an_order_to_an_image(taken: Taken) -> None:
     }
 
 
+async def test_operators_are_told_which_disk_an_ordered_capture_reads(taken: Taken) -> None:
+    async with taken.intake as intake:
+        capture_id = intake.desk.capture("pc", "windows", "anna")
+        told = CaptureProgress(done=0.0, read_bytes=0, sent_bytes=0, target="/dev/sda: SAMSUNG", disk_size=256 << 30)
+        await intake.progress(PC, capture_id, told)
+        (news,) = intake.desk.news()
+        assert (news.target, news.disk_size) == ("/dev/sda: SAMSUNG", 256 << 30)
+
+
 async def test_a_wish_takes_no_chunks_before_it_is_allowed(taken: Taken) -> None:
     async with taken.intake as intake:
         capture_id = (await intake.wish(PC, WISH)).capture_id

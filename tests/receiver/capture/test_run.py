@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol.capture import CaptureState, CaptureStep, Finding
+from protocol.capture import CaptureState, CaptureStep, Finding, FindingKind
 from protocol.errors import LibraryError, TargetError, TransportError
+from protocol.fields import MAX_SHORT_TEXT
 from protocol.manifest import CHUNK_SIZE
 from receiver.capture import patience, run, sending
 from receiver.capture.findings import find_all
 from receiver.capture.run import CaptureNews, check_disk, inspect, run_capture
+from receiver.target import inspect_target
 from tests.receiver.capture.fake_library import CAPTURE_ID, ORDER, FakeLibrary
 from tests.receiver.capture.reference_disk import MIB, ext4_file, filled, noise, put
 from tests.receiver.loop_device import loop_device, mounted, needs_root
@@ -20,6 +22,7 @@ from tests.receiver.loop_device import run as shell
 pytestmark = [pytest.mark.system]
 
 CHUNKS = 41
+REFUSAL = Finding(kind=FindingKind.REFUSAL, code="dirty", where="the disk", text="x")
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +109,16 @@ def test_a_full_library_is_waited_for_and_leaves_the_capture_open(disk: Path, mo
     assert library.failure is None
     library.is_full = False
     assert captured(library, disk).step is CaptureStep.DONE
+
+
+def test_the_broadcaster_is_told_which_disk_it_is(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "PROGRESS_INTERVAL", 60.0)  # so that it has ended before
+    monkeypatch.setattr(run, "refusals", lambda _findings, _accepts: [REFUSAL])
+    library = FakeLibrary()
+    assert captured(library, disk).step is CaptureStep.REFUSED
+    (told,) = library.progress
+    assert (told.target, told.disk_size) == (str(inspect_target(disk))[:MAX_SHORT_TEXT], disk.stat().st_size)
+    assert told.target.startswith(str(disk)[:40])
 
 
 def test_an_operator_who_stops_it(disk: Path) -> None:
