@@ -67,6 +67,12 @@ def image_in_words(picture: FleetView, session: SessionView) -> str:
     return f"{what} version {session.version}"
 
 
+def plan_in_words(picture: FleetView, session: SessionView) -> str:
+    """What a plan puts where: "lab-ubuntu version 2 for Lab 1", "Backup of 07 in Lab 1, version 3"."""
+    what = image_in_words(picture, session)
+    return what if is_backup(session.image) else f"{what} for {plain(session.room)}"
+
+
 @lru_cache(maxsize=8192)
 def name_of_backup(machine: str) -> str:
     """The image of a machine's backups; empty for what is no machine."""

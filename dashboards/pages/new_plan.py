@@ -6,7 +6,7 @@ from nicegui import ui
 
 from dashboards.desk_rules import NO_CONFIGURATION
 from dashboards.fleet.views import FleetView, RoomView
-from dashboards.pages.capture_words import image_in_words, image_names
+from dashboards.pages.capture_words import image_names, plan_in_words
 from dashboards.pages.library_words import why_no_images
 from dashboards.pages.notes import Note
 from dashboards.pages.paths import start_path
@@ -103,7 +103,7 @@ class NewPlan:
         waiting = [
             (
                 plan.tsi,
-                f"{image_in_words(picture, plan)} for {plain(plan.room)}",
+                plan_in_words(picture, plan),
                 plan.ordered_by,
                 count_in_words(len(plan.seats), "machine"),
             )

@@ -7,7 +7,7 @@ from nicegui import ui
 
 from dashboards.desk_rules import is_overwritten, to_overwrite
 from dashboards.fleet.views import FleetView, RoomView, SeatState, SeatView, SessionView
-from dashboards.pages.capture_words import image_in_words
+from dashboards.pages.capture_words import plan_in_words
 from dashboards.pages.dialogs import confirmed
 from dashboards.pages.figures import Figure, SignChip, StateCounts, counts_of
 from dashboards.pages.local_time import LocalTime
@@ -22,11 +22,12 @@ from dashboards.pages.seat_words import STEP_SIGNS, plain, planned_in_words, sea
 from dashboards.pages.visit import Visit
 from dashboards.pages.words import Words, section_title
 from dashboards.user import Role, User
+from protocol.backup_names import is_backup
 from protocol.operators import SessionStep, Severity
 
 OVERWRITTEN: Final = "is overwritten"
 LEFT: Final = "is left as it is"
-LEFT_OUT: Final = "was off when the plan was made, so it is not in it"
+LEFT_OUT: Final = "is not in this plan: it was off when that was made, or left out of it"
 GONE: Final = "There is no such plan any more. Make a new one."
 
 
@@ -82,7 +83,9 @@ def outlook_of(session: SessionView) -> Outlook:
 
 
 def seats_of_plan(session: SessionView, room: RoomView | None) -> tuple[SeatView, ...]:
-    """Those of the plan, and those of the room that are left out because their machine is off."""
+    """Those of the plan, and those of the room that are not in it; the backup of one seat is no matter of others."""
+    if is_backup(session.image):
+        return session.seats
     planned = {seat.machine for seat in session.seats}
     left_out = [seat for seat in room.seats if seat.machine and seat.machine not in planned] if room else []
     # One that was switched on since may be in a session of its own: here it is only one that is not in the plan.
@@ -181,7 +184,7 @@ class PlanReview:
         self._backups = backups_of_plan(session, picture)
         self._waits.show(why_it_waits(session, picture))
         self._cannot.show(why_it_cannot(session, picture))
-        self._title.text = f"{image_in_words(picture, session)} for {plain(session.room)}"
+        self._title.text = plan_in_words(picture, session)
         self._show(session)
         self._shrink.show(session)
         self._table.hide(frozenset() if session.backs_up else WITHOUT_BACKUPS)

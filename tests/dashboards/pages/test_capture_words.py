@@ -16,6 +16,7 @@ from dashboards.pages.capture_words import (
     origin_in_words,
     outcome_in_words,
     places,
+    plan_in_words,
     title_in_words,
     what_it_becomes,
 )
@@ -91,4 +92,7 @@ def test_a_session_of_a_backup_says_whose_it_is() -> None:
     assert image_in_words(desk.fleet(), session) == "Backup of 01 in Room 1, version 3"
     elsewhere = dataclasses.replace(session, image="backup-gone")
     assert image_in_words(desk.fleet(), elsewhere) == "backup-gone version 3"
-    assert image_in_words(desk.fleet(), dataclasses.replace(session, image="lab")) == "lab version 3"
+    assert plan_in_words(desk.fleet(), session) == "Backup of 01 in Room 1, version 3"
+    other = dataclasses.replace(session, image="lab")
+    assert image_in_words(desk.fleet(), other) == "lab version 3"
+    assert plan_in_words(desk.fleet(), other) == "lab version 3 for Room 1"

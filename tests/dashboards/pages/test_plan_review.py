@@ -148,3 +148,16 @@ async def test_a_plan_without_backups_has_no_column_for_them() -> None:
         await visitor.open(start_path(tsi=tsi))
         (table,) = visitor.all(ui.table)
         assert "backup" not in table.props[":visible-columns"]
+
+
+async def test_a_seat_that_is_put_back_stands_alone() -> None:
+    desk = PlayedDesk()
+    desk.played.back_up("Room 1", "01", 1)
+    desk.advance(1)
+    tsi = await desk.backups.restore(OPERATOR, "Room 1", "01")
+    desk.advance(8)
+    async with visiting(desk, OPERATOR) as visitor:
+        await visitor.open(start_path(tsi=tsi))
+        assert visitor.says("Backup of 01 in Room 1, version 1")
+        (table,) = visitor.all(ui.table)
+        assert [row["name"] for row in table.rows] == ["01"]
