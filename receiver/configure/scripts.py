@@ -1,12 +1,14 @@
 """A script of the site, run inside the Linux system on the disk: with a limit, without a network unless it asks.
 
-It lies in /run while it runs, so that nothing of it stays. What it printed last is in the report, whatever its end.
+It lies in /run while it runs, so that nothing of it stays; /boot and the EFI partition are mounted for it. What it
+printed last is in the report, whatever its end.
 """
 
 import shutil
 from typing import Final
 
 from protocol.configuration import ScriptStep
+from receiver.configure.boot_mounts import boot_mounted
 from receiver.configure.enclosure import enclosed
 from receiver.configure.outcome import Outcome, done, failed
 from receiver.configure.place import Place
@@ -27,6 +29,7 @@ def run_script(place: Place, step: ScriptStep) -> Outcome:
     """
     with (
         place.disk.linux_root(executable=True) as root,
+        boot_mounted(place.disk, root),
         enclosed(place.disk.stopping, root, has_network=step.has_network, has_disks=step.has_disks) as enclosure,
     ):
         script = enclosure.run_folder / NAME

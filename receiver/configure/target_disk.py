@@ -160,6 +160,20 @@ class TargetDisk:
             yield folder
 
     @contextmanager
+    def mounted_at(self, partition: DiskPartition, folder: Path) -> Iterator[None]:
+        """A partition's file system at a folder of another one; synced and unmounted at the end.
+
+        Raises:
+            DiskError: it cannot be mounted.
+        """
+        options = ("-t", partition.filesystem, "-o", "nodev,nosuid")
+        run_well(self.stopping, "mount", *options, partition.node, str(folder))
+        try:
+            yield
+        finally:
+            _unmount(folder, partition)
+
+    @contextmanager
     def linux_root(self, *, executable: bool = False) -> Iterator[TargetRoot]:
         """The root of the Linux system on the disk.
 

@@ -6,7 +6,7 @@ import pytest
 from protocol.configuration import ScriptStep, StepState
 from receiver.configure.outcome import Outcome
 from receiver.configure.scripts import run_script
-from tests.receiver.configure.written_disk import WrittenDisk, fetched, real_disk
+from tests.receiver.configure.written_disk import WrittenDisk, fetched, make_filesystem, real_disk, run
 
 pytestmark = real_disk
 
@@ -51,3 +51,19 @@ def test_one_that_hangs_is_killed_with_what_it_has_started(linux: WrittenDisk, t
 def test_one_that_leaves_something_running_is_done_all_the_same(linux: WrittenDisk, tmp_path: Path) -> None:
     script = "#!/bin/sh\n(exec > /etc/log 2>&1; sleep 100) &\necho ended\n"
     assert ran(linux, tmp_path, script).text == "ended well: ended"
+
+
+def test_it_finds_the_boot_partition_where_its_system_does(linux: WrittenDisk, tmp_path: Path) -> None:
+    linux.enlarge(16)
+    run("sfdisk", "--quiet", "--append", str(linux.path), stdin="size=8192\n")
+    with linux.opened() as disk:
+        make_filesystem("ext2", disk.table().partitions[1].node, None)
+        run("e2label", disk.table().partitions[1].node, "boot")
+    with linux.mounted() as folder:
+        (folder / "etc/fstab").write_text("LABEL=boot /boot ext2 defaults 0 2\n")
+        (folder / "boot").mkdir()
+    assert ran(linux, tmp_path, "#!/bin/sh\necho made > /boot/made\n").state is StepState.DONE
+    with linux.mounted(2) as folder:
+        assert (folder / "made").read_text() == "made\n"
+    with linux.mounted() as folder:
+        assert list((folder / "boot").iterdir()) == []
