@@ -39,7 +39,7 @@ _SERVING: Final = "TFTP root is"
 """The last that dnsmasq says before it serves."""
 
 _LEFT_ALONE: Final = re.compile(r"\) ((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) (?:proxy-)?ignored")
-_SERVED: Final = re.compile(r"DHCPACK\(\S+\) \S+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
+_SERVED: Final = re.compile(r"(?:DHCPACK\(\S+\) \S+|PXE\(\S+\)) ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
 _FAULT: Final = re.compile(r"dnsmasq[^:]*: (?:failed to|no address range|not giving|bad |cannot )")
 
 _logger = logging.getLogger(__name__)

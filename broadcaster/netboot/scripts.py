@@ -27,6 +27,9 @@ DOWNLOAD_SECONDS: Final = 10
 MOST_TRIES: Final = 3
 """[attempts] at a script, or at kernel and initrd, before the PC boots its own disk"""
 
+MOST_GRUB_TRIES: Final = 2
+"""[attempts] of GRUB at kernel and initrd; of itself it waits three quarters of a minute for a lost block"""
+
 RETRY_SECONDS: Final = 2
 """[s] between attempts"""
 
@@ -162,11 +165,13 @@ exit
     def grub(self, everyone: Decision, machines: Mapping[str, Decision]) -> str:
         """GRUB's configuration, the same for all machines: it looks for itself by its address.
 
+        Nobody has the one name that could edit the menu or get a prompt at a seat.
+
         Args:
             everyone: for those that are not named.
             machines: all others, by address. They stand in the one file, for GRUB stops where one cannot be found.
         """
-        tries = " ".join(str(number) for number in range(1, MOST_TRIES + 1))
+        tries = " ".join(str(number) for number in range(1, MOST_GRUB_TRIES + 1))
         pairs = ":".join(["([0-9a-f]+)"] * 6)
         names = " ".join(f"--set={number}:{name}" for number, name in enumerate("abcdef", 1))
         named = "".join(
@@ -195,8 +200,9 @@ if [ "$boots" = "{Boots.OWN_DISK.name}" ]; then
 fi
 set timeout={CHOICE_SECONDS}
 set default=0
-menuentry "Start this PC" {{ disk }}
-menuentry "Press R to restore this PC" --hotkey=r {{ load }}
+set superusers=nobody
+menuentry "Start this PC" --unrestricted {{ disk }}
+menuentry "Press R to restore this PC" --unrestricted --hotkey=r {{ load }}
 """
 
     def _grub_decision(self, decision: Decision, address: str) -> str:

@@ -51,6 +51,8 @@ def missing() -> str | None:
         "ipxe": "/boot/ipxe.efi",
         "shim-signed": _LOADERS["shimx64.efi"],
         "grub-efi-amd64-signed": _DISK_GRUB,
+        "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/moddep.lst",
+        "grub-common": "/usr/bin/grub-mkstandalone",
         "busybox-static": "/bin/busybox",
         "mtools": "/usr/bin/mformat",
         "dnsmasq-base": "/usr/sbin/dnsmasq",
@@ -201,7 +203,7 @@ def break_downloads(host: Host, port: int, length: int) -> None:
     host.run(["sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1"])
     rule = f"tcp dport {port} ct reply bytes > {length} reject with tcp reset"
     chain = "{ type filter hook input priority 0; }"
-    host.run(["nft", f"add table inet breaks; add chain inet breaks all {chain}; add rule inet breaks all {rule}"])
+    host.run(["nft", f"add table inet breaks; add chain inet breaks input {chain}; add rule inet breaks input {rule}"])
 
 
 def site_dhcp(lab: Lab, folder: Path) -> None:

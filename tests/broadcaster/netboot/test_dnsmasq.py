@@ -64,6 +64,7 @@ def test_it_is_heard_told_to_read_again_and_ended(fake: Callable[[str], Path]) -
         """trap 'echo again >&2; echo "dnsmasq-dhcp[1]: DHCPACK(eth0) 10.0.0.1 52:54:00:00:00:02" >&2' HUP
 echo $$ >"$(dirname "$0")/pid"
 echo "dnsmasq-dhcp[1]: PXE(eth0) 52:54:00:00:00:01 proxy-ignored" >&2
+echo "dnsmasq-dhcp[1]: PXE(eth0) 52:54:00:00:00:03 proxy" >&2
 """
         + SERVES
         + "while :; do sleep 0.02; done"
@@ -75,7 +76,8 @@ echo "dnsmasq-dhcp[1]: PXE(eth0) 52:54:00:00:00:01 proxy-ignored" >&2
 
         def served(address: str) -> None:
             told.append(address)
-            heard.set()
+            if address.endswith("02"):
+                heard.set()
 
         dnsmasq = Dnsmasq(Path("x"), left_alone=lambda mac: told.append(f"left {mac}"), served=served)
         keeping = asyncio.create_task(dnsmasq.keep(ready.set))
@@ -87,6 +89,6 @@ echo "dnsmasq-dhcp[1]: PXE(eth0) 52:54:00:00:00:01 proxy-ignored" >&2
         await asyncio.gather(keeping, return_exceptions=True)
 
     asyncio.run(run())
-    assert told == ["left 52:54:00:00:00:01", "52:54:00:00:00:02"]
+    assert told == ["left 52:54:00:00:00:01", "52:54:00:00:00:03", "52:54:00:00:00:02"]
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "pid").read_text()), signal.SIGCONT)

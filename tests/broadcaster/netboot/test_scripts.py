@@ -78,8 +78,8 @@ def test_a_choice_defaults_to_the_own_disk() -> None:
     assert "slatecast.mode=menu" in script
     text = SCRIPTS.grub(OWN_DISK, {MAC: CHOICE})
     assert f'"{MAC}" ]; then set boots=CHOICE; set arguments="slatecast.mode=menu ' in text
-    assert text.index('"Start this PC" { disk }') < text.index("--hotkey=r { load }")
-    assert "set timeout=3\nset default=0\n" in text
+    assert text.index('"Start this PC" --unrestricted { disk }') < text.index("--unrestricted --hotkey=r { load }")
+    assert "set timeout=3\nset default=0\nset superusers=nobody\n" in text
 
 
 @pytest.mark.skipif(
