@@ -53,9 +53,11 @@ _NO_ANSWER: Final = "Operation timed out"
 _logger = logging.getLogger(__name__)
 
 # What matters of the library comes as an exception. It logs, with a traceback, also an answer to a request that was
-# cancelled meanwhile, as by Ctrl-C; to an operator that is nothing.
+# cancelled meanwhile, as by Ctrl-C, and lets asyncio log why a connection ended that was given up before; to an
+# operator that is nothing.
 _library_logger = logging.getLogger(f"{__name__}.library")
 _library_logger.setLevel(logging.CRITICAL)
+logging.getLogger("asyncio").addFilter(lambda record: not _is_of_library(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +363,10 @@ def _admitting_queue(admit: Callable[[str], bool]) -> type[asyncio.Queue[aiomqtt
                 super().put_nowait(item)
 
     return AdmittingQueue
+
+
+def _is_of_library(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None and isinstance(record.exc_info[1], aiomqtt.MqttError)
 
 
 def _reason(error: aiomqtt.MqttError, *, has_tls: bool) -> str:

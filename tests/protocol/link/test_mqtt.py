@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import ssl
@@ -421,6 +422,29 @@ async def test_wrong_password_is_told(mosquitto: Callable[..., Mosquitto], tmp_p
         assert ada.is_connected
     for address in (BrokerAddress(host, port, "ada", "wrong"), BrokerAddress(host, port)):
         await _assert_refused(address, "check user name and password")
+
+
+@pytest.mark.asyncio
+async def test_broker_that_hangs_up_after_we_did_is_no_complaint(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mqtt, "ANSWER_TIMEOUT", 0.2)
+    taken: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CONNECTION_ACCEPTED)
+        taken.put_nowait(writer)
+
+    server = await asyncio.start_server(take, LOOPBACK, 0)
+    address = BrokerAddress(*server.sockets[0].getsockname())
+    async with server, asyncio.timeout(10), MqttLink(address, "ada") as ada:
+        first = await taken.get()
+        ada.publish("room/ada", b"never acknowledged")
+        (await taken.get()).close()  # the link has done with the first connection, and just made the second
+        first.close()
+        (await taken.get()).close()
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 @pytest.mark.asyncio
