@@ -48,7 +48,7 @@ from slatecast.cli.context import Context, default_environment
     "--answer-all",
     "answers_all",
     is_flag=True,
-    help="Send PCs without an order to their own disks at once; else their firmware waits in vain. Always with full.",
+    help="Send strangers too to their own disks at once; else their firmware waits in vain. Always with full.",
 )
 @click.option("--machine", "machines", multiple=True, metavar="MAC", help="So does this one; may be given again.")
 @click.option(

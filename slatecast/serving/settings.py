@@ -158,7 +158,7 @@ class BootSettings(_Section, frozen=True, kw_only=True):
         bool, Meta(description='PCs with UEFI get loaders signed by Debian, unless dhcp is "proxy".')
     ] = True
     answer_all: Annotated[
-        bool, Meta(description="true: PCs without an order are sent to their own disks; else their firmware waits.")
+        bool, Meta(description="true: PCs of no room too are sent to their own disks; else their firmware waits.")
     ] = False
     everyone: Annotated[bool, Meta(description="true: every PC boots the environment, as in a closed room.")] = False
 
