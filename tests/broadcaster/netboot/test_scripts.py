@@ -6,7 +6,14 @@ import pytest
 
 from broadcaster.netboot.decisions import OWN_DISK, Boots, Decision
 from broadcaster.netboot.orders import BootMode
-from broadcaster.netboot.scripts import DISK_LOADER, OWN_LOADERS, Scripts, grub_own_disk
+from broadcaster.netboot.scripts import (
+    DISK_LOADER,
+    MOST_GRUB_TRIES,
+    OWN_LOADERS,
+    READING_SECONDS,
+    Scripts,
+    grub_own_disk,
+)
 
 MAC = "52:54:00:12:34:56"
 SCRIPTS = Scripts("10.0.4.2", 8886, "10.0.4.2:8884")
@@ -97,3 +104,14 @@ def test_grub_ends_at_a_loader_of_the_disk() -> None:
     assert all(loader in text for loader in OWN_LOADERS)
     assert "set boots=OWN_DISK;" in text
     assert "BOOTIF=01-$a-$b-$c-$d-$e-$f" in SCRIPTS.grub(Decision(Boots.ENVIRONMENT), {})
+
+
+def test_grub_gives_up_kernel_and_initrd_in_words_and_starts_the_disk() -> None:
+    body = SCRIPTS.grub(OWN_DISK, {}).partition("function load {\n")[2].partition("\n}\n")[0]
+    steps = [line.strip() for line in body.splitlines()]
+    assert steps[1] == f"for try in {' '.join(map(str, range(1, MOST_GRUB_TRIES + 1)))}; do"
+    assert steps[-3:] == [
+        'echo "slatecast: kernel or initrd did not arrive; this PC starts from its own disk"',
+        f"sleep {READING_SECONDS}",
+        "disk",
+    ]
