@@ -28,7 +28,7 @@ MOST_TRIES: Final = 3
 """[attempts] at a script, or at kernel and initrd, before the PC boots its own disk"""
 
 MOST_GRUB_TRIES: Final = 2
-"""[attempts] of GRUB at kernel and initrd; of itself it waits three quarters of a minute for a lost block"""
+"""[attempts] of GRUB at kernel and initrd; of itself it waits 47 to 57 s for a lost block"""
 
 RETRY_SECONDS: Final = 2
 """[s] between attempts"""
