@@ -42,6 +42,11 @@ first = "network"
 STUDENTS: Final = "srv/essay"
 """A file of a student, on the disk that is backed up."""
 
+ESSAY_SIZE: Final = 1 << 20
+
+LARGEST_BACKUP: Final = 16 << 20
+"""[bytes] A student's file and what hangs together with it; the whole disk would take 85 MB."""
+
 LONG_PATIENCE: Final = 600.0
 """[s] For what several machines do at once on two processors, in the company of other tests."""
 
@@ -57,12 +62,14 @@ class Way(Bench):
     """whose disks hold last week's image, and a file of a student; those of the others are blank"""
     times: dict[str, dict[str, float]] = field(default_factory=dict)
     """[s] by seat: from power-on to what it came to"""
+    library_bytes: int = 0
+    """what the library took before any backup"""
 
     def disk(self, pc: Pc) -> Disk:
         """The disk of a PC, made when it is first asked for."""
         path = self.site.folder / f"{pc.seat}.img"
         if pc.seat in self.old_seats and not path.exists():
-            changed_disk(self.last_week, path, {STUDENTS: os.urandom(1 << 20)}, pc.disk_size)
+            changed_disk(self.last_week, path, {STUDENTS: os.urandom(ESSAY_SIZE)}, pc.disk_size)
         return Bench.disk(self, pc)
 
 
@@ -92,6 +99,7 @@ def capture_reference(way: Way) -> str:
         capture = way.site.begin("image", "capture", REFERENCE.mac, "--name", IMAGE)
         machine.until("slatecast: capture done", LONG_PATIENCE)
         assert capture.finish() == 0, capture.said
+    way.library_bytes = _stored(way.site.library)
     return next(line for line in capture.said.splitlines() if line.startswith("captured"))
 
 
@@ -156,11 +164,16 @@ def look_into_backup(way: Way) -> str:
     """Take the student's file out of the backup of the PC that had last week's image."""
     (pc,) = (pc for pc in way.pcs if pc.seat in way.old_seats)
     name = backup_name(pc.mac)
-    (found,) = (image for image in way.site.call("images") if image["name"] == name)
     essay = way.site.folder / "essay"
     way.site.run("image", "extract", name, f"/3/{STUDENTS}", essay)
-    assert essay.stat().st_size == 1 << 20
-    return f"{name} has the student's file, and stores {found.get('stored_bytes', 0) / 1e6:.1f} MB"
+    assert essay.stat().st_size == ESSAY_SIZE
+    stored = _stored(way.site.library) - way.library_bytes
+    assert stored < LARGEST_BACKUP, f"the backup stores {stored} bytes"
+    return f"{name} has the student's file; the library has grown by {stored / 1e6:.1f} MB"
+
+
+def _stored(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _place(pc: Pc) -> Seat:
