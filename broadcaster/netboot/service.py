@@ -7,14 +7,14 @@ broadcaster: while that is away, orders end by their own time.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from ipaddress import IPv4Address
 from typing import Final
 
 from broadcaster.environment.description import INITRD, KERNEL, read_description
 from broadcaster.http_listener import HttpListener
 from broadcaster.netboot.config import AddressRange, Dhcp, NetbootConfig, check_range, network_of
-from broadcaster.netboot.decisions import Boots, Decision, Decisions
+from broadcaster.netboot.decisions import OWN_DISK, Boots, Decision, Decisions
 from broadcaster.netboot.dnsmasq import Dnsmasq
 from broadcaster.netboot.dnsmasq_config import DnsmasqConfig
 from broadcaster.netboot.handouts import Handouts, everyones
@@ -23,6 +23,7 @@ from broadcaster.netboot.orders import OrdersFile
 from broadcaster.netboot.other_servers import OtherServers
 from broadcaster.netboot.ports import check_ports
 from broadcaster.netboot.presence import ServingMark
+from broadcaster.netboot.router_answers import RouterAnswers
 from broadcaster.netboot.scripts import DISK_LOADER, Scripts
 from protocol.errors import SlatecastError
 from protocol.link.interfaces import resolve_interface
@@ -91,7 +92,7 @@ class Netboot:
                     config.port,
                     config.uses_signed_loaders,
                     handouts.has_disk_loader,
-                    config.everyone or config.answers_all or config.dhcp is Dhcp.FULL,
+                    self._answers_all,
                     config.everyone,
                 ).text(),
                 encoding="ascii",
@@ -102,15 +103,17 @@ class Netboot:
                 self._say(f"environment of {environment.suite} {environment.debian}, kernel {environment.kernel}")
                 self._warn(handouts)
                 where = f"{interface.name}, {network.ip}"
-                await self._serve(
-                    dnsmasq, handouts, OtherServers(interface.name, config.dhcp, self._warning), where, on_ready
+                beside = (
+                    OtherServers(interface.name, config.dhcp, self._warning).watch(),
+                    RouterAnswers(interface.name, interface.index, self._is_answered).serve(),
                 )
+                await self._serve(dnsmasq, handouts, beside, where, on_ready)
 
     async def _serve(
         self,
         dnsmasq: Dnsmasq,
         handouts: Handouts,
-        others: OtherServers,
+        beside: Iterable[Coroutine[None, None, None]],
         where: str,
         on_ready: Callable[[str], object],
     ) -> None:
@@ -118,7 +121,8 @@ class Netboot:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(dnsmasq.keep(lambda: self._serves(where, on_ready)))
                 tasks.create_task(self._follow(dnsmasq, handouts))
-                tasks.create_task(others.watch())
+                for work in beside:
+                    tasks.create_task(work)
         except BaseExceptionGroup as group:
             ours, rest = group.split(SlatecastError)
             if ours is None or rest is not None:
@@ -161,6 +165,15 @@ class Netboot:
 
     def _warning(self, text: str) -> None:
         _logger.warning("%s", text)
+
+    @property
+    def _answers_all(self) -> bool:
+        config = self._config
+        return config.everyone or config.answers_all or config.dhcp is Dhcp.FULL
+
+    def _is_answered(self, address: str) -> bool:
+        decisions = self._decisions
+        return self._answers_all or decisions.of(address) != OWN_DISK or address in decisions.answered()
 
     def _left_alone(self, address: str) -> None:
         self._tell(address, self._decisions.of(address))
