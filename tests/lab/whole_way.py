@@ -136,7 +136,7 @@ def reimage(way: Way, pcs: Sequence[Pc] = ()) -> str:
     assert session.finish() == 0, session.said
     seen = site.aftercare(site.newest_session())
     assert seen.keys() == {pc.seat for pc in pcs}, seen
-    return f"{count} machines were imaged, and have started from their own disks"
+    return f"{', '.join(pc.seat for pc in pcs)}: imaged, and started from its own disk"
 
 
 def compare(way: Way) -> str:
