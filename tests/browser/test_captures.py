@@ -92,6 +92,7 @@ def test_a_seat_is_put_back_from_its_backup_with_the_page_alone(operator: Operat
         operator.dialog("Restore seat pc-01?")
         press("Enter")
         expect(page.get_by_role("heading", name="Backup of pc-01 in Lab, version 1")).to_be_visible()
+        expect(page.get_by_text("To confirm, type Lab and 1")).to_be_visible()
         page.get_by_label("Name of the room").fill("Lab")
         page.get_by_label("Number of machines").fill("1")
         operator.button("Start and overwrite").click()

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 LAYOUT = {"Lab": ("pc-01", "pc-02", "pc-03")}
 SIZE = 8 << 20
 
-UNREACHABLE = r"ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET|WebSocket|status of 401"
+UNREACHABLE = r"ERR_CONNECTION|ERR_CONTENT_LENGTH|ERR_EMPTY_RESPONSE|ERR_SOCKET|WebSocket|status of 401"
 """what a browser itself says of a console that is not there, and then of one that knows its login no more"""
 
 
