@@ -1,7 +1,10 @@
-"""First steps of labs, each a function of the lab as it stands: what it does, and what must hold afterwards.
+"""Steps of labs, each a function of the lab as it stands: what it does, and what must hold afterwards.
 
 A step takes a ``Bench``, which keeps what later steps go on with, and returns a line for the table; it raises LabError
-or AssertionError when its promise is broken. ``whole_way`` goes on from here.
+or AssertionError when its promise is broken. Those that stand alone are tests too (``test_lab``).
+
+Here the environment starts from its kernel, and ``slatecast cast`` writes: the shortest way to machines that start from
+disks that we wrote. The whole way, with all that happens in a room, is in ``whole_way``.
 """
 
 import json
@@ -98,6 +101,39 @@ def add_image(bench: Bench) -> str:
     bench.site.run("image", "add", bench.reference, "--name", IMAGE)
     shown = json.loads(bench.site.run("image", "show", IMAGE, "--json"))
     return f"{IMAGE} version {shown.get('version', 1)}"
+
+
+def cast_to_blank_machines(bench: Bench) -> str:
+    """Start each PC into the environment and cast to it; one after the other, since each takes a processor."""
+    for pc in bench.pcs:
+        report_path = bench.site.folder / f"{pc.seat}.json"
+        cast = bench.site.cast(IMAGE, "--expect", 1, "--report", report_path)
+        hardware = Hardware(pc.firmware, [bench.disk(pc)], mac=pc.mac)
+        with bench.site.machine(pc.seat, hardware, bench.environment, cast.door()) as machine:
+            cast.admit(1)
+            machine.until("slatecast: verified")
+            machine.picture(bench.site.folder / f"{pc.seat}-verified.png")
+            assert cast.finish() == 0, cast.said
+        (seat,) = json.loads(report_path.read_text())["seats"]
+        assert seat["verified"], seat
+        assert seat["seat"] == pc.seat
+    return f"{len(bench.pcs)} machines verified"
+
+
+def start_from_new_disks(bench: Bench) -> str:
+    """Start each PC from its own disk, and compare what it says with the reference machine."""
+    reference = bench.facts[HOSTNAME]
+    for pc in bench.pcs:
+        hardware = Hardware(pc.firmware, [bench.disk(pc)], mac=pc.mac)
+        with VirtualMachine(hardware, bench.site.folder / pc.seat, bench.site.lab, pc.seat) as machine:
+            facts = machine.facts()
+            machine.until_off()
+        assert facts.files_sha256 == reference.files_sha256, pc.seat
+        assert facts.disk_bytes == pc.disk_size
+        assert not facts.failed_units, facts.failed_units
+        assert_firmware(facts, pc.firmware)
+        bench.facts[pc.seat] = facts
+    return f"{len(bench.pcs)} machines have the reference machine's files"
 
 
 def assert_firmware(facts: Facts, firmware: Firmware) -> None:
