@@ -154,20 +154,19 @@ class TargetDisk:
                     stack.enter_context(serving_ntfs(Path(partition.node), folder, flags))
                 except RefusedError as error:
                     raise DiskError(_words(partition), "mounting", str(error)) from error
+                stack.callback(_unmount, folder, partition)
             else:
-                run_well(self.stopping, "mount", "-t", partition.filesystem, "-o", flags, partition.node, str(folder))
-            stack.callback(_unmount, folder, partition)
+                stack.enter_context(self.mounted_at(partition, folder, flags))
             yield folder
 
     @contextmanager
-    def mounted_at(self, partition: DiskPartition, folder: Path) -> Iterator[None]:
-        """A partition's file system at a folder of another one; synced and unmounted at the end.
+    def mounted_at(self, partition: DiskPartition, folder: Path, flags: str = "nodev,nosuid") -> Iterator[None]:
+        """A partition's file system, not of Windows, at a folder that is there; synced and unmounted at the end.
 
         Raises:
             DiskError: it cannot be mounted.
         """
-        options = ("-t", partition.filesystem, "-o", "nodev,nosuid")
-        run_well(self.stopping, "mount", *options, partition.node, str(folder))
+        run_well(self.stopping, "mount", "-t", partition.filesystem, "-o", flags, partition.node, str(folder))
         try:
             yield
         finally:

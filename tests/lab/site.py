@@ -25,10 +25,23 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import pexpect
+import pytest
 from pexpect.popen_spawn import PopenSpawn
 
-from tests.lab.network import Lab, LabError
+from tests.lab import virtual_machine
+from tests.lab.environment_folder import missing_for_environment
+from tests.lab.network import Lab, LabError, missing_requirement
 from tests.lab.virtual_machine import PATIENCE, SHOWN_AT_FAILURE, Hardware, VirtualMachine
+
+_MISSING: Final = missing_requirement() or virtual_machine.missing_requirement() or missing_for_environment()
+
+BOOTS_ENVIRONMENT: Final = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),  # the start of an interpreted machine, beside other tests
+    pytest.mark.skipif(_MISSING is not None, reason=f"{_MISSING}"),
+]
+"""Marks of tests that start the environment in a machine."""
 
 ROOT: Final = Path(__file__).parents[2]
 """Where the packages lie."""

@@ -12,22 +12,14 @@ import pytest
 
 from tests.broadcaster.library.disks import MIB, noise, sparse_file
 from tests.faults.storage_daemon import slow
-from tests.lab import virtual_machine
 from tests.lab.disk_arguments import Bus, Disk
-from tests.lab.environment_folder import environment_folder, missing_for_environment
-from tests.lab.network import Lab, missing_requirement
+from tests.lab.environment_folder import environment_folder
+from tests.lab.network import Lab
 from tests.lab.served_site import DOOR, Seat, ServedSite
-from tests.lab.site import Command
+from tests.lab.site import BOOTS_ENVIRONMENT, Command
 from tests.lab.virtual_machine import Firmware, Hardware, VirtualMachine
 
-MISSING = missing_requirement() or virtual_machine.missing_requirement() or missing_for_environment()
-
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.slow,
-    pytest.mark.timeout(600),  # the start of an interpreted machine, beside other tests
-    pytest.mark.skipif(MISSING is not None, reason=f"{MISSING}"),
-]
+pytestmark = BOOTS_ENVIRONMENT
 
 ROOM: Final = "Lab"
 SEAT: Final = Seat("pc1", "52:54:00:5c:02:01")

@@ -14,22 +14,14 @@ import pytest
 from tests.broadcaster.library.disks import MIB, SECTOR, noise, partition_disk, sparse_file
 from tests.faults.storage_daemon import failing, logging
 from tests.faults.write_log import Cut, Write, power_cuts, read_epochs
-from tests.lab import virtual_machine
 from tests.lab.boot_sector import put_boot_sector
 from tests.lab.disk_arguments import Disk
-from tests.lab.environment_folder import environment_folder, missing_for_environment
-from tests.lab.network import Lab, missing_requirement
-from tests.lab.site import Site
+from tests.lab.environment_folder import environment_folder
+from tests.lab.network import Lab
+from tests.lab.site import BOOTS_ENVIRONMENT, Site
 from tests.lab.virtual_machine import Firmware, Hardware, VirtualMachine
 
-MISSING = missing_requirement() or virtual_machine.missing_requirement() or missing_for_environment()
-
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.slow,
-    pytest.mark.timeout(600),  # the start of an interpreted machine, beside other tests
-    pytest.mark.skipif(MISSING is not None, reason=f"{MISSING}"),
-]
+pytestmark = BOOTS_ENVIRONMENT
 
 DISK_SIZE = 24 * MIB
 CUTS_PER_EPOCH = 240
