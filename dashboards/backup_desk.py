@@ -7,7 +7,6 @@ because it is a plan. Console, API and command line ask here which backup is mea
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
 
 from dashboards import desk_rules as rules
 from dashboards.desk_rules import NO_CONFIGURATION
@@ -19,12 +18,8 @@ from protocol.backup_names import backup_name
 from protocol.errors import RefusedError
 from protocol.operators import ImageNews
 
-
-class Plans(Protocol):
-    """Who opens plans: ``dashboards.desk.Desk.plan``."""
-
-    def __call__(self, user: User, order: PlanOrder) -> Awaitable[str]:
-        """Open one; its tsi."""
+Plans = Callable[[User, PlanOrder], Awaitable[str]]
+"""Who opens plans and tells their tsi: ``dashboards.desk.Desk.plan``."""
 
 
 class BackupDesk:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from broadcaster.host.policies import Policies
 from broadcaster.netboot.orders import MAX_MACHINES, BootMode, BootOrder, BootOrders
-from protocol.commands import BootMachines
+from protocol.commands import BootMachines, SetRoomPolicy
 from protocol.errors import RefusedError
 from protocol.fields import is_mac_address
 
@@ -74,23 +74,20 @@ class BootDesk:
         """Publish what holds now. Raises LibraryError."""
         with self._lock:
             self._machines = self._holding()
-            self._publish(BootOrders(machines=dict(self._machines), menu=self._may_choose(), rooms=self._in_rooms()))
+            policies = self._policies.all()
+            self._publish(
+                BootOrders(
+                    machines=dict(self._machines),
+                    menu=_machines_of(policy for policy in policies if policy.allows_restore),
+                    rooms=_machines_of(policies),
+                )
+            )
 
     def _holding(self) -> dict[str, BootOrder]:
         now = self._clock()
         return {address: order for address, order in self._machines.items() if order.until > now}
 
-    def _in_rooms(self) -> frozenset[str]:
-        return frozenset(
-            seat.machine for policy in self._policies.all() for seat in policy.seats if is_mac_address(seat.machine)
-        )
 
-    def _may_choose(self) -> frozenset[str]:
-        """Machines are named by their addresses, unless somebody gave them another name."""
-        return frozenset(
-            seat.machine
-            for policy in self._policies.all()
-            if policy.allows_restore
-            for seat in policy.seats
-            if is_mac_address(seat.machine)
-        )
+def _machines_of(policies: Iterable[SetRoomPolicy]) -> frozenset[str]:
+    """Machines are named by their addresses, unless somebody gave them another name."""
+    return frozenset(seat.machine for policy in policies for seat in policy.seats if is_mac_address(seat.machine))

@@ -7,7 +7,7 @@ nothing. What it names on another disk, or by a device's name, is left out.
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -36,8 +36,9 @@ def boot_mounted(disk: TargetDisk, root: TargetRoot) -> Iterator[None]:
                 copy.write(fstab)
                 copy.flush()
                 sources = [(point, _source(disk, copy.name, point)) for point in MOUNT_POINTS]
+            partitions = [each for each in disk.table().partitions if each.filesystem in _FILESYSTEMS]
             for point, source in sources:
-                partition = _partition(disk, source)
+                partition = _partition(disk, partitions, source)
                 if partition is not None and root.has(point):
                     stack.enter_context(disk.mounted_at(partition, root.real_path(point)))
         yield
@@ -49,13 +50,12 @@ def _source(disk: TargetDisk, fstab: str, mount_point: str) -> str:
     return run(disk.stopping, find("findmnt"), "--tab-file", fstab, *options).output.strip()
 
 
-def _partition(disk: TargetDisk, source: str) -> DiskPartition | None:
+def _partition(disk: TargetDisk, partitions: Iterable[DiskPartition], source: str) -> DiskPartition | None:
     named = _SOURCE.fullmatch(source)
     if named is None:
         return None
     tag, value = named[1].upper(), named[2]
-    candidates = (each for each in disk.table().partitions if each.filesystem in _FILESYSTEMS)
-    return next((each for each in candidates if _tag(disk, each, tag).casefold() == value.casefold()), None)
+    return next((each for each in partitions if _tag(disk, each, tag).casefold() == value.casefold()), None)
 
 
 def _tag(disk: TargetDisk, partition: DiskPartition, tag: str) -> str:
